@@ -1,0 +1,203 @@
+//! The load generators, wrk for closed loops and oha for open ones, and what they tell.
+
+use std::io;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What oha calls an error and yet no server failed: the request was under way when the time was
+/// up, or it was never sent, since nobody listens any more or the connection had been closed.
+const NOT_FAILED: [&str; 3] = ["deadline", "refused", "canceled"];
+
+const WRK_SCRIPT: &str = include_str!("wrk.lua");
+
+/// What is asked for, and over how many connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub connections: usize,
+    /// A new connection for each request.
+    pub fresh: bool,
+}
+
+/// What a load generator saw; times in seconds.
+#[derive(Debug, Default, PartialEq)]
+pub struct Seen {
+    pub answered: f64,
+    pub seconds: f64,
+    pub failed: f64,
+    pub p50: f64,
+    pub p99: f64,
+    pub p999: f64,
+}
+
+/// As many requests as the connections carry, each sent when the one before it is answered.
+pub fn closed(port: u16, target: Target, time: Duration) -> io::Result<Seen> {
+    let output = wrk_command(port, target, time)?.output()?;
+    let report = String::from_utf8_lossy(&output.stdout);
+    parse_wrk(&report).ok_or_else(|| unexpected("wrk", &output.stderr, &report))
+}
+
+/// The same for as long as the returned process lives.
+pub fn closed_in_background(port: u16, target: Target) -> io::Result<Child> {
+    wrk_command(port, target, Duration::from_secs(600))?.stdout(Stdio::null()).spawn()
+}
+
+fn wrk_command(port: u16, target: Target, time: Duration) -> io::Result<Command> {
+    let script = std::env::temp_dir().join(format!("bench-{}.lua", std::process::id()));
+    let mut text = format!("wrk.method = '{}'\n", target.method);
+    if target.method == "POST" {
+        text += &format!("wrk.body = string.rep('x', {})\n", benches::BODY);
+    }
+    if target.fresh {
+        text += "wrk.headers['Connection'] = 'close'\n";
+    }
+    std::fs::write(&script, text + WRK_SCRIPT)?;
+    let mut command = Command::new("wrk");
+    command
+        .args(["--threads", "1", "--timeout", "10s", "--latency"])
+        .args(["--connections", &target.connections.to_string()])
+        .args(["--duration", &format!("{}s", time.as_secs().max(1))])
+        .arg("--script")
+        .arg(script)
+        .arg(format!("http://{}{}", crate::client::address(port), target.path));
+    Ok(command)
+}
+
+/// A fixed rate whatever the server does: a late answer counts from when its request was due, so
+/// that a server which stalls cannot hide it by keeping the next requests from being sent.
+pub fn open(port: u16, target: Target, rate: u32, time: Duration) -> io::Result<Seen> {
+    finish(open_command(port, target, rate, time).spawn()?)
+}
+
+/// The same with the patience of a kubelet.
+pub fn probes(port: u16, target: Target, rate: u32, time: Duration) -> io::Result<Seen> {
+    finish(open_command(port, target, rate, time).args(["-t", "1s"]).spawn()?)
+}
+
+pub fn open_command(port: u16, target: Target, rate: u32, time: Duration) -> Command {
+    let mut command = Command::new("oha");
+    command
+        .args(["--no-tui", "--output-format", "json", "--latency-correction"])
+        .args(["-m", target.method])
+        .args(["-c", &target.connections.to_string()])
+        .args(["-q", &rate.to_string()])
+        .args(["-z", &format!("{}ms", time.as_millis())])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    if target.fresh {
+        command.arg("--disable-keepalive");
+    }
+    command.arg(format!("http://{}{}", crate::client::address(port), target.path));
+    command
+}
+
+/// Waits for oha's end and reads its report.
+pub fn finish(oha: Child) -> io::Result<Seen> {
+    let output = oha.wait_with_output()?;
+    let report = String::from_utf8_lossy(&output.stdout);
+    parse_oha(&report).ok_or_else(|| unexpected("oha", &output.stderr, &report))
+}
+
+fn unexpected(tool: &str, stderr: &[u8], stdout: &str) -> io::Error {
+    let stderr = String::from_utf8_lossy(stderr);
+    io::Error::other(format!("{tool} told nothing that is understood: {stderr}{stdout}"))
+}
+
+pub fn parse_wrk(report: &str) -> Option<Seen> {
+    #[derive(Deserialize)]
+    struct Line {
+        requests: f64,
+        microseconds: f64,
+        failed: f64,
+        p50: f64,
+        p99: f64,
+        p999: f64,
+    }
+    let line: Line = serde_json::from_str(report.lines().rfind(|line| line.starts_with('{'))?).ok()?;
+    Some(Seen {
+        answered: line.requests,
+        seconds: line.microseconds / 1e6,
+        failed: line.failed,
+        p50: line.p50 / 1e6,
+        p99: line.p99 / 1e6,
+        p999: line.p999 / 1e6,
+    })
+}
+
+pub fn parse_oha(report: &str) -> Option<Seen> {
+    let report: Value = serde_json::from_str(report).ok()?;
+    let percentile = |name: &str| report["latencyPercentiles"][name].as_f64().unwrap_or(f64::NAN);
+    let statuses = report["statusCodeDistribution"].as_object()?;
+    let count = |wanted: &dyn Fn(&str) -> bool| -> f64 {
+        statuses.iter().filter(|(status, _)| wanted(status)).filter_map(|(_, n)| n.as_f64()).sum()
+    };
+    let errors = report["errorDistribution"].as_object()?;
+    let broken: f64 = errors
+        .iter()
+        .filter(|(error, _)| !NOT_FAILED.iter().any(|harmless| error.contains(harmless)))
+        .filter_map(|(_, n)| n.as_f64())
+        .sum();
+    Some(Seen {
+        answered: count(&|status| status.starts_with('2')),
+        seconds: report["summary"]["total"].as_f64()?,
+        failed: broken + count(&|status| !status.starts_with('2')),
+        p50: percentile("p50"),
+        p99: percentile("p99"),
+        p999: percentile("p99.9"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_of_wrk() {
+        let report = "Running 1s test\n  12 requests in 1.00s\n\
+            {\"requests\":12,\"microseconds\":1000000,\"failed\":1,\"p50\":100,\"p99\":2000,\"p999\":3000,\"max\":4000}\n";
+        let seen = parse_wrk(report).unwrap();
+        let expected = Seen {
+            answered: 12.0,
+            seconds: 1.0,
+            failed: 1.0,
+            p50: 0.0001,
+            p99: 0.002,
+            p999: 0.003,
+        };
+        assert_eq!(seen, expected);
+        assert_eq!(parse_wrk("unable to connect\n"), None);
+    }
+
+    #[test]
+    fn a_report_of_oha() {
+        let report = r#"{
+            "summary": {"successRate": 0.9, "total": 2.0},
+            "latencyPercentiles": {"p50": 0.001, "p99": 0.01, "p99.9": 0.1},
+            "statusCodeDistribution": {"200": 90, "204": 1, "503": 4},
+            "errorDistribution": {
+                "aborted due to deadline": 3,
+                "Connection refused (os error 111)": 7,
+                "operation was canceled": 1,
+                "connection closed before message completed": 2
+            }
+        }"#;
+        let seen = parse_oha(report).unwrap();
+        let expected =
+            Seen { answered: 91.0, seconds: 2.0, failed: 6.0, p50: 0.001, p99: 0.01, p999: 0.1 };
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn nothing_answered() {
+        let report = r#"{"summary": {"total": 1.0}, "latencyPercentiles": {"p50": null},
+            "statusCodeDistribution": {}, "errorDistribution": {"timeout": 50}}"#;
+        let seen = parse_oha(report).unwrap();
+        assert_eq!((seen.answered, seen.failed), (0.0, 50.0));
+        assert!(seen.p50.is_nan());
+        assert_eq!(parse_oha("no report"), None);
+    }
+}

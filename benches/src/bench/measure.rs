@@ -1,0 +1,156 @@
+//! One measurement: one variant in one scenario, once.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::net::TcpStream;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::cgroup::Hierarchy;
+use crate::client;
+use crate::load::{self, Seen, Target};
+use crate::metric::Metric;
+use crate::scenario::*;
+use crate::server::Server;
+use crate::variant::{self, Variant};
+
+pub type Values = BTreeMap<Metric, f64>;
+
+/// What all measurements of a run have in common.
+pub struct Bench<'a> {
+    pub cgroups: &'a Hierarchy,
+    pub builds: &'a Path,
+    /// How long the load lasts.
+    pub time: Duration,
+    pub idle_connections: usize,
+}
+
+impl Bench<'_> {
+    pub fn measure(&self, scenario: &Scenario, variant: &Variant) -> io::Result<Values> {
+        let start = || variant::start(variant, scenario.env, self.cgroups, scenario.quota);
+        match scenario.kind {
+            Kind::Closed(target) => self.closed(&start()?, target),
+            Kind::Open(target, rate) => self.open(&start()?, target, rate),
+            Kind::Probe(target) => self.probe(&start()?, target),
+            Kind::Idle => self.idle(start()?),
+            Kind::Memory => memory(&start()?),
+            Kind::Start => time_starts(variant, scenario),
+            Kind::Stop => stop(start()?),
+            Kind::Size => size(variant, self.builds),
+        }
+    }
+
+    fn closed(&self, server: &Server, target: Target) -> io::Result<Values> {
+        load::closed(server.port, target, WARM_UP)?;
+        let before = server.cpu()?;
+        let seen = load::closed(server.port, target, self.time)?;
+        let cpu = (server.cpu()? - before).as_secs_f64();
+        Ok(Values::from([
+            (Metric::CpuPerRequest, cpu / seen.answered),
+            (Metric::RequestsPerSecond, seen.answered / seen.seconds),
+            (Metric::P50, seen.p50),
+            (Metric::P99, seen.p99),
+            (Metric::Failed, seen.failed),
+        ]))
+    }
+
+    /// Twice as long as a closed loop, since one in a thousand is asked for.
+    fn open(&self, server: &Server, target: Target, rate: u32) -> io::Result<Values> {
+        load::open(server.port, target, rate, WARM_UP)?;
+        let before = server.cpu()?;
+        let seen = load::open(server.port, target, rate, 2 * self.time)?;
+        let cpu = (server.cpu()? - before).as_secs_f64();
+        let mut values = latencies(&seen);
+        values.insert(Metric::CpuPerRequest, cpu / seen.answered);
+        values.insert(Metric::Failed, seen.failed);
+        Ok(values)
+    }
+
+    fn probe(&self, server: &Server, target: Target) -> io::Result<Values> {
+        let mut busy = load::closed_in_background(server.port, target)?;
+        sleep(Duration::from_secs(2));
+        // As Kubernetes does it: a connection of its own for each, and a second to answer.
+        let probe = Target { method: "GET", path: "/readyz", connections: 64, fresh: true };
+        let seen = load::probes(server.port, probe, PROBES_PER_SECOND, self.time);
+        let _ = busy.kill();
+        busy.wait()?;
+        let seen = seen?;
+        let mut values = latencies(&seen);
+        let asked = f64::from(PROBES_PER_SECOND) * self.time.as_secs_f64();
+        values.insert(Metric::ProbesFailed, (1.0 - seen.answered / asked).max(0.0));
+        Ok(values)
+    }
+
+    fn idle(&self, server: Server) -> io::Result<Values> {
+        let before = server.charged();
+        let connections: Vec<TcpStream> = (0..self.idle_connections)
+            .map_while(|_| client::idle_connection(server.port).ok())
+            .collect();
+        // What only setting up needed has had time to go.
+        sleep(Duration::from_secs(1));
+        let resident = server.memory()?;
+        let charged = before.zip(server.charged()).map(|(before, after)| after - before);
+        let mut values = self.closed(&server, GREETING)?;
+        let held = connections.iter().filter(|socket| client::is_open(socket)).count();
+        values.insert(Metric::MemoryIdle, resident);
+        values.insert(Metric::IdleHeld, held as f64);
+        if let Some(charged) = charged {
+            values.insert(Metric::ChargedPerIdle, charged / connections.len() as f64);
+        }
+        // The server goes first, or it would have to notice ten thousand ends.
+        drop(server);
+        Ok(values)
+    }
+}
+
+fn latencies(seen: &Seen) -> Values {
+    Values::from([(Metric::P50, seen.p50), (Metric::P99, seen.p99), (Metric::P999, seen.p999)])
+}
+
+fn memory(server: &Server) -> io::Result<Values> {
+    sleep(MEMORY_REST);
+    let rest = server.memory()?;
+    let mut busy = load::closed_in_background(server.port, GREETING)?;
+    sleep(MEMORY_BUSY);
+    let loaded = server.memory();
+    let _ = busy.kill();
+    busy.wait()?;
+    Ok(Values::from([(Metric::MemoryRest, rest), (Metric::MemoryBusy, loaded?)]))
+}
+
+fn time_starts(variant: &Variant, scenario: &Scenario) -> io::Result<Values> {
+    let env = variant::environment(variant, scenario.env);
+    let mut starts = Vec::with_capacity(STARTS);
+    for _ in 0..STARTS {
+        let (_server, time) = Server::time_start(&variant.program, &env)?;
+        starts.push(time.as_secs_f64());
+    }
+    let median = crate::stats::summarise(&starts).map_or(f64::NAN, |summary| summary.median);
+    Ok(Values::from([(Metric::FirstAnswer, median)]))
+}
+
+fn stop(mut server: Server) -> io::Result<Values> {
+    let target = Target { method: "GET", path: "/block", connections: 64, fresh: false };
+    let load = load::open_command(server.port, target, STOP_RATE, STOP_LOAD).spawn()?;
+    sleep(STOP_AFTER);
+    let terminated = Instant::now();
+    server.terminate()?;
+    let ended = server.wait(Duration::from_secs(30))?;
+    let exit = terminated.elapsed().as_secs_f64();
+    let seen = load::finish(load)?;
+    let clean = ended.is_some_and(|status| status.success());
+    Ok(Values::from([
+        (Metric::Exit, exit),
+        (Metric::ExitClean, f64::from(u8::from(clean))),
+        (Metric::Failed, seen.failed),
+    ]))
+}
+
+fn size(variant: &Variant, builds: &Path) -> io::Result<Values> {
+    let Some(binary) = variant::static_binary(variant, builds) else {
+        return Ok(Values::new());
+    };
+    Ok(Values::from([(Metric::Size, fs::metadata(binary)?.len() as f64)]))
+}

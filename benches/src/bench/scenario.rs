@@ -1,0 +1,201 @@
+//! What is measured.
+
+use std::time::Duration;
+
+use crate::load::Target;
+
+pub struct Scenario {
+    pub name: &'static str,
+    pub about: &'static str,
+    /// Thousandths of a CPU.
+    pub quota: Option<u32>,
+    pub env: &'static [(&'static str, &'static str)],
+    pub kind: Kind,
+    /// Part of `--quick`.
+    pub quick: bool,
+}
+
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// wrk, each connection as fast as it is answered.
+    Closed(Target),
+    /// oha, so many requests a second.
+    Open(Target, u32),
+    /// The load on the target in the background, `/readyz` on fresh connections beside it.
+    Probe(Target),
+    /// Many connections that idle, and some beside them that do not.
+    Idle,
+    /// At rest, then under load.
+    Memory,
+    /// From the start of the process to the first 200 on `/readyz`.
+    Start,
+    /// SIGTERM under load.
+    Stop,
+    /// The static, stripped binary.
+    Size,
+}
+
+impl Scenario {
+    /// How long one measurement takes, for the estimate of the time left.
+    pub fn estimate(&self, time: Duration) -> Duration {
+        let fixed = match self.kind {
+            Kind::Closed(_) => WARM_UP + time,
+            Kind::Open(..) => WARM_UP + 2 * time,
+            Kind::Probe(_) => Duration::from_secs(2) + time,
+            Kind::Idle => Duration::from_secs(3) + WARM_UP + time,
+            Kind::Memory => MEMORY_REST + MEMORY_BUSY,
+            Kind::Start => Duration::from_millis(500),
+            Kind::Stop => STOP_LOAD,
+            Kind::Size => Duration::ZERO,
+        };
+        fixed + Duration::from_millis(300)
+    }
+}
+
+pub const WARM_UP: Duration = Duration::from_secs(1);
+pub const STARTS: usize = 15;
+pub const IDLE_CONNECTIONS: usize = 10_000;
+pub const PROBES_PER_SECOND: u32 = 50;
+pub const MEMORY_REST: Duration = Duration::from_secs(1);
+pub const MEMORY_BUSY: Duration = Duration::from_secs(2);
+pub const STOP_RATE: u32 = 500;
+pub const STOP_AFTER: Duration = Duration::from_millis(1500);
+pub const STOP_LOAD: Duration = Duration::from_secs(4);
+
+pub const GREETING: Target = get("/", 32);
+
+const fn get(path: &'static str, connections: usize) -> Target {
+    Target { method: "GET", path, connections, fresh: false }
+}
+
+const fn closed(
+    name: &'static str,
+    about: &'static str,
+    quota: Option<u32>,
+    target: Target,
+) -> Scenario {
+    Scenario { name, about, quota, env: &[], kind: Kind::Closed(target), quick: false }
+}
+
+const fn open(
+    name: &'static str,
+    about: &'static str,
+    quota: Option<u32>,
+    target: Target,
+    rate: u32,
+) -> Scenario {
+    Scenario { name, about, quota, env: &[], kind: Kind::Open(target, rate), quick: false }
+}
+
+const fn life(
+    name: &'static str,
+    about: &'static str,
+    quota: Option<u32>,
+    kind: Kind,
+) -> Scenario {
+    Scenario { name, about, quota, env: &[], kind, quick: false }
+}
+
+const fn with_env(scenario: Scenario, env: &'static [(&'static str, &'static str)]) -> Scenario {
+    Scenario { env, ..scenario }
+}
+
+const fn quick(scenario: Scenario) -> Scenario {
+    Scenario { quick: true, ..scenario }
+}
+
+/// As many handlers at once as connections, as async variants have by their blocking pool.
+const EQUAL_WORKERS: &[(&str, &str)] = &[("WORKERS", "32")];
+
+pub const SCENARIOS: [Scenario; 24] = [
+    quick(closed("greeting", "greeting, 32 connections, 500m", Some(500), GREETING)),
+    closed("greeting-1", "greeting, 1 connection, 500m", Some(500), get("/", 1)),
+    closed("greeting-256", "greeting, 256 connections, 500m", Some(500), get("/", 256)),
+    closed("greeting-100m", "greeting, 32 connections, 100m", Some(100), GREETING),
+    closed("greeting-1cpu", "greeting, 32 connections, 1 CPU", Some(1000), GREETING),
+    closed("greeting-free", "greeting, 32 connections, no quota", None, GREETING),
+    closed(
+        "fresh",
+        "greeting, a new connection for each request, 32 at once, 500m",
+        Some(500),
+        Target { fresh: true, ..GREETING },
+    ),
+    closed("json", "JSON answer, 32 connections, 500m", Some(500), get("/json", 32)),
+    closed("down", "64 KiB down, 32 connections, 500m", Some(500), get("/down", 32)),
+    closed(
+        "up",
+        "64 KiB up, 32 connections, 500m",
+        Some(500),
+        Target { method: "POST", path: "/up", connections: 32, fresh: false },
+    ),
+    closed("work", "1 ms of computing, 32 connections, 500m", Some(500), get("/work", 32)),
+    quick(with_env(
+        closed(
+            "block",
+            "5 ms blocking wait, 32 connections, 32 threads, 500m",
+            Some(500),
+            get("/block", 32),
+        ),
+        EQUAL_WORKERS,
+    )),
+    closed(
+        "block-default",
+        "5 ms blocking wait, 32 connections, threads by default, 500m",
+        Some(500),
+        get("/block", 32),
+    ),
+    open("open-100m", "greeting, 500 requests/s, 100m", Some(100), GREETING, 500),
+    open("open-1000", "greeting, 1,000 requests/s, 500m", Some(500), GREETING, 1_000),
+    open("open-10000", "greeting, 10,000 requests/s, 500m", Some(500), GREETING, 10_000),
+    with_env(
+        open(
+            "open-block",
+            "5 ms blocking wait, 1,000 requests/s, 32 threads, 1 CPU",
+            Some(1000),
+            get("/block", 64),
+            1_000,
+        ),
+        EQUAL_WORKERS,
+    ),
+    quick(with_env(
+        life(
+            "probe-blocked",
+            "50 probes/s while 1,024 requests block a thread for 1 s each, no quota",
+            None,
+            Kind::Probe(get("/block", 1024)),
+        ),
+        &[("BLOCK", "1000ms")],
+    )),
+    life(
+        "probe-computing",
+        "50 probes/s while 256 connections ask for computing, no quota",
+        None,
+        Kind::Probe(get("/work", 256)),
+    ),
+    with_env(
+        life("idle", "10,000 idle connections, 32 busy ones beside them, 500m", Some(500), Kind::Idle),
+        &[("MAX_CONNECTIONS", "12000")],
+    ),
+    quick(life(
+        "memory",
+        "resident memory at rest and at 32 busy connections, 500m",
+        Some(500),
+        Kind::Memory,
+    )),
+    quick(life(
+        "start",
+        "from the start of the process to the first 200 on /readyz, no quota",
+        None,
+        Kind::Start,
+    )),
+    quick(with_env(
+        life(
+            "stop",
+            "SIGTERM under 500 requests/s that block for 20 ms each, no quota",
+            None,
+            Kind::Stop,
+        ),
+        &[("BLOCK", "20ms"), ("WORKERS", "64"), ("DRAIN_DELAY", "0s")],
+    )),
+    quick(life("size", "size of the static, stripped binary", None, Kind::Size)),
+];

@@ -1,0 +1,204 @@
+//! A chunked body, decoded as it arrives (RFC 9112, section 7.1).
+
+use http::StatusCode;
+
+use super::{Refusal, is_token_byte, is_value_byte};
+
+/// More hex digits than these overflow 64 bits; leading zeros count, since no client writes so
+/// many.
+const MAX_SIZE_DIGITS: u8 = 16;
+
+/// Chunk extensions carry nothing that anyone here reads: a bound for those of all chunks together.
+const MAX_EXTENSION_BYTES: u16 = 1024;
+
+/// Trailers are read and dropped: a bound for all of them together.
+const MAX_TRAILER_BYTES: u16 = 8 * 1024;
+
+/// The decoder of one chunked body.
+#[derive(Debug)]
+pub(crate) struct Chunks {
+    state: State,
+    /// While a size is read, what its digits say so far; then how much of the chunk is still to
+    /// come.
+    size: u64,
+    digits: u8,
+    /// How many more bytes the body may have.
+    body_room: u64,
+    extension_room: u16,
+    trailer_room: u16,
+}
+
+/// What the next byte belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Size,
+    /// Whitespace after the size, which only an extension may follow.
+    BeforeExtension,
+    Extension,
+    SizeLf,
+    Data,
+    DataCr,
+    DataLf,
+    TrailerStart,
+    TrailerName,
+    TrailerValue,
+    TrailerLf,
+    EndLf,
+    Done,
+}
+
+impl Chunks {
+    /// A decoder for a body of at most so many bytes.
+    pub(crate) fn new(max_body_bytes: u64) -> Self {
+        Chunks {
+            state: State::Size,
+            size: 0,
+            digits: 0,
+            body_room: max_body_bytes,
+            extension_room: MAX_EXTENSION_BYTES,
+            trailer_room: MAX_TRAILER_BYTES,
+        }
+    }
+
+    /// Decodes what `input` holds of the body, appends the data to `body`, and returns how many
+    /// bytes of the input were used and whether the body, trailers included, is whole. Until it is,
+    /// all of the input is used.
+    ///
+    /// The outcome does not depend on how the input was split into calls.
+    pub(crate) fn decode(
+        &mut self,
+        input: &[u8],
+        body: &mut Vec<u8>,
+    ) -> Result<(usize, bool), Refusal> {
+        let mut rest = input;
+        while self.state != State::Done {
+            if self.state == State::Data {
+                rest = self.take_data(rest, body);
+            }
+            let Some((&byte, after)) = rest.split_first() else {
+                break;
+            };
+            self.state = self.step(byte)?;
+            rest = after;
+        }
+        Ok((input.len() - rest.len(), self.state == State::Done))
+    }
+
+    /// Moves data of the current chunk to `body`, all at once, and returns what follows it.
+    fn take_data<'a>(&mut self, input: &'a [u8], body: &mut Vec<u8>) -> &'a [u8] {
+        let len = usize::try_from(self.size)
+            .unwrap_or(usize::MAX)
+            .min(input.len());
+        let (data, rest) = input.split_at(len);
+        body.extend_from_slice(data);
+        self.size -= len as u64;
+        if self.size == 0 {
+            self.state = State::DataCr;
+        }
+        rest
+    }
+
+    /// Where one byte that is not data leads.
+    fn step(&mut self, byte: u8) -> Result<State, Refusal> {
+        match (self.state, byte) {
+            (State::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => self.add_digit(byte),
+            (State::Size, _) if self.digits == 0 => Err(Refusal::bad("chunk without a size")),
+            (State::Size | State::BeforeExtension | State::Extension, b'\r')
+                if self.line_may_end() =>
+            {
+                Ok(State::SizeLf)
+            }
+            (State::Size | State::BeforeExtension, b' ' | b'\t') => {
+                self.spend_extension(State::BeforeExtension)
+            }
+            (State::Size | State::BeforeExtension, b';') => self.spend_extension(State::Extension),
+            (State::Size | State::BeforeExtension, _) => Err(Refusal::bad("malformed chunk size")),
+            // A quoted string cannot hold CR or LF either, so the extension ends at the first CR
+            // whatever it says.
+            (State::Extension, _) if is_value_byte(byte) => self.spend_extension(State::Extension),
+            (State::Extension, _) => Err(Refusal::bad("malformed chunk extension")),
+            (State::SizeLf, b'\n') => self.begin_chunk(),
+            // `decode` takes the data before it comes here.
+            (State::Data | State::DataCr, b'\r') => Ok(State::DataLf),
+            (State::Data | State::DataCr, _) => Err(Refusal::bad("chunk longer than its size")),
+            (State::DataLf, b'\n') => Ok(State::Size),
+            (State::TrailerStart, b'\r') => Ok(State::EndLf),
+            (State::TrailerStart | State::TrailerName, _) if is_token_byte(byte) => {
+                self.spend_trailer(State::TrailerName)
+            }
+            (State::TrailerName, b':') => self.spend_trailer(State::TrailerValue),
+            (State::TrailerValue, b'\r') => self.spend_trailer(State::TrailerLf),
+            (State::TrailerValue, _) if is_value_byte(byte) => {
+                self.spend_trailer(State::TrailerValue)
+            }
+            (State::TrailerStart | State::TrailerName | State::TrailerValue, _) => {
+                Err(Refusal::bad("malformed trailer"))
+            }
+            (State::TrailerLf, b'\n') => self.spend_trailer(State::TrailerStart),
+            (State::EndLf, b'\n') | (State::Done, _) => Ok(State::Done),
+            (State::SizeLf | State::DataLf | State::TrailerLf | State::EndLf, _) => {
+                Err(Refusal::bad("bare CR in a chunked body"))
+            }
+        }
+    }
+
+    /// Whether the size line may end here: not within the whitespace before an extension.
+    fn line_may_end(&self) -> bool {
+        self.state != State::BeforeExtension
+    }
+
+    /// Takes one more hex digit into the size.
+    fn add_digit(&mut self, byte: u8) -> Result<State, Refusal> {
+        if self.digits == MAX_SIZE_DIGITS {
+            return Err(Refusal::bad("chunk size too long"));
+        }
+        let value = match byte {
+            b'0'..=b'9' => byte - b'0',
+            _ => (byte | 0x20) - b'a' + 10,
+        };
+        self.size = self.size << 4 | u64::from(value);
+        self.digits += 1;
+        Ok(State::Size)
+    }
+
+    /// Begins the chunk whose size line has ended: data, or the trailers where its size is 0.
+    fn begin_chunk(&mut self) -> Result<State, Refusal> {
+        self.digits = 0;
+        if self.size == 0 {
+            return Ok(State::TrailerStart);
+        }
+        match self.body_room.checked_sub(self.size) {
+            Some(room) => self.body_room = room,
+            None => {
+                return Err(Refusal::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "chunks over MAX_BODY_BYTES",
+                ));
+            }
+        }
+        Ok(State::Data)
+    }
+
+    /// Goes on to `next` if the extensions may have one more byte.
+    fn spend_extension(&mut self, next: State) -> Result<State, Refusal> {
+        match self.extension_room.checked_sub(1) {
+            Some(room) => self.extension_room = room,
+            None => return Err(Refusal::bad("chunk extensions too long")),
+        }
+        Ok(next)
+    }
+
+    /// Goes on to `next` if the trailers may have one more byte.
+    fn spend_trailer(&mut self, next: State) -> Result<State, Refusal> {
+        match self.trailer_room.checked_sub(1) {
+            Some(room) => self.trailer_room = room,
+            None => {
+                return Err(Refusal::new(
+                    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                    "trailers too long",
+                ));
+            }
+        }
+        Ok(next)
+    }
+}

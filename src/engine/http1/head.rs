@@ -1,0 +1,262 @@
+//! The head of a request, from its first byte to the empty line.
+//!
+//! `httparse` 1.10 does the parsing. What it lets through and this module does not: lines that end
+//! in a bare LF, any number of empty lines before the request, UTF-8 in the target. What it does
+//! not tell apart: a version that is malformed (400) from one that is merely unknown (505).
+
+use std::mem::MaybeUninit;
+
+use http::{Method, StatusCode};
+
+use super::terms::Collector;
+use super::{BodyLength, Refusal, Span, Version, is_token_byte, is_value_byte, read_target};
+
+/// More fields than this are refused with 431 (RFC 6585, section 5).
+pub(crate) const MAX_FIELDS: usize = 100;
+
+/// More empty lines before a request than this are no client's habit: RFC 9112, section 2.2 asks to
+/// ignore at least one.
+const MAX_EMPTY_LINES: usize = 4;
+
+/// What the configuration allows a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Of a head, from its first byte to the end of the empty line; over it is 431, or 414 for the
+    /// request line alone.
+    pub(crate) max_head_bytes: usize,
+    /// Of a body, decoded; over it is 413.
+    pub(crate) max_body_bytes: u64,
+}
+
+/// One field line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Field {
+    /// The name, a token, in the client's case.
+    pub(crate) name: Span,
+    /// The value without the whitespace around it; may hold obs-text, so it is not always text.
+    pub(crate) value: Span,
+}
+
+/// A parsed head. [`read_head`] fills it, and it means something only after [`Progress::Complete`];
+/// one is enough for any number of requests, and then no head allocates.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// The method, known or not: whether a route takes it is the router's business.
+    pub(crate) method: Method,
+    /// The request target as it was sent.
+    pub(crate) target: Span,
+    /// Its path, `/` where an absolute-form target has none, `*` in asterisk-form.
+    pub(crate) path: Span,
+    /// What follows its first `?`.
+    pub(crate) query: Option<Span>,
+    /// The authority of an absolute-form target, which stands in for the Host field (RFC 9112,
+    /// section 3.2.2).
+    pub(crate) authority: Option<Span>,
+    /// The version.
+    pub(crate) version: Version,
+    /// The field lines in order.
+    pub(crate) fields: Vec<Field>,
+    /// The body that follows.
+    pub(crate) body: BodyLength,
+    /// Whether the client lets the connection serve another request.
+    pub(crate) keep_alive: bool,
+    /// Whether the client waits for [`CONTINUE`](super::CONTINUE) before it sends the body.
+    pub(crate) expect_continue: bool,
+}
+
+/// How far the bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// More bytes are needed; give this `scanned` back together with them.
+    Partial {
+        /// How many bytes have been looked through.
+        scanned: usize,
+    },
+    /// The head is whole.
+    Complete {
+        /// Its length: the body starts here.
+        len: usize,
+    },
+}
+
+/// Reads a head from the start of `bytes`, which may go beyond it.
+///
+/// `scanned` is what the last call on the same bytes reported, 0 on the first; with it a head that
+/// arrives one byte at a time costs linear time. The outcome does not depend on how the bytes were
+/// split into calls.
+pub(crate) fn read_head(
+    bytes: &[u8],
+    scanned: usize,
+    limits: &Limits,
+    head: &mut Head,
+) -> Result<Progress, Refusal> {
+    let max_len = limits.max_head_bytes.min(u32::MAX as usize);
+    let window = &bytes[..bytes.len().min(max_len)];
+    let start = skip_empty_lines(window)?;
+
+    // Nearly every head arrives whole and is valid: parsing it at once is one pass. Where that
+    // fails, for whatever reason, what counts is the first offending byte or the end, whichever
+    // comes first, however they arrived.
+    if scanned == 0
+        && let Ok(len) = parse(window, start, limits, head)
+    {
+        return Ok(Progress::Complete { len });
+    }
+    match find_end(window, start, scanned)? {
+        Some(end) => {
+            parse(&window[..end], start, limits, head).map(|len| Progress::Complete { len })
+        }
+        None if window.len() < max_len => Ok(Progress::Partial {
+            scanned: window.len(),
+        }),
+        None => Err(over_limit(&window[start..])),
+    }
+}
+
+/// Where the request line begins, or may begin when more bytes have come: empty lines before it are
+/// ignored (RFC 9112, section 2.2).
+fn skip_empty_lines(window: &[u8]) -> Result<usize, Refusal> {
+    let mut start = 0;
+    loop {
+        match window[start..] {
+            [b'\r', b'\n', ..] if start < 2 * MAX_EMPTY_LINES => start += 2,
+            [b'\r', b'\n', ..] => {
+                return Err(Refusal::bad("too many empty lines before the request"));
+            }
+            // Not yet known to be a line end; `find_end` sees to it when the next byte is there.
+            [] | [b'\r'] => return Ok(start),
+            [first, ..] if is_token_byte(first) => return Ok(start),
+            // A TLS hello, a space before the method, a bare LF: no need to wait for the end of it.
+            _ => return Err(Refusal::bad("the first byte begins no request")),
+        }
+    }
+}
+
+/// The end of the head that begins at `start`, if it is there: one past the first empty line.
+///
+/// A line ends in CRLF and nothing else, and there is no control byte but a tab (RFC 9112, sections
+/// 2.2 and 3; RFC 9110, section 5.5), so whatever is certain to be refused is refused as soon as it
+/// is there.
+#[cold]
+fn find_end(window: &[u8], start: usize, scanned: usize) -> Result<Option<usize>, Refusal> {
+    // A CR that was the last byte could not be judged then.
+    let from = scanned.saturating_sub(1).max(start);
+    for (at, &byte) in window.iter().enumerate().skip(from) {
+        match byte {
+            b'\n' if window[..at].last() != Some(&b'\r') => return Err(Refusal::bad("bare LF")),
+            b'\n' if window[start..=at].ends_with(b"\r\n\r\n") => return Ok(Some(at + 1)),
+            b'\r' if window.get(at + 1).is_some_and(|&next| next != b'\n') => {
+                return Err(Refusal::bad("bare CR"));
+            }
+            b'\r' | b'\n' => {}
+            _ if is_value_byte(byte) => {}
+            _ => return Err(Refusal::bad("control byte in the head")),
+        }
+    }
+    Ok(None)
+}
+
+/// The refusal of a head that is over the limit: 414 where not even its first line fits (RFC 9112,
+/// section 3), else 431.
+#[cold]
+fn over_limit(head: &[u8]) -> Refusal {
+    match head.contains(&b'\n') {
+        true => Refusal::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head over MAX_HEAD_BYTES",
+        ),
+        false => Refusal::new(StatusCode::URI_TOO_LONG, "request line over MAX_HEAD_BYTES"),
+    }
+}
+
+/// Parses the head that begins at `start` and returns where it ends; a head that is not whole is an
+/// error too.
+fn parse(window: &[u8], start: usize, limits: &Limits, head: &mut Head) -> Result<usize, Refusal> {
+    let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    let len = match request.parse_with_uninit_headers(&window[start..], &mut slots) {
+        Ok(httparse::Status::Complete(len)) => start + len,
+        Ok(httparse::Status::Partial) => return Err(Refusal::bad("head not whole")),
+        Err(error) => return Err(refusal(error, &window[start..])),
+    };
+    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
+    else {
+        return Err(Refusal::bad("head not whole"));
+    };
+
+    head.method =
+        Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::bad("malformed method"))?;
+    head.version = if minor == 0 {
+        Version::Http10
+    } else {
+        Version::Http11
+    };
+    let offset = offset_of(target.as_bytes(), window);
+    let parts = read_target(&head.method, target.as_bytes())?;
+    let shift = |span: Span| Span::new(offset + span.start as usize, offset + span.end as usize);
+    head.target = Span::new(offset, offset + target.len());
+    head.path = shift(parts.path);
+    head.query = parts.query.map(shift);
+    head.authority = parts.authority.map(shift);
+
+    head.fields.clear();
+    let mut collector = Collector::default();
+    for field in request.headers.iter() {
+        let name = offset_of(field.name.as_bytes(), window);
+        let value = offset_of(field.value, window);
+        // httparse takes a bare LF for a line end. Each line but the last ends where a name begins.
+        if window[name - 2] != b'\r' {
+            return Err(Refusal::bad("bare LF"));
+        }
+        collector.add(field.name.as_bytes(), field.value)?;
+        head.fields.push(Field {
+            name: Span::new(name, name + field.name.len()),
+            value: Span::new(value, value + field.value.len()),
+        });
+    }
+    if !window[..len].ends_with(b"\r\n\r\n") {
+        return Err(Refusal::bad("bare LF"));
+    }
+
+    let terms = collector.settle(head.version, limits.max_body_bytes)?;
+    head.body = terms.body;
+    head.keep_alive = terms.keep_alive;
+    head.expect_continue = terms.expect_continue;
+    Ok(len)
+}
+
+/// Where `part`, a piece of `whole`, begins in it.
+fn offset_of(part: &[u8], whole: &[u8]) -> usize {
+    part.as_ptr().addr() - whole.as_ptr().addr()
+}
+
+/// What an error of httparse means to the client.
+#[cold]
+fn refusal(error: httparse::Error, head: &[u8]) -> Refusal {
+    match error {
+        httparse::Error::Version if names_a_version(head) => Refusal::new(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "neither HTTP/1.0 nor HTTP/1.1",
+        ),
+        httparse::Error::Version => Refusal::bad("malformed version"),
+        httparse::Error::TooManyHeaders => Refusal::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "too many fields",
+        ),
+        httparse::Error::HeaderName => Refusal::bad("malformed field name, or a folded line"),
+        httparse::Error::HeaderValue => Refusal::bad("malformed field value"),
+        httparse::Error::NewLine => Refusal::bad("malformed line end"),
+        httparse::Error::Token | httparse::Error::Status => Refusal::bad("malformed request line"),
+    }
+}
+
+/// Whether the request line ends in what is a version by its form (RFC 9112, section 2.3: `HTTP/`
+/// digit `.` digit).
+fn names_a_version(head: &[u8]) -> bool {
+    let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
+    matches!(
+        version,
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']
+    )
+}

@@ -1,0 +1,116 @@
+//! Text of any origin as a bounded part of one line: no byte of it can end the line, close a quote or move a
+//! terminal's cursor.
+
+use std::fmt::{self, Write as _};
+
+/// No line is longer. Kubernetes' runtimes split lines at 16 KiB, and a split line is no JSON any more.
+pub(super) const MAX_LINE: usize = 16 * 1024;
+
+/// No message, key or value is longer, escapes included: none leaves a record without room for the others.
+pub(super) const MAX_TEXT: usize = 6 * 1024;
+
+/// Kept free behind the key-values, for what ends a line.
+const RESERVE: usize = 64;
+
+/// Ends a text that was longer.
+pub(super) const CUT: &str = "…[cut]";
+
+/// Where a text goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Between double quotes, as in JSON.
+    Quoted,
+    /// Where a quote or a backslash is an ordinary character.
+    Bare,
+}
+
+/// Appends `text`, escaped for its place, cut where it is too long.
+pub(super) fn append(text: fmt::Arguments<'_>, place: Place, line: &mut Vec<u8>) {
+    let end = line.len() + MAX_TEXT - CUT.len();
+    // An error is ours, at the end, or that of a `Display` that failed: either way something is missing.
+    if (Escaping { line, place, end }).write_fmt(text).is_err() {
+        line.extend_from_slice(CUT.as_bytes());
+    }
+}
+
+/// Appends what `part` appends, or nothing where that would leave no room; false then.
+pub(super) fn append_if_it_fits(line: &mut Vec<u8>, part: impl FnOnce(&mut Vec<u8>)) -> bool {
+    let before = line.len();
+    part(line);
+    let fits = line.len() <= MAX_LINE - RESERVE;
+    if !fits {
+        line.truncate(before);
+    }
+    fits
+}
+
+/// Appends to the line up to `end`, then fails.
+struct Escaping<'l> {
+    line: &'l mut Vec<u8>,
+    place: Place,
+    end: usize,
+}
+
+impl Escaping<'_> {
+    /// Appends as many whole characters as there is room for.
+    fn plain(&mut self, text: &str) -> fmt::Result {
+        let mut room = self.end.saturating_sub(self.line.len());
+        if text.len() <= room {
+            self.line.extend_from_slice(text.as_bytes());
+            return Ok(());
+        }
+        while !text.is_char_boundary(room) {
+            room -= 1;
+        }
+        self.line.extend_from_slice(&text.as_bytes()[..room]);
+        // Nothing shorter may follow what was cut.
+        self.end = 0;
+        Err(fmt::Error)
+    }
+
+    fn escaped(&mut self, special: char) -> fmt::Result {
+        let code = u32::from(special);
+        let escape = match special {
+            '"' => "\\\"",
+            '\\' => "\\\\",
+            '\n' => "\\n",
+            '\r' => "\\r",
+            '\t' => "\\t",
+            // All that is special is in the basic plane, so that four digits do.
+            _ => return self.plain_escape(&format!("\\u{code:04x}")),
+        };
+        self.plain_escape(escape)
+    }
+
+    /// Half an escape would be worse than none.
+    fn plain_escape(&mut self, escape: &str) -> fmt::Result {
+        if self.line.len() + escape.len() > self.end {
+            self.end = 0;
+            return Err(fmt::Error);
+        }
+        self.line.extend_from_slice(escape.as_bytes());
+        Ok(())
+    }
+}
+
+impl fmt::Write for Escaping<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some((at, special)) = first_special(rest, self.place) {
+            self.plain(&rest[..at])?;
+            self.escaped(special)?;
+            rest = &rest[at + special.len_utf8()..];
+        }
+        self.plain(rest)
+    }
+}
+
+/// The first character that may not stand in `place` as it is, and where.
+fn first_special(text: &str, place: Place) -> Option<(usize, char)> {
+    text.char_indices().find(|(_, c)| match c {
+        '"' | '\\' => place == Place::Quoted,
+        // Line ends to JavaScript, and to some terminals and log viewers.
+        '\u{2028}' | '\u{2029}' => true,
+        _ => c.is_control(),
+    })
+}

@@ -1,0 +1,123 @@
+//! The reference service: deployed as a canary, and an example of everything that the library offers.
+
+use seaworthy::{
+    Check, Request, Response, Secret, Service, Settings, Stop,
+    http::{StatusCode, Uri, header},
+};
+use std::{
+    io::{self, Read},
+    net::{TcpStream, ToSocketAddrs},
+    process::ExitCode,
+    thread,
+    time::Duration,
+};
+
+fn main() -> ExitCode {
+    let mut settings = Settings::from_env();
+    let database = settings.secret("DATABASE_URL");
+    let startup_delay = settings.duration("STARTUP_DELAY", Duration::ZERO);
+    let has_demo_endpoints = settings.flag("DEMO_ENDPOINTS", false);
+    let database = database.and_then(|url| match Database::parse(&url) {
+        Ok(database) => Some(database),
+        Err(problem) => {
+            settings.reject("DATABASE_URL", problem);
+            None
+        }
+    });
+
+    let mut service = Service::new("seaworthy")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("the reference service of the seaworthy library")
+        .settings(settings)
+        .get("/", |_: &Request| "Hello from Kubernetes!");
+    if !startup_delay.is_zero() {
+        service = service.on_start("startup delay", move |stop: &Stop| {
+            stop.wait(startup_delay);
+        });
+    }
+    if let Some(database) = database {
+        service = service.check(Check::readiness("database", move || database.reach()).timeout("1s").every("5s"));
+    }
+    if has_demo_endpoints {
+        service = with_demo_endpoints(service);
+    }
+    service.run()
+}
+
+/// Where the database is; the rest of the URL is not needed to see whether it can be reached.
+struct Database {
+    host: String,
+    port: u16,
+}
+
+impl Database {
+    const CONNECT_TIMEOUT: Duration = Duration::from_millis(900);
+
+    fn parse(url: &Secret) -> Result<Database, &'static str> {
+        let uri: Uri = url.expose().parse().map_err(|_| "expected a URL such as postgres://user:password@host:5432/name")?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or("the URL has no host")?;
+        let port = match (uri.port_u16(), uri.scheme_str()) {
+            (Some(port), Some(_)) => port,
+            (None, Some("postgres" | "postgresql")) => 5432,
+            (None, Some("mysql" | "mariadb")) => 3306,
+            (None, Some("redis" | "rediss")) => 6379,
+            _ => return Err("the URL has no port, and its scheme is not postgres, mysql or redis, whose ports are known"),
+        };
+        Ok(Database { host: host.trim_matches(['[', ']']).to_owned(), port })
+    }
+
+    fn reach(&self) -> io::Result<()> {
+        let mut last = io::Error::other("the host has no address");
+        for address in (self.host.as_str(), self.port).to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, Database::CONNECT_TIMEOUT) {
+                Ok(_) => return Ok(()),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}
+
+/// What `DEMO_ENDPOINTS=true` adds: ways to see how the service behaves when a handler does not.
+fn with_demo_endpoints(service: Service) -> Service {
+    let (check, switch) = Check::switch("enabled");
+    let off = switch.clone();
+    service
+        .check(check)
+        .get("/delay/{seconds}", delay)
+        .get("/status/{code}", status)
+        .get("/panic", |_: &Request| -> () { panic!("asked to panic") })
+        .post("/echo", |request: &Request| request.body().to_vec())
+        .get("/headers", headers)
+        .get("/bytes/{n}", bytes)
+        .post("/readyz/disable", move |_: &Request| off.off())
+        .post("/readyz/enable", move |_: &Request| switch.on())
+}
+
+type Answer = Result<Response, (StatusCode, &'static str)>;
+
+fn delay(request: &Request) -> Result<String, (StatusCode, &'static str)> {
+    const LONGEST: f64 = 3600.0;
+    let seconds = request.param("seconds").parse::<f64>().ok().filter(|seconds| (0.0..=LONGEST).contains(seconds));
+    let seconds = seconds.ok_or((StatusCode::BAD_REQUEST, "expected a number of seconds from 0 to 3600"))?;
+    thread::sleep(Duration::from_secs_f64(seconds));
+    Ok(format!("waited {seconds} s"))
+}
+
+fn status(request: &Request) -> Answer {
+    let code = request.param("code").parse::<u16>().ok().filter(|code| (200..=599).contains(code));
+    let code = code.and_then(|code| StatusCode::from_u16(code).ok());
+    code.map(Response::new).ok_or((StatusCode::BAD_REQUEST, "expected a status code from 200 to 599"))
+}
+
+fn headers(request: &Request) -> String {
+    let lines = request.headers().iter();
+    lines.map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()))).collect()
+}
+
+fn bytes(request: &Request) -> Answer {
+    let wanted = request.param("n").parse::<u64>();
+    let wanted = wanted.map_err(|_| (StatusCode::BAD_REQUEST, "expected a number of bytes"))?;
+    let response = Response::stream_sized(io::repeat(b'x').take(wanted), wanted);
+    Ok(response.with_header(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain")))
+}

@@ -1,0 +1,404 @@
+//! The worker pool: who pulls requests from the engine, who runs them, who waits and who is turned away.
+//!
+//! There are `WORKERS` slots and one thread more. Every thread does the same: it takes a request from the queue while
+//! a slot is free, and where the queue is empty and nobody else does, it takes the *seat* and pulls from the engine.
+//! So the thread that pulled a request usually runs it too, on a warm cache and without waking anybody, which for
+//! short handlers costs the least CPU by far. With one thread more than slots there is always one to pull, to answer
+//! probes and to shed.
+//!
+//! Driving must not serialise work, so whoever is about to run what takes longer than handing it over rings for
+//! another thread first: when its own handler is expected to be long, or what it leaves behind in the queue is
+//! ([`HANDOVER`], against the route's [`Cost`](crate::router::Cost)). A handler that was expected to be short and is
+//! not is noticed by the *standby*, the one idle thread that looks every [`TICK`] while there is traffic: a seat left
+//! empty, or a queue left full, for a whole tick is its own to take.
+
+use crate::{
+    drain_report::{DrainReport, Ending},
+    engine::{Cut, Engine, Exchange, Pulled, Ready},
+    idle::{Idle, Need},
+    ledger::{self, Ledger},
+    panics,
+    response::Response,
+    service::App,
+};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, TryLockError,
+        atomic::{
+            AtomicBool, AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+/// What it costs to hand work to another thread: the wake-up, the switch, and its cold caches. Work that is expected
+/// to be shorter is not worth handing over.
+pub(crate) const HANDOVER: Duration = Duration::from_micros(40);
+
+/// How often the standby looks whether a handler keeps the seat from being taken. Two looks are needed, so a request
+/// behind a handler that was wrongly expected to be short waits less than a millisecond.
+pub(crate) const TICK: Duration = Duration::from_micros(400);
+
+/// A request with its place in the queue, or a streamed response that goes on.
+struct Job {
+    ready: Ready,
+    since: Instant,
+    expected: Duration,
+}
+
+/// The slots, the queue and the roles. Shared by all worker threads and the main thread.
+pub(crate) struct Pool {
+    app: Arc<App>,
+    engine: Box<dyn Engine>,
+    slots: usize,
+    /// Requests that may be running or waiting at once: `WORKERS` + `QUEUE_CAPACITY`.
+    most_admitted: usize,
+    queue_timeout: Duration,
+    /// Bounded by `most_admitted`, which counts what is running too, so the channel need not be.
+    queue: (Sender<Job>, Receiver<Job>),
+    /// What is expected of the queue's jobs together, in nanoseconds.
+    queued_nanos: AtomicU64,
+    admitted: AtomicUsize,
+    running: AtomicUsize,
+    seat: Mutex<Seat>,
+    seat_is_taken: AtomicBool,
+    /// How often the seat was taken: the standby sees by it whether the pool makes progress.
+    turns: AtomicUsize,
+    closed: AtomicBool,
+    idle: Idle,
+    pub(crate) ledger: Ledger,
+}
+
+/// What belongs to the thread that pulls.
+#[derive(Default)]
+struct Seat {
+    ready: Vec<Ready>,
+    /// When the longest-waiting job in the queue may be over `QUEUE_TIMEOUT`.
+    expiry: Option<Instant>,
+}
+
+impl Pool {
+    pub(crate) fn new(
+        app: Arc<App>,
+        engine: Box<dyn Engine>,
+        workers: usize,
+        queue_capacity: usize,
+        queue_timeout: Duration,
+    ) -> Arc<Pool> {
+        Arc::new(Pool {
+            app,
+            engine,
+            slots: workers,
+            most_admitted: workers + queue_capacity,
+            queue_timeout,
+            queue: unbounded(),
+            queued_nanos: AtomicU64::new(0),
+            admitted: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
+            seat: Mutex::default(),
+            seat_is_taken: AtomicBool::new(false),
+            turns: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            idle: Idle::default(),
+            ledger: Ledger::new(workers + 1),
+        })
+    }
+
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// Where the system gives not even two of them; with some of them the pool is smaller, and the log says so.
+    pub(crate) fn spawn(self: &Arc<Pool>) -> io::Result<Crew> {
+        let (running, ended) = crossbeam_channel::bounded(0);
+        let mut crew = Crew { threads: Vec::with_capacity(self.slots + 1), ended };
+        for number in 0..=self.slots {
+            let (pool, running) = (Arc::clone(self), running.clone());
+            let work = move || {
+                let _held_while_running: Sender<()> = running;
+                pool.work(number);
+            };
+            match thread::Builder::new().name(format!("worker-{number}")).spawn(work) {
+                Ok(thread) => crew.threads.push(thread),
+                Err(error) if crew.threads.len() < 2 => return Err(error),
+                Err(error) => {
+                    log::warn!(workers = number - 1, wanted = self.slots, error:% = error; "fewer workers than wanted");
+                    break;
+                }
+            }
+        }
+        Ok(crew)
+    }
+
+    /// One thread's life.
+    fn work(&self, number: usize) {
+        loop {
+            while let Some(job) = self.take() {
+                self.ring_before(&job);
+                self.run(job, number);
+            }
+            if self.closed.load(SeqCst) && self.queue.1.is_empty() {
+                self.idle.dismiss_all();
+                return;
+            }
+            match self.take_seat() {
+                Some(seat) => self.drive(seat),
+                None => {
+                    let mut look = Look::default();
+                    self.idle.rest(TICK, || self.needs_a_hand(&mut look));
+                }
+            }
+        }
+    }
+
+    /// A job and a slot to run it in, if there are both.
+    fn take(&self) -> Option<Job> {
+        if self.queue.1.is_empty() {
+            return None;
+        }
+        // A pool that could not start all its threads still keeps one out of the slots.
+        let free = |running| (running < self.slots).then_some(running + 1);
+        self.running.fetch_update(SeqCst, SeqCst, free).ok()?;
+        match self.queue.1.try_recv() {
+            Ok(job) => {
+                self.queued_nanos.fetch_sub(nanos(job.expected), SeqCst);
+                Some(job)
+            }
+            Err(_) => {
+                self.running.fetch_sub(1, SeqCst);
+                None
+            }
+        }
+    }
+
+    fn take_seat(&self) -> Option<MutexGuard<'_, Seat>> {
+        let seat = match self.seat.try_lock() {
+            Ok(seat) => seat,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        self.seat_is_taken.store(true, SeqCst);
+        self.turns.fetch_add(1, Relaxed);
+        Some(seat)
+    }
+
+    /// Pulls once and deals with what came: probes are answered, the rest is queued or shed.
+    fn drive(&self, mut seat: MutexGuard<'_, Seat>) {
+        let mut ready = std::mem::take(&mut seat.ready);
+        if self.engine.pull(seat.expiry, &mut ready) == Pulled::Closed {
+            self.closed.store(true, SeqCst);
+        }
+        let now = Instant::now();
+        for one in ready.drain(..) {
+            self.admit(one, now);
+        }
+        seat.ready = ready;
+        seat.expiry = match seat.expiry {
+            _ if self.queue.1.is_empty() => None,
+            Some(expiry) if expiry <= now => self.shed_expired(now),
+            Some(expiry) => Some(expiry),
+            None => Some(now + self.queue_timeout),
+        };
+        self.seat_is_taken.store(false, SeqCst);
+        drop(seat);
+        if !self.queue.1.is_empty() {
+            self.idle.alert();
+        }
+    }
+
+    /// Answers, queues or sheds what was pulled, on the thread that pulled it.
+    fn admit(&self, ready: Ready, now: Instant) {
+        let mut exchange = match ready {
+            Ready::Stream(_) => return self.enqueue(ready, now, Duration::ZERO),
+            Ready::Request(exchange) => exchange,
+        };
+        let is_reserve = exchange.is_reserve();
+        if let Some(answer) = self.app.answer_at_once(exchange.request(), is_reserve) {
+            self.respond(exchange, answer);
+            return;
+        }
+        if self.admitted.fetch_add(1, SeqCst) >= self.most_admitted {
+            self.admitted.fetch_sub(1, SeqCst);
+            self.shed(exchange, "overloaded");
+            return;
+        }
+        let expected = exchange.request().route.as_ref().map_or(Duration::ZERO, |route| route.cost.expected());
+        self.enqueue(Ready::Request(exchange), now, expected);
+    }
+
+    fn enqueue(&self, ready: Ready, since: Instant, expected: Duration) {
+        self.queued_nanos.fetch_add(nanos(expected), SeqCst);
+        let sent = self.queue.0.send(Job { ready, since, expected });
+        debug_assert!(sent.is_ok(), "the pool holds the receiver itself");
+    }
+
+    /// Wakes another thread where what is about to run, or what is left in the queue, is longer than a handover.
+    fn ring_before(&self, job: &Job) {
+        let leaves_work = self.queued_nanos.load(SeqCst) > nanos(HANDOVER);
+        let leaves_seat = job.expected > HANDOVER && !self.seat_is_taken.load(SeqCst);
+        if leaves_work || leaves_seat {
+            self.idle.ring();
+        }
+    }
+
+    /// Runs a job in its slot, and gives the slot back whatever happens.
+    fn run(&self, job: Job, number: usize) {
+        let was_admitted = matches!(job.ready, Ready::Request(_));
+        // The handler has a boundary of its own, which answers 500. This one is for what else is not ours: a body's
+        // reader, a destructor.
+        if let Err(panicked) = panics::catch(|| self.run_job(job, number)) {
+            log::error!(panic:% = panicked; "a panic outside the handler cut a connection");
+        }
+        self.ledger.end(number);
+        if was_admitted {
+            self.admitted.fetch_sub(1, SeqCst);
+        }
+        self.running.fetch_sub(1, SeqCst);
+    }
+
+    fn run_job(&self, job: Job, number: usize) {
+        let mut exchange = match job.ready {
+            Ready::Stream(exchange) => return exchange.stream(),
+            Ready::Request(exchange) => exchange,
+        };
+        let started = Instant::now();
+        if started.duration_since(job.since) > self.queue_timeout {
+            return self.shed(exchange, "waited too long for a worker");
+        }
+        self.ledger.begin(number, exchange.request());
+        if let Err(refusal) = exchange.complete() {
+            exchange.respond(refusal, true);
+            return;
+        }
+        let handling = Instant::now();
+        let response = self.app.handle(exchange.request());
+        let took = handling.elapsed();
+        let route = exchange.request().route.clone();
+        if let Some(route) = &route {
+            route.cost.record(took);
+        }
+        self.app.log_access(exchange.request(), &response, took);
+        self.respond(exchange, response);
+        if self.app.control.is_stopping() {
+            self.ledger.finished(route.as_deref(), started.elapsed());
+        }
+    }
+
+    fn respond(&self, exchange: Box<dyn Exchange>, response: Response) {
+        exchange.respond(response, self.app.control.is_stopping());
+    }
+
+    /// Turns a request away. `why` is what its client reads.
+    fn shed(&self, mut exchange: Box<dyn Exchange>, why: &'static str) {
+        let response = Response::unavailable(why);
+        self.app.log_access(exchange.request(), &response, Duration::ZERO);
+        self.respond(exchange, response);
+    }
+
+    /// Sheds what has waited longer than `QUEUE_TIMEOUT`, and says when to look again. What has not keeps its order.
+    fn shed_expired(&self, now: Instant) -> Option<Instant> {
+        let mut oldest = None;
+        for _ in 0..self.queue.1.len() {
+            let Ok(job) = self.queue.1.try_recv() else { break };
+            match job.ready {
+                Ready::Request(exchange) if now.duration_since(job.since) >= self.queue_timeout => {
+                    self.queued_nanos.fetch_sub(nanos(job.expected), SeqCst);
+                    self.admitted.fetch_sub(1, SeqCst);
+                    self.shed(exchange, "waited too long for a worker");
+                }
+                ready => {
+                    oldest = oldest.or(Some(job.since + self.queue_timeout));
+                    let sent = self.queue.0.send(Job { ready, ..job });
+                    debug_assert!(sent.is_ok(), "the pool holds the receiver itself");
+                }
+            }
+        }
+        oldest
+    }
+
+    /// What the standby sees: whether the seat or the queue has been left alone since its last look.
+    fn needs_a_hand(&self, look: &mut Look) -> Need {
+        let turns = self.turns.load(Relaxed);
+        let taken = self.seat_is_taken.load(SeqCst);
+        let waiting = !self.queue.1.is_empty() && self.running.load(SeqCst) < self.slots;
+        let same_turn = std::mem::replace(&mut look.turns, turns) == turns;
+        match (taken, waiting) {
+            _ if self.closed.load(SeqCst) => Need::Now,
+            (true, false) if same_turn => Need::Nothing,
+            (true, false) => Need::Soon,
+            _ if same_turn && look.seen_before => Need::Now,
+            _ => {
+                look.seen_before = same_turn;
+                Need::Soon
+            }
+        }
+    }
+
+    pub(crate) fn stop_accepting(&self) {
+        self.engine.stop_accepting();
+    }
+
+    pub(crate) fn local_addr(&self) -> std::net::SocketAddr {
+        self.engine.local_addr()
+    }
+
+    /// For a drain in which everything ended in time.
+    pub(crate) fn drain_report(&self) -> DrainReport {
+        let mut report = DrainReport::new(Ending::Clean);
+        (report.finished, report.slowest) = self.ledger.totals();
+        report
+    }
+
+    /// Cuts off what is left at the deadline, and names it.
+    pub(crate) fn cut(&self) -> DrainReport {
+        let mut report = self.drain_report();
+        report.abandoned = self.ledger.running(|index| self.app.router.template(index));
+        while let Ok(job) = self.queue.1.try_recv() {
+            if let Ready::Request(mut exchange) = job.ready {
+                ledger::count(&mut report.abandoned, exchange.request().route());
+            }
+        }
+        let Cut { receiving, sending } = self.engine.cut();
+        for (what, count) in [("(receiving)", receiving), ("(sending)", sending)] {
+            if count > 0 {
+                report.abandoned.push((what.to_owned(), count));
+            }
+        }
+        report
+    }
+}
+
+/// What the standby remembers between two looks.
+#[derive(Default)]
+struct Look {
+    turns: usize,
+    seen_before: bool,
+}
+
+/// The pool's threads, for the main thread to join.
+pub(crate) struct Crew {
+    threads: Vec<JoinHandle<()>>,
+    /// Disconnected once every thread has let go of its end.
+    ended: Receiver<()>,
+}
+
+impl Crew {
+    /// Joins every thread, or gives up at the deadline: false then.
+    pub(crate) fn join(self, deadline: Instant) -> bool {
+        let all_ended = self.ended.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected);
+        if all_ended {
+            for thread in self.threads {
+                // A worker's panics are caught inside; a thread that died all the same has nothing more to say here.
+                let _ = thread.join();
+            }
+        }
+        all_ended
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    duration.as_nanos() as u64
+}

@@ -1,0 +1,31 @@
+//! A value that is not to be printed.
+
+use std::fmt::{self, Display};
+
+/// What stands wherever a secret would.
+pub(super) const REDACTED: &str = "[redacted]";
+
+/// A value for the program's eyes only, such as a password or a URL with one in it.
+///
+/// `Debug` and `Display` print `[redacted]`; only [`expose`](Secret::expose) gives the text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub(super) String);
+
+impl Secret {
+    /// The text itself. What is done with it must not reach a log, an error or a response.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(REDACTED)
+    }
+}
+
+impl Display for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(REDACTED)
+    }
+}

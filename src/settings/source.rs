@@ -1,0 +1,125 @@
+//! Where a setting's text comes from, and what may be shown of it.
+
+use std::ffi::OsString;
+use std::fmt::{self, Display};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::values::excerpt;
+
+/// A mounted value is a few bytes or a certificate; more than this is the wrong file, such as a device.
+const LARGEST_FILE: u64 = 1 << 20;
+
+/// Where the names are looked up.
+pub(super) enum Environment {
+    Process,
+    Injected(Vec<(String, OsString)>),
+}
+
+impl Environment {
+    /// The text given for `name` and where it stands, or a line that says why it cannot be had.
+    pub(super) fn find(&self, name: &str, secret: bool) -> Result<Option<(String, Source)>, String> {
+        let file_name = format!("{name}_FILE");
+        match (self.get(name), self.get(&file_name)) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err(format!("{name} and {file_name} are both given: expected one of them")),
+            (Some(value), None) => match value.into_string() {
+                Ok(text) => Ok(Some((text, Source::Environment))),
+                Err(_) if secret => Err(format!("{name}: not UTF-8")),
+                Err(value) => Err(format!("{name}={}: not UTF-8", excerpt(&value.to_string_lossy()))),
+            },
+            (None, Some(path)) => {
+                let path = PathBuf::from(path);
+                let named = |problem: io::Error| {
+                    format!("{file_name}={}: cannot be used: {problem}", shown_path(&path, secret))
+                };
+                let text = read_file(&path).map_err(named)?;
+                Ok(Some((text, Source::File(path))).filter(|(text, _)| !text.is_empty()))
+            }
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<OsString> {
+        let value = match self {
+            Environment::Process => std::env::var_os(name),
+            Environment::Injected(pairs) => {
+                pairs.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+            }
+        };
+        value.filter(|value| !value.is_empty())
+    }
+}
+
+/// A setting as it was read, for `seaworthy config` and for errors.
+pub(crate) struct Entry {
+    /// The variable's name, without `_FILE`.
+    pub(crate) name: &'static str,
+    /// The value in effect, or its redaction; empty where there is none.
+    pub(crate) shown: String,
+    /// Where the value came from.
+    pub(crate) source: Source,
+    /// How the value came about, where the source alone does not tell.
+    pub(crate) note: Option<String>,
+    pub(super) secret: bool,
+}
+
+/// Where a setting's value came from.
+pub(crate) enum Source {
+    Default,
+    Environment,
+    File(PathBuf),
+}
+
+impl Entry {
+    /// The setting and its value as an error begins, the value withheld where it is secret.
+    pub(super) fn in_error(&self) -> String {
+        match &self.source {
+            _ if self.secret => self.name.to_owned(),
+            Source::Environment => format!("{}={}", self.name, excerpt(&self.shown)),
+            Source::File(path) => format!("{}={} in {}", self.name, excerpt(&self.shown), path.display()),
+            Source::Default => format!("{}={} (default)", self.name, excerpt(&self.shown)),
+        }
+    }
+}
+
+impl Display for Entry {
+    /// The source, and how the value came about where there is more to say.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Source::Default if self.shown.is_empty() => out.write_str("unset")?,
+            Source::Default => out.write_str("default")?,
+            Source::Environment => out.write_str("environment")?,
+            Source::File(path) => write!(out, "file {}", path.display())?,
+        }
+        self.note.as_ref().map_or(Ok(()), |note| write!(out, ": {note}"))
+    }
+}
+
+/// The text of a mounted file without its one trailing newline.
+fn read_file(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(io::Error::other("the file is larger than 1MiB"));
+    }
+    let mut text = String::from_utf8(bytes).map_err(|_| io::Error::other("the file is not UTF-8"))?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(text)
+}
+
+/// The path as an error shows it. A secret is easily put into `NAME_FILE` by mistake, so of a secret's "path" only
+/// what looks like a mounted file is repeated.
+fn shown_path(path: &Path, secret: bool) -> String {
+    let text = path.to_string_lossy();
+    let mounted = text.starts_with('/') && !text.contains("://");
+    if secret && !mounted {
+        return "[redacted, not an absolute path]".to_owned();
+    }
+    excerpt(&text)
+}

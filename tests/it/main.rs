@@ -1,0 +1,20 @@
+//! The service as its users meet it: the built binary on loopback, driven by clients that check every byte, and the
+//! library through its public API.
+//!
+//! A test is a plain function of an [`Engine`](support::Engine), named in its module's `both_engines!` list; it then
+//! exists twice, as `native::name` and `tiny_http::name`. What tiny_http cannot pass stands in [`exceptions`].
+
+#![cfg(unix)]
+
+#[macro_use]
+mod support;
+
+mod exceptions;
+
+mod chaos;
+mod configuration;
+mod http;
+mod life;
+mod logging;
+mod pool;
+mod probes;

@@ -1,0 +1,317 @@
+//! What Kubernetes, load balancers and people with curl are told.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use crate::support::{Client, Engine, Response, Setup, Times, Watch, eventually, free_port, get};
+
+both_engines! {
+    every_probe_says_ok_and_is_never_cached,
+    a_head_probe_gets_the_same_head_and_no_body,
+    verbose_lists_the_checks_one_per_line,
+    exclude_leaves_a_check_out_as_the_kube_apiserver_does,
+    excluding_an_unknown_check_warns_and_changes_nothing,
+    one_check_can_be_asked_by_name,
+    a_failing_probe_withholds_the_reason_from_the_client_and_logs_it,
+    a_pod_without_its_database_gets_no_traffic_and_is_not_restarted,
+    a_pod_whose_database_was_never_there_is_not_ready,
+    an_operator_can_take_a_pod_out_of_traffic_and_back,
+    probes_answer_while_every_worker_is_blocked_and_the_queue_is_full: alone,
+    probes_answer_while_idle_connections_take_every_place: alone,
+    probes_answer_while_stuck_connections_take_every_place: alone,
+    probes_on_one_connection_answer_as_on_fresh_ones,
+}
+
+const PROBES: [&str; 4] = ["/healthz", "/livez", "/readyz", "/startupz"];
+
+fn every_probe_says_ok_and_is_never_cached(engine: Engine) {
+    let server = Setup::new(engine).unset("DEMO_ENDPOINTS").start().ready();
+    for path in PROBES {
+        let answer = server.get(path).expect(200);
+        assert_eq!(answer.text(), "ok", "{path}");
+        expect_probe_headers(&answer);
+    }
+    let mut client = server.client();
+    client.send("POST /healthz HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(client.response().status, 405, "a probe is a question");
+}
+
+fn a_head_probe_gets_the_same_head_and_no_body(engine: Engine) {
+    let server = Setup::new(engine).start().ready();
+    let mut client = server.client();
+    for path in PROBES {
+        client.send(format!("HEAD {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        let answer = client.response_to("HEAD").expect(200);
+        expect_probe_headers(&answer);
+        assert_eq!(answer.header("content-length"), Some("2"));
+        // Were there a body, it would be the beginning of the next answer.
+        client.get(path).expect(200);
+    }
+}
+
+fn verbose_lists_the_checks_one_per_line(engine: Engine) {
+    let server = Setup::new(engine).start().ready();
+    for path in PROBES {
+        let name = path.trim_start_matches('/');
+        let answer = server.get(&format!("{path}?verbose")).expect(200);
+        expect_probe_headers(&answer);
+        let lines: Vec<&str> = answer.text().lines().collect();
+        assert_eq!(lines[0], "[+]ping ok", "{path}");
+        assert_eq!(*lines.last().unwrap(), format!("{name} check passed"), "{path}");
+        assert!(lines[..lines.len() - 1].iter().all(|line| line.starts_with("[+]") && line.ends_with(" ok")), "{lines:?}");
+    }
+    let ready = server.get("/readyz?verbose").expect(200);
+    for check in ["[+]startup ok\n", "[+]shutdown ok\n"] {
+        assert!(ready.text().contains(check), "{check:?} is missing: {}", ready.text());
+    }
+}
+
+fn exclude_leaves_a_check_out_as_the_kube_apiserver_does(engine: Engine) {
+    let server = Setup::new(engine).set("STARTUP_DELAY", "60s").start();
+    server.get("/readyz").expect(503);
+    assert_eq!(server.get("/readyz?exclude=startup").expect(200).text(), "ok");
+    let verbose = server.get("/readyz?verbose&exclude=startup&exclude=ping").expect(200);
+    for line in ["[+]startup excluded: ok\n", "[+]ping excluded: ok\n", "[+]shutdown ok\n", "readyz check passed"] {
+        assert!(verbose.text().contains(line), "{line:?} is missing: {}", verbose.text());
+    }
+    assert_eq!(server.get("/readyz?exclude=start%75p").expect(200).text(), "ok", "a query is percent-encoded");
+    server.get("/readyz?exclude=ping").expect(503);
+}
+
+fn excluding_an_unknown_check_warns_and_changes_nothing(engine: Engine) {
+    let server = Setup::new(engine).start().ready();
+    assert_eq!(server.get("/readyz?exclude=nosuch").expect(200).text(), "ok");
+    let verbose = server.get("/readyz?verbose&exclude=nosuch").expect(200);
+    let warning = "warn: some health checks cannot be excluded: no matches for \"nosuch\"\n";
+    assert!(verbose.text().contains(warning), "{}", verbose.text());
+    assert!(verbose.text().contains("[+]ping ok\n"));
+}
+
+fn one_check_can_be_asked_by_name(engine: Engine) {
+    let server = Setup::new(engine).set("STARTUP_DELAY", "60s").start();
+    for path in ["/healthz/ping", "/livez/ping", "/readyz/ping", "/readyz/shutdown"] {
+        let answer = server.get(path).expect(200);
+        assert_eq!(answer.text(), "ok", "{path}");
+        expect_probe_headers(&answer);
+    }
+    server.get("/readyz/startup").expect(503);
+    server.get("/readyz/nosuch").expect(404);
+    server.get("/livez/startup").expect(404);
+}
+
+fn a_failing_probe_withholds_the_reason_from_the_client_and_logs_it(engine: Engine) {
+    let (database, url) = database();
+    drop(database);
+    let server = Setup::new(engine).set("DATABASE_URL", &url).start();
+    eventually("the check has failed", || server.get("/readyz/database").status == 503);
+    let answer = server.get("/readyz?verbose");
+    expect_probe_headers(&answer);
+    let answer = answer.expect(503);
+    assert!(answer.text().contains("[-]database failed: reason withheld\n"), "{}", answer.text());
+    assert!(answer.text().contains("readyz check failed"), "{}", answer.text());
+    let port = url.rsplit(':').next().unwrap().split('/').next().unwrap().to_owned();
+    assert!(!answer.text().contains(&port), "the client learns where the database is: {}", answer.text());
+    server.wait_for("a record with the reason", |record| {
+        let text = record.to_string().to_lowercase();
+        text.contains("database") && text.contains("refused")
+    });
+    let exit = server.stop();
+    assert!(!exit.output().contains("hunter2"), "the password is in the log: {exit:#?}");
+}
+
+fn a_pod_without_its_database_gets_no_traffic_and_is_not_restarted(engine: Engine) {
+    let (database, url) = database();
+    let server = Setup::new(engine).set("DATABASE_URL", &url).start().ready();
+    assert!(server.get("/readyz?verbose").expect(200).text().contains("[+]database ok\n"));
+    assert_eq!(server.get("/readyz/database").expect(200).text(), "ok");
+
+    let port = database.local_addr().unwrap().port();
+    drop(database);
+    // A check every few seconds finds out; the bound is `PATIENCE`.
+    eventually("the pod is unready", || server.get("/readyz").status == 503);
+    for path in ["/healthz", "/livez", "/startupz"] {
+        server.get(path).expect(200);
+    }
+    server.get("/").expect(200);
+
+    // Another listener on the same port may need the first one's connections to be forgotten.
+    let mut again = None;
+    eventually("the port can be had again", || {
+        again = TcpListener::bind(("127.0.0.1", port)).ok();
+        again.is_some()
+    });
+    eventually("the pod is ready again", || server.get("/readyz").status == 200);
+    let exit = server.stop().expect_clean();
+    assert!(!exit.output().contains("hunter2"), "the password is in the log: {exit:#?}");
+}
+
+fn a_pod_whose_database_was_never_there_is_not_ready(engine: Engine) {
+    let (database, url) = database();
+    drop(database);
+    let server = Setup::new(engine).set("DATABASE_URL", &url).start();
+    eventually("start-up ends", || server.get("/startupz").status == 200);
+    // Not even for a moment: the first check has not run yet, or it has failed.
+    for _ in 0..50 {
+        server.get("/readyz").expect(503);
+    }
+    server.get("/livez").expect(200);
+}
+
+fn an_operator_can_take_a_pod_out_of_traffic_and_back(engine: Engine) {
+    let server = Setup::new(engine).start().ready();
+    let mut client = server.client();
+    let mut post = |path: &str| {
+        client.send(format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n"));
+        let status = client.response().status;
+        assert!((200..300).contains(&status), "POST {path} gave {status}");
+    };
+    post("/readyz/disable");
+    server.get("/readyz").expect(503);
+    server.get("/healthz").expect(200);
+    server.get("/").expect(200);
+    post("/readyz/enable");
+    server.get("/readyz").expect(200);
+}
+
+fn probes_answer_while_every_worker_is_blocked_and_the_queue_is_full(engine: Engine) {
+    let server = Setup::new(engine).set("WORKERS", "2").set("QUEUE_CAPACITY", "2").start().ready();
+    // Each client comes only when the one before has arrived: a burst is another test.
+    let mut blocked: Vec<Client> = Vec::new();
+    for _ in 0..4 {
+        let mut client = server.client();
+        client.get("/").expect(200);
+        client.send("GET /delay/2 HTTP/1.1\r\nHost: test\r\n\r\n");
+        blocked.push(client);
+    }
+    eventually("every worker is blocked and the queue full", || server.get("/").status == 503);
+    let began = Instant::now();
+    let fresh = Times::of(50, || drop(server.get("/healthz").expect(200)));
+    let ready = Times::of_gets(server.address, "/readyz", 50);
+    assert!(began.elapsed() < Duration::from_millis(1500), "the workers were not blocked all the time");
+    // 50 ms are promised. Half of the probes must be well inside, nine in ten inside whatever else this machine does.
+    for times in [fresh, ready] {
+        assert!(times.median() < Duration::from_millis(25), "{times:?}");
+        assert!(times.percentile(90) < Duration::from_millis(50), "{times:?}");
+    }
+    for client in &mut blocked {
+        client.response().expect(200);
+    }
+}
+
+fn probes_answer_while_idle_connections_take_every_place(engine: Engine) {
+    let server = Setup::new(engine).set("MAX_CONNECTIONS", "50").start().ready();
+    let mut idle: Vec<Client> = Vec::new();
+    for _ in 0..60 {
+        let mut client = server.client();
+        client.get("/").expect(200);
+        idle.push(client);
+    }
+    let times = Times::of(50, || drop(server.get("/healthz").expect(200)));
+    assert!(times.percentile(90) < Duration::from_millis(50), "50 ms are promised: {times:?}");
+    // Someone had to make room for the last ten, and it was those who had waited longest.
+    idle[0].expect_close();
+    idle[59].get("/").expect(200);
+}
+
+fn probes_answer_while_stuck_connections_take_every_place(engine: Engine) {
+    let server = Setup::new(engine).set("MAX_CONNECTIONS", "50").start().ready();
+    // In the middle of a request, so that none of them may be closed for another's sake.
+    let mut stuck: Vec<Client> = Vec::new();
+    for _ in 0..50 {
+        let mut client = server.client();
+        client.send("GET / HTTP/1.1\r\nHost:");
+        stuck.push(client);
+    }
+    // Connections are accepted in order: the first probe's answer shows that the fifty are in.
+    let times = Times::of(50, || drop(server.get("/healthz").expect(200)));
+    assert!(times.percentile(90) < Duration::from_millis(50), "50 ms are promised: {times:?}");
+    server.get("/readyz").expect(200);
+    let shed = server.get("/").expect(503);
+    assert!(shed.header("retry-after").is_some());
+    for client in &mut stuck {
+        client.send(" test\r\n\r\n");
+        client.response().expect(200);
+    }
+    eventually("there is room again", || server.get("/").status == 200);
+}
+
+fn probes_on_one_connection_answer_as_on_fresh_ones(engine: Engine) {
+    let server = Setup::new(engine).start().ready();
+    let watch = Watch::start(server.address, "/livez");
+    let mut client = server.client();
+    for _ in 0..25 {
+        for path in PROBES {
+            assert_eq!(client.get(path).expect(200).text(), "ok");
+        }
+    }
+    assert!(watch.end().count() > 0);
+}
+
+/// `seaworthy probe` is the exec probe of an image without a shell: it must agree with the HTTP probes.
+mod command {
+    use super::{Engine, Setup, eventually, free_port, get};
+    use crate::support::Command;
+
+    fn probe(arguments: &[&str], host: &str, port: u16) -> Command {
+        let arguments = [&["probe"], arguments].concat();
+        Command::new(&arguments).set("HOST", host).set("PORT", port)
+    }
+
+    #[test]
+    fn an_exec_probe_tells_alive_from_ready_and_started() {
+        let server = Setup::new(Engine::Native).set("STARTUP_DELAY", "60s").start();
+        let port = server.address.port();
+        probe(&[], "127.0.0.1", port).run().expect(0);
+        probe(&["live"], "127.0.0.1", port).run().expect(0);
+        probe(&["ready"], "127.0.0.1", port).run().expect(1);
+        probe(&["startup"], "127.0.0.1", port).run().expect(1);
+        drop(server);
+
+        let server = Setup::new(Engine::Native).start().ready();
+        for which in ["live", "ready", "startup"] {
+            probe(&[which], "127.0.0.1", server.address.port()).run().expect(0);
+        }
+    }
+
+    #[test]
+    fn an_exec_probe_asks_loopback_where_the_server_listens_everywhere() {
+        let server = Setup::new(Engine::Native).set("HOST", "0.0.0.0").start().ready();
+        for host in ["0.0.0.0", "::", ""] {
+            probe(&["ready"], host, server.address.port()).run().expect(0);
+        }
+    }
+
+    #[test]
+    fn an_exec_probe_fails_where_nobody_listens() {
+        let output = probe(&[], "127.0.0.1", free_port()).run().expect(1);
+        assert_ne!(output.stderr, "", "the kubelet shows this in the pod's events");
+    }
+
+    #[test]
+    fn an_exec_probe_with_a_bad_word_is_a_usage_error() {
+        probe(&["alive"], "127.0.0.1", free_port()).run().expect(64);
+    }
+
+    #[test]
+    fn an_exec_probe_works_while_the_pod_drains() {
+        let server = Setup::new(Engine::Native).set("DRAIN_DELAY", "10s").start().ready();
+        server.signal("TERM");
+        eventually("the pod is unready", || get(server.address, "/readyz").status == 503);
+        probe(&["ready"], "127.0.0.1", server.address.port()).run().expect(1);
+        probe(&["live"], "127.0.0.1", server.address.port()).run().expect(0);
+    }
+}
+
+#[track_caller]
+fn expect_probe_headers(answer: &Response) {
+    assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+}
+
+/// Something that can be reached like a database, and the URL that leads there.
+fn database() -> (TcpListener, String) {
+    let listener = TcpListener::bind(("127.0.0.1", free_port())).expect("the port is free");
+    let url = format!("postgres://app:hunter2@{}/orders", listener.local_addr().unwrap());
+    (listener, url)
+}

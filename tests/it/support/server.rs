@@ -1,0 +1,414 @@
+//! The built binary as a child process: its environment, its log as parsed records, its end.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{self, Child, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{Client, Engine, PATIENCE, Response, get};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_seaworthy");
+
+/// What a server is started with. The environment holds nothing but what the test says and what every test needs:
+/// loopback, a free port, the engine, the demo endpoints, and no drain delay.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    environment: BTreeMap<String, String>,
+    before: String,
+    stdout: Stdout,
+}
+
+/// Where the server's stdout goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stdout {
+    /// A pipe that is read at once: the log.
+    Read,
+    /// The same with lines that are no records, kept as [`Exit::text`]. The server must be given a port.
+    Text,
+    /// A pipe of which nothing is read after the first record, until [`Server::read_log_again`].
+    Unread,
+    /// A pipe whose reader is gone after the first record.
+    Broken,
+    /// `/dev/full`, which refuses every write. The server must be given a port.
+    Full,
+    /// No descriptor at all. The server must be given a port.
+    Closed,
+}
+
+impl Setup {
+    pub(crate) fn new(engine: Engine) -> Setup {
+        Setup { environment: BTreeMap::new(), before: String::new(), stdout: Stdout::Read }
+            .set("HTTP_ENGINE", engine.name())
+            .set("HOST", "127.0.0.1")
+            .set("PORT", "0")
+            .set("DEMO_ENDPOINTS", "true")
+            .set("DRAIN_DELAY", "0")
+            .set("SHUTDOWN_TIMEOUT", "10s")
+    }
+
+    pub(crate) fn set(mut self, name: &str, value: impl ToString) -> Setup {
+        self.environment.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    pub(crate) fn unset(mut self, name: &str) -> Setup {
+        self.environment.remove(name);
+        self
+    }
+
+    /// Shell commands that run in the child before it becomes the server, such as `ulimit -n 16`.
+    pub(crate) fn before(mut self, commands: &str) -> Setup {
+        self.before = commands.to_owned();
+        self
+    }
+
+    pub(crate) fn stdout(mut self, stdout: Stdout) -> Setup {
+        self.stdout = stdout;
+        self
+    }
+
+    /// Starts the server and waits until it listens.
+    pub(crate) fn start(self) -> Server {
+        let mut server = self.clone().launch();
+        if matches!(self.stdout, Stdout::Text | Stdout::Full | Stdout::Closed) {
+            let port = self.environment["PORT"].parse().expect("a port that the test chose");
+            server.address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+            super::eventually("the server listens", || Client::try_connect(server.address).is_ok());
+            return server;
+        }
+        let listening = server.wait_for("the record that names the address", |record| record["msg"] == "listening");
+        let address = listening["addr"].as_str().unwrap_or_else(|| panic!("no addr in {listening}"));
+        server.address = address.parse().unwrap_or_else(|error| panic!("{address:?} is no address: {error}"));
+        if server.address.ip().is_unspecified() {
+            server.address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
+        server
+    }
+
+    /// Starts the process and waits for nothing.
+    pub(crate) fn launch(self) -> Server {
+        let before = match self.stdout {
+            Stdout::Closed => format!("{}\nexec \"$0\" >&-", self.before),
+            _ => format!("{}\nexec \"$0\"", self.before),
+        };
+        let stdout = match self.stdout {
+            Stdout::Full => {
+                let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full can be opened");
+                Stdio::from(full)
+            }
+            Stdout::Closed => Stdio::null(),
+            _ => Stdio::piped(),
+        };
+        let started = Instant::now();
+        let mut child = process::Command::new("sh")
+            .args(["-c", &before, BINARY])
+            .env_clear()
+            .envs(&self.environment)
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary can be started");
+        let log = Log::default();
+        match child.stdout.take() {
+            Some(stdout) => log.clone().follow(stdout, self.stdout),
+            None => log.lock().ended = true,
+        }
+        let mut stderr = child.stderr.take().expect("asked for");
+        let errors = thread::spawn(move || {
+            let mut text = Vec::new();
+            let _ = stderr.read_to_end(&mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        Server { child, address: nowhere, started, log, errors: Some(errors) }
+    }
+}
+
+/// A running server; killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    /// Where it listens, as seen from this machine.
+    pub(crate) address: SocketAddr,
+    /// Just before the process was made.
+    pub(crate) started: Instant,
+    log: Log,
+    errors: Option<thread::JoinHandle<String>>,
+}
+
+/// How a server ended and what it said.
+#[derive(Debug)]
+pub(crate) struct Exit {
+    pub(crate) code: Option<i32>,
+    /// Only when a signal's default action ended it, which is always a fault.
+    pub(crate) signal: Option<i32>,
+    pub(crate) records: Vec<Value>,
+    /// The lines that are no records, where the test expects some.
+    pub(crate) text: Vec<String>,
+    pub(crate) stderr: String,
+}
+
+impl Server {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// One GET on a connection of its own.
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Response {
+        get(self.address, path)
+    }
+
+    /// Sends a signal by the name that `kill` knows.
+    pub(crate) fn signal(&self, name: &str) {
+        let done = process::Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status();
+        assert!(done.expect("kill can be run").success(), "the process is gone before {name}");
+    }
+
+    /// Waits until `/readyz` answers 200.
+    pub(crate) fn ready(self) -> Server {
+        super::eventually("the server is ready", || self.get("/readyz").status == 200);
+        self
+    }
+
+    /// The first record, past or to come, that fits.
+    pub(crate) fn wait_for(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        self.log.wait_for(what, fits)
+    }
+
+    /// What has been logged by now.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        self.log.lock().records.clone()
+    }
+
+    /// Ends [`Stdout::Unread`].
+    pub(crate) fn read_log_again(&self) {
+        self.log.lock().held = false;
+        self.log.changed.notify_all();
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be asked").is_none()
+    }
+
+    /// SIGTERM, then [`Server::exit`].
+    pub(crate) fn stop(self) -> Exit {
+        self.signal("TERM");
+        self.exit()
+    }
+
+    /// Waits for the process's end, which must be on its way.
+    pub(crate) fn exit(mut self) -> Exit {
+        let waiting = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+                break status;
+            }
+            if waiting.elapsed() > PATIENCE {
+                panic!("the process does not end; it said {:#?}", self.records());
+            }
+            thread::sleep(Duration::from_millis(2));
+        };
+        if !self.log.lock().held {
+            self.log.wait_for_end();
+        }
+        let stderr = self.errors.take().expect("only taken here").join().expect("the reader cannot fail");
+        let text = self.log.lock().text.clone();
+        Exit { code: status.code(), signal: status.signal(), records: self.records(), text, stderr }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.log.lock().held = false;
+        self.log.changed.notify_all();
+    }
+}
+
+impl Exit {
+    /// The drain report, which must be the last record.
+    #[track_caller]
+    pub(crate) fn report(&self) -> &Value {
+        let last = self.records.last().unwrap_or_else(|| panic!("an empty log: {self:?}"));
+        assert_eq!(last["msg"], "drained", "the last record is no drain report: {:#?}", self.records);
+        last
+    }
+
+    /// Asserts a drain without loss: the code, the report, and that nothing went to stderr.
+    #[track_caller]
+    pub(crate) fn expect_clean(self) -> Exit {
+        assert_eq!((self.code, self.signal), (Some(0), None), "{self:#?}");
+        assert_eq!(number(self.report(), "abandoned"), 0.0, "{self:#?}");
+        assert_eq!(self.stderr, "", "the log belongs on stdout");
+        self
+    }
+
+    /// Everything it printed, for looking whether something is in it.
+    pub(crate) fn output(&self) -> String {
+        let lines: Vec<String> = self.records.iter().map(Value::to_string).collect();
+        format!("{}\n{}", lines.join("\n"), self.stderr)
+    }
+}
+
+/// A record's value as a number, be it written as one or as text.
+#[track_caller]
+pub(crate) fn number(record: &Value, key: &str) -> f64 {
+    let value = &record[key];
+    let number = value.as_f64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+    number.unwrap_or_else(|| panic!("{key} is no number in {record}"))
+}
+
+#[derive(Clone, Default)]
+struct Log {
+    state: Arc<Mutex<LogState>>,
+    changed: Arc<Condvar>,
+}
+
+#[derive(Default)]
+struct LogState {
+    records: Vec<Value>,
+    text: Vec<String>,
+    /// Lines that are no JSON objects and should be.
+    bad: Vec<String>,
+    held: bool,
+    ended: bool,
+}
+
+impl Log {
+    fn lock(&self) -> MutexGuard<'_, LogState> {
+        self.state.lock().unwrap_or_else(|failed| failed.into_inner())
+    }
+
+    fn follow(self, stdout: process::ChildStdout, mode: Stdout) {
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let mut state = self.lock();
+                match serde_json::from_str::<Value>(&line) {
+                    Ok(record) if record.is_object() => state.records.push(record),
+                    _ if mode == Stdout::Text => state.text.push(line),
+                    _ => state.bad.push(line),
+                }
+                if state.records.len() == 1 {
+                    state.held = mode == Stdout::Unread;
+                }
+                self.changed.notify_all();
+                if mode == Stdout::Broken {
+                    break;
+                }
+                while state.held {
+                    state = self.changed.wait(state).unwrap_or_else(|failed| failed.into_inner());
+                }
+            }
+            self.lock().ended = true;
+            self.changed.notify_all();
+        });
+    }
+
+    fn wait_for(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let found = self.wait_until(|state| state.ended || state.records.iter().any(&fits));
+        match found.records.iter().find(|record| fits(record)) {
+            Some(record) => record.clone(),
+            None => panic!("waiting for {what}, the log has {:#?}", found.records),
+        }
+    }
+
+    fn wait_for_end(&self) {
+        let state = self.wait_until(|state| state.ended);
+        assert!(state.ended, "the process ended and its stdout did not");
+    }
+
+    /// Waits, and asserts that every line was a record.
+    fn wait_until(&self, fits: impl Fn(&LogState) -> bool) -> MutexGuard<'_, LogState> {
+        let waiting = self.changed.wait_timeout_while(self.lock(), PATIENCE, |state| !fits(state));
+        let (state, _) = waiting.unwrap_or_else(|failed| failed.into_inner());
+        assert!(state.bad.is_empty(), "lines that are no records: {:?}", state.bad);
+        state
+    }
+}
+
+/// A command of the binary that ends by itself.
+pub(crate) struct Command {
+    arguments: Vec<String>,
+    environment: BTreeMap<String, String>,
+}
+
+/// What such a command left.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Command {
+    pub(crate) fn new(arguments: &[&str]) -> Command {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        Command { arguments, environment: BTreeMap::new() }
+    }
+
+    pub(crate) fn set(mut self, name: &str, value: impl ToString) -> Command {
+        self.environment.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Runs it; what is still running after [`PATIENCE`] is killed and has failed.
+    pub(crate) fn run(&self) -> Output {
+        let mut child = process::Command::new(BINARY)
+            .args(&self.arguments)
+            .env_clear()
+            .envs(&self.environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary can be started");
+        let started = Instant::now();
+        while child.try_wait().expect("a child can be asked").is_none() {
+            if started.elapsed() > PATIENCE {
+                child.kill().expect("a child can be killed");
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        let output = child.wait_with_output().expect("a child's output can be read");
+        assert!(started.elapsed() <= PATIENCE, "{:?} {:?} does not end", self.arguments, self.environment);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Output { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+}
+
+impl Output {
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Output {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    pub(crate) fn all(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+}
+
+/// A port of loopback that is free now and below those that the kernel hands to clients.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = 12_000 + (process::id() % 16_000) as u16;
+    loop {
+        let port = start + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
