@@ -18,7 +18,11 @@ pub(crate) fn request(which: AccessLog, request: &Request, response: &Response, 
         AccessLog::All => true,
     };
     if wanted {
-        let level = if response.status.is_server_error() { Level::Warn } else { Level::Info };
+        let level = if response.status.is_server_error() {
+            Level::Warn
+        } else {
+            Level::Info
+        };
         record(level, request, response, took);
     }
 }
@@ -33,7 +37,10 @@ pub(crate) fn probe(which: AccessLog, request: &Request, response: &Response) {
 /// The query stays out of it: it may hold what is nobody's business.
 fn record(level: Level, request: &Request, response: &Response, took: Duration) {
     if level <= log::max_level() {
-        let peer = request.peer().map(|peer| peer.to_string()).unwrap_or_default();
+        let peer = request
+            .peer()
+            .map(|peer| peer.to_string())
+            .unwrap_or_default();
         log::log!(
             target: TARGET,
             level,

@@ -1,9 +1,9 @@
 //! The admin port: probes on a listener and a thread of their own, up to the very end of a drain.
 
 use crate::{
+    app::App,
     engine::{Engine, Pulled, Ready},
-    response::IntoResponse,
-    service::App,
+    into_response::IntoResponse,
 };
 use http::StatusCode;
 use std::{
@@ -27,8 +27,13 @@ impl Admin {
     pub(crate) fn start(app: Arc<App>, engine: Box<dyn Engine>) -> io::Result<Admin> {
         let engine: Arc<dyn Engine> = Arc::from(engine);
         let pulled = Arc::clone(&engine);
-        let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || serve(&app, &*pulled))?;
-        Ok(Admin { engine, thread: Some(thread) })
+        let thread = thread::Builder::new()
+            .name("admin".to_owned())
+            .spawn(move || serve(&app, &*pulled))?;
+        Ok(Admin {
+            engine,
+            thread: Some(thread),
+        })
     }
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
@@ -43,7 +48,10 @@ fn serve(app: &App, engine: &dyn Engine) {
             match one {
                 Ready::Request(mut exchange) => {
                     let answer = app.answer_probe(exchange.request());
-                    exchange.respond(answer.unwrap_or_else(|| StatusCode::NOT_FOUND.into_response()), false);
+                    exchange.respond(
+                        answer.unwrap_or_else(|| StatusCode::NOT_FOUND.into_response()),
+                        false,
+                    );
                 }
                 Ready::Stream(exchange) => exchange.stream(),
             }

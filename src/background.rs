@@ -22,7 +22,10 @@ impl Stop {
     /// Sleeps for `pause`, or until the service wants this thread to end: true in that case.
     pub fn wait(&self, pause: Duration) -> bool {
         let stopping = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.0.1.wait_timeout_while(stopping, pause, |stopping| !*stopping);
+        let waited = self
+            .0
+            .1
+            .wait_timeout_while(stopping, pause, |stopping| !*stopping);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
@@ -62,14 +65,21 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    pub(crate) fn new<R: TaskResult>(name: &'static str, work: impl FnOnce(&Stop) -> R + Send + 'static) -> Task {
-        Task { name, work: Box::new(move |stop| work(stop).into_result()) }
+    pub(crate) fn new<R: TaskResult>(
+        name: &'static str,
+        work: impl FnOnce(&Stop) -> R + Send + 'static,
+    ) -> Task {
+        Task {
+            name,
+            work: Box::new(move |stop| work(stop).into_result()),
+        }
     }
 
     /// Runs it on this thread; a panic is a failure.
     fn run(self, stop: &Stop) -> Result<(), Failure> {
         let name = self.name;
-        let result = panics::catch(|| (self.work)(stop)).unwrap_or_else(|panicked| Err(format!("panicked: {panicked}")));
+        let result = panics::catch(|| (self.work)(stop))
+            .unwrap_or_else(|panicked| Err(format!("panicked: {panicked}")));
         result.map_err(|reason| Failure { name, reason })
     }
 }
@@ -136,7 +146,13 @@ impl Company {
         let mut company = Company::default();
         for companion in companions {
             let (thread, ended) = crossbeam_channel::bounded(1);
-            let mut running = Running { name: companion.name(), stop: Stop::default(), hook: None, ended, thread };
+            let mut running = Running {
+                name: companion.name(),
+                stop: Stop::default(),
+                hook: None,
+                ended,
+                thread,
+            };
             match companion {
                 Companion::Hook(task) => running.hook = Some(task),
                 Companion::Service(task) => running.spawn(task, failed.clone())?,
@@ -180,7 +196,10 @@ impl Running {
             }
             let _ = ended.send(());
         });
-        let reason = |error| Failure { name, reason: format!("its thread could not be started: {error}") };
+        let reason = |error| Failure {
+            name,
+            reason: format!("its thread could not be started: {error}"),
+        };
         thread.map(drop).map_err(reason)
     }
 }
@@ -204,15 +223,28 @@ mod tests {
             let order = order.clone();
             move |_| order.send("hook").unwrap()
         }));
-        let company = Company::start(vec![companion("database"), hook, companion("consumer")], |_| ()).unwrap();
-        assert!(company.stop(Instant::now() + Duration::from_secs(30)).is_empty());
-        assert_eq!(seen.try_iter().collect::<Vec<_>>(), ["consumer", "hook", "database"]);
+        let company = Company::start(
+            vec![companion("database"), hook, companion("consumer")],
+            |_| (),
+        )
+        .unwrap();
+        assert!(
+            company
+                .stop(Instant::now() + Duration::from_secs(30))
+                .is_empty()
+        );
+        assert_eq!(
+            seen.try_iter().collect::<Vec<_>>(),
+            ["consumer", "hook", "database"]
+        );
     }
 
     #[test]
     fn a_service_that_will_not_stop_is_named_and_not_waited_for() {
         let (release, held) = crossbeam_channel::bounded::<()>(0);
-        let stuck = Companion::Service(Task::new("stuck", move |_| drop(held.recv())));
+        let stuck = Companion::Service(Task::new("stuck", move |_| {
+            let _ = held.recv();
+        }));
         let company = Company::start(vec![stuck], |_| ()).unwrap();
         assert_eq!(company.stop(Instant::now()), ["stuck"]);
         drop(release);
@@ -221,16 +253,26 @@ mod tests {
     #[test]
     fn a_background_service_that_panics_is_reported_by_name_and_reason() {
         let (sender, failures) = unbounded();
-        let service = Companion::Service(Task::new("refresher", |_| panic!("no source")));
-        let _company = Company::start(vec![service], move |failure| sender.send(failure).unwrap()).unwrap();
+        let service = Companion::Service(Task::new("refresher", |_| -> () { panic!("no source") }));
+        let _company =
+            Company::start(vec![service], move |failure| sender.send(failure).unwrap()).unwrap();
         let failure = failures.recv_timeout(Duration::from_secs(30)).unwrap();
-        assert_eq!((failure.name, failure.reason.as_str()), ("refresher", "panicked: no source"));
+        assert_eq!(
+            (failure.name, failure.reason.as_str()),
+            ("refresher", "panicked: no source")
+        );
     }
 
     #[test]
     fn a_failed_start_up_task_keeps_the_later_ones_from_running() {
-        let tasks = vec![Task::new("migrate", |_| Err("locked")), Task::new("warm", |_| panic!("must not run"))];
+        let tasks = vec![
+            Task::new("migrate", |_| Err("locked")),
+            Task::new("warm", |_| -> () { panic!("must not run") }),
+        ];
         let failure = run_start_tasks(tasks, &Stop::default()).unwrap_err();
-        assert_eq!((failure.name, failure.reason.as_str()), ("migrate", "locked"));
+        assert_eq!(
+            (failure.name, failure.reason.as_str()),
+            ("migrate", "locked")
+        );
     }
 }

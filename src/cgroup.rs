@@ -34,7 +34,10 @@ pub struct Limits {
 impl Limits {
     /// Reads the limits of this process. What cannot be read counts as unlimited, and for the CPUs `num_cpus` is asked.
     pub fn read() -> Limits {
-        Limits { descriptor_limit: descriptors::limit(), ..Limits::read_from(Path::new("/")) }
+        Limits {
+            descriptor_limit: descriptors::limit(),
+            ..Limits::read_from(Path::new("/"))
+        }
     }
 
     /// Reads the limits as the files below `root` tell them, but for the descriptors.
@@ -44,8 +47,16 @@ impl Limits {
             // `num_cpus::get` applies the quota of its first call for ever, which a resize makes wrong; and the
             // standard library rounds the quota down. So the kernel is asked, and `num_cpus` where it does not say.
             cpus: allowed_cpus(root).unwrap_or_else(num_cpus::get).max(1),
-            cpu_quota: groups.of("cpu").iter().filter_map(|group| cpu_quota(group)).reduce(f64::min),
-            memory_limit: groups.of("memory").iter().filter_map(|group| memory_limit(group)).min(),
+            cpu_quota: groups
+                .of("cpu")
+                .iter()
+                .filter_map(|group| cpu_quota(group))
+                .reduce(f64::min),
+            memory_limit: groups
+                .of("memory")
+                .iter()
+                .filter_map(|group| memory_limit(group))
+                .min(),
             descriptor_limit: None,
         }
     }
@@ -58,7 +69,9 @@ impl Limits {
 
     /// The CPUs that can be kept busy, rounded up.
     pub(crate) fn whole_cpus(&self) -> usize {
-        let quota = self.cpu_quota.map_or(self.cpus, |quota| quota.ceil() as usize);
+        let quota = self
+            .cpu_quota
+            .map_or(self.cpus, |quota| quota.ceil() as usize);
         quota.min(self.cpus).max(1)
     }
 }
@@ -67,7 +80,10 @@ impl Limits {
 pub(crate) fn show_cpus(cpus: f64) -> String {
     let thousandths = (cpus * 1000.0).round() as u64;
     let digits = format!("{}.{:03}", thousandths / 1000, thousandths % 1000);
-    digits.trim_end_matches('0').trim_end_matches('.').to_owned()
+    digits
+        .trim_end_matches('0')
+        .trim_end_matches('.')
+        .to_owned()
 }
 
 /// Where the process stands in every hierarchy, and where those are mounted.
@@ -87,7 +103,8 @@ struct Mount {
 
 impl Groups {
     fn of_this_process(root: &Path) -> Groups {
-        let text = |name: &str| fs::read_to_string(root.join("proc/self").join(name)).unwrap_or_default();
+        let text =
+            |name: &str| fs::read_to_string(root.join("proc/self").join(name)).unwrap_or_default();
         Groups {
             root: root.to_owned(),
             memberships: text("cgroup"),
@@ -99,14 +116,22 @@ impl Groups {
     /// in each hierarchy. A hierarchy that does not have the controller has no such files, so it does no harm here.
     fn of(&self, controller: &str) -> Vec<PathBuf> {
         let memberships = self.memberships.lines().filter_map(parse_membership);
-        let with_controller =
-            memberships.filter(|(controllers, _)| has(controllers, controller) || controllers.is_empty());
-        with_controller.flat_map(|(controllers, group)| self.lineage(controllers, group, controller)).collect()
+        let with_controller = memberships
+            .filter(|(controllers, _)| has(controllers, controller) || controllers.is_empty());
+        with_controller
+            .flat_map(|(controllers, group)| self.lineage(controllers, group, controller))
+            .collect()
     }
 
     fn lineage(&self, controllers: &str, group: &str, controller: &str) -> Vec<PathBuf> {
-        let mounted: Vec<&Mount> = self.mounts.iter().filter(|mount| mount.shows(controllers, controller)).collect();
-        let below_top = mounted.iter().filter_map(|mount| Some(self.upwards(mount, mount.below_top(group)?)));
+        let mounted: Vec<&Mount> = self
+            .mounts
+            .iter()
+            .filter(|mount| mount.shows(controllers, controller))
+            .collect();
+        let below_top = mounted
+            .iter()
+            .filter_map(|mount| Some(self.upwards(mount, mount.below_top(group)?)));
         let groups: Vec<PathBuf> = below_top.flatten().collect();
         match mounted.first() {
             // The group lies outside of what is mounted, as when the container was moved or has the host's view of
@@ -120,7 +145,10 @@ impl Groups {
     fn upwards(&self, mount: &Mount, group: &str) -> Vec<PathBuf> {
         let point = self.root.join(mount.point.trim_start_matches('/'));
         let own = point.join(group.trim_start_matches('/'));
-        own.ancestors().take_while(|group| group.starts_with(&point)).map(Path::to_owned).collect()
+        own.ancestors()
+            .take_while(|group| group.starts_with(&point))
+            .map(Path::to_owned)
+            .collect()
     }
 }
 
@@ -136,7 +164,11 @@ impl Mount {
             "cgroup2" => None,
             _ => return None,
         };
-        Some(Mount { top: unescape(top), point: unescape(point), controllers })
+        Some(Mount {
+            top: unescape(top),
+            point: unescape(point),
+            controllers,
+        })
     }
 
     fn shows(&self, membership: &str, controller: &str) -> bool {
@@ -149,7 +181,8 @@ impl Mount {
     /// The group's path below the top of this mount; `None` where it lies elsewhere.
     fn below_top<'a>(&self, group: &'a str) -> Option<&'a str> {
         let below = group.strip_prefix(self.top.trim_end_matches('/'))?;
-        let inside = (below.is_empty() || below.starts_with('/')) && !below.split('/').any(|part| part == "..");
+        let inside = (below.is_empty() || below.starts_with('/'))
+            && !below.split('/').any(|part| part == "..");
         inside.then_some(below)
     }
 }
@@ -166,7 +199,10 @@ fn has(list: &str, word: &str) -> bool {
 
 /// Undoes what the kernel does to spaces, tabs, newlines and backslashes in `mountinfo`.
 fn unescape(path: &str) -> String {
-    path.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+    path.replace("\\040", " ")
+        .replace("\\011", "\t")
+        .replace("\\012", "\n")
+        .replace("\\134", "\\")
 }
 
 fn cpu_quota(group: &Path) -> Option<f64> {
@@ -186,26 +222,38 @@ fn cpu_quota(group: &Path) -> Option<f64> {
 
 fn memory_limit(group: &Path) -> Option<u64> {
     let text = |name: &str| fs::read_to_string(group.join(name)).ok();
-    let limit = |text: &str| text.trim().parse().ok().filter(|limit| *limit < UNLIMITED_MEMORY);
+    let limit = |text: &str| {
+        text.trim()
+            .parse()
+            .ok()
+            .filter(|limit| *limit < UNLIMITED_MEMORY)
+    };
     if let Some(own) = text("memory.max") {
         return limit(&own);
     }
     let own = limit(&text("memory.limit_in_bytes")?);
     // Version 1 tells here what the groups above allow, even those that a container cannot see.
     let statistics = text("memory.stat").unwrap_or_default();
-    let above = statistics.lines().find_map(|line| line.strip_prefix("hierarchical_memory_limit "));
+    let above = statistics
+        .lines()
+        .find_map(|line| line.strip_prefix("hierarchical_memory_limit "));
     own.into_iter().chain(above.and_then(limit)).min()
 }
 
 /// The CPUs that the process's affinity and its cpuset leave it, of those that are online.
 fn allowed_cpus(root: &Path) -> Option<usize> {
     let status = fs::read_to_string(root.join("proc/self/status")).ok()?;
-    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+    let allowed = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
     // The list names CPUs that could be plugged in too, on some virtual machines a hundred more than there are.
     let online = fs::read_to_string(root.join("sys/devices/system/cpu/online")).ok()?;
     let (allowed, online) = (parse_ranges(allowed)?, parse_ranges(&online)?);
-    let pairs = allowed.iter().flat_map(|one| online.iter().map(move |other| (one, other)));
-    let common = pairs.map(|(one, other)| (one.1.min(other.1) + 1).saturating_sub(one.0.max(other.0)));
+    let pairs = allowed
+        .iter()
+        .flat_map(|one| online.iter().map(move |other| (one, other)));
+    let common =
+        pairs.map(|(one, other)| (one.1.min(other.1) + 1).saturating_sub(one.0.max(other.0)));
     Some(common.sum()).filter(|cpus| *cpus > 0)
 }
 
@@ -238,7 +286,9 @@ mod descriptors {
     }
 
     pub(super) fn limit() -> Option<u64> {
-        getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(soft, _)| soft)
+        getrlimit(Resource::RLIMIT_NOFILE)
+            .ok()
+            .map(|(soft, _)| soft)
     }
 }
 

@@ -44,11 +44,15 @@ impl Command {
         match words[..] {
             [] | ["serve"] => Ok(Command::Serve),
             ["probe"] => Ok(Command::Probe(Probe::Live)),
-            ["probe", which] => Probe::named(which).map(Command::Probe).ok_or_else(|| unknown(which)),
+            ["probe", which] => Probe::named(which)
+                .map(Command::Probe)
+                .ok_or_else(|| unknown(which)),
             ["config"] => Ok(Command::Config),
             ["--help" | "-h" | "help"] => Ok(Command::Help),
             ["--version" | "-V"] => Ok(Command::Version),
-            ["serve" | "config", extra, ..] | ["probe", _, extra, ..] | [extra, ..] => Err(unknown(extra)),
+            ["serve" | "config", extra, ..] | ["probe", _, extra, ..] | [extra, ..] => {
+                Err(unknown(extra))
+            }
         }
     }
 }
@@ -63,7 +67,10 @@ pub(crate) fn run(
     settings: Settings,
     serve: impl FnOnce(&Config, &Limits, &Arc<Control>) -> io::Result<DrainReport>,
 ) -> ExitCode {
-    let words: Vec<String> = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<String> = env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
     let code = match Command::read(&words) {
         Ok(Command::Serve) => run_service(about, settings, serve),
         Ok(Command::Probe(which)) => run_probe(settings, which),
@@ -97,7 +104,10 @@ fn run_service(
         return CONFIG;
     }
     if logging::install(config.log_level, config.log_format).is_err() {
-        complain(about, "another logger is installed already; seaworthy logs through that one");
+        complain(
+            about,
+            "another logger is installed already; seaworthy logs through that one",
+        );
     }
     panics::install_hook();
     let code = match serve(&config, &limits, &control) {
@@ -143,7 +153,11 @@ fn print_config(mut settings: Settings) -> u8 {
 }
 
 fn help(about: &About) -> String {
-    let About { name, version, about } = about;
+    let About {
+        name,
+        version,
+        about,
+    } = about;
     format!(
         "{name} {version}: {about}\n\n\
          Usage:\n  \

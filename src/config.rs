@@ -30,7 +30,11 @@ const SPARE_DESCRIPTORS: u64 = 32;
 const DEFAULT_BUFFER_MEMORY: u64 = 256 * MIB;
 const BUFFER_SHARE_OF_MEMORY: u64 = 4;
 /// Far above any pod's memory; the half of the address space on machines where that is less.
-const LARGEST_SIZE: u64 = if usize::BITS < 64 { (usize::MAX / 2) as u64 } else { 1 << 40 };
+const LARGEST_SIZE: u64 = if usize::BITS < 64 {
+    (usize::MAX / 2) as u64
+} else {
+    1 << 40
+};
 
 /// A wait that is to be bounded: there is no value for "for ever", and zero would refuse everyone.
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=LONGEST_TIMEOUT;
@@ -133,7 +137,7 @@ pub enum HttpEngine {
 
 impl HttpEngine {
     /// The engine where `HTTP_ENGINE` is unset.
-    pub const DEFAULT: HttpEngine = HttpEngine::TinyHttp;
+    pub const DEFAULT: HttpEngine = HttpEngine::Native;
 }
 
 impl Config {
@@ -142,7 +146,9 @@ impl Config {
     pub fn from_settings(settings: &mut Settings, limits: &Limits) -> Config {
         let host = host(settings);
         let port = settings.number("PORT", 8080, 0..=65535) as u16;
-        let admin_port = settings.optional_number("ADMIN_PORT", 0..=65535).map(|port| port as u16);
+        let admin_port = settings
+            .optional_number("ADMIN_PORT", 0..=65535)
+            .map(|port| port as u16);
         let log_level = settings.choice("LOG_LEVEL", LevelFilter::Info, LOG_LEVELS);
         let log_format = log_format(settings);
         let access_log = settings.choice("ACCESS_LOG", AccessLog::Errors, ACCESS_LOGS);
@@ -169,7 +175,8 @@ impl Config {
             keep_alive_timeout: timeout(settings, "KEEP_ALIVE_TIMEOUT", 75),
             drain_delay: phase(settings, "DRAIN_DELAY", 5),
             shutdown_timeout: phase(settings, "SHUTDOWN_TIMEOUT", 20),
-            termination_grace_period: settings.optional_duration("TERMINATION_GRACE_PERIOD", PHASES),
+            termination_grace_period: settings
+                .optional_duration("TERMINATION_GRACE_PERIOD", PHASES),
         };
         config.check_ports(settings);
         config.check_grace_period(settings);
@@ -181,7 +188,9 @@ impl Config {
     ///
     /// # Errors
     /// Every bad setting, each on a line of its own.
-    pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Config, SettingsError> {
+    pub fn from_pairs<'a>(
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Config, SettingsError> {
         let mut settings = Settings::from_pairs(pairs);
         let config = Config::from_settings(&mut settings, &Limits::read());
         settings.finish().map(|()| config)
@@ -190,14 +199,21 @@ impl Config {
     fn check_ports(&self, settings: &mut Settings) {
         let same = self.port != 0 && self.admin_port == Some(self.port);
         if same && !settings.is_bad("PORT") {
-            settings.reject("ADMIN_PORT", "the same as PORT: expected another port, or none");
+            settings.reject(
+                "ADMIN_PORT",
+                "the same as PORT: expected another port, or none",
+            );
         }
     }
 
     fn check_grace_period(&self, settings: &mut Settings) {
         let needed = self.drain_delay + self.shutdown_timeout + SHUTDOWN_MARGIN;
         let blameless = !settings.is_bad("DRAIN_DELAY") && !settings.is_bad("SHUTDOWN_TIMEOUT");
-        if blameless && self.termination_grace_period.is_some_and(|granted| granted < needed) {
+        if blameless
+            && self
+                .termination_grace_period
+                .is_some_and(|granted| granted < needed)
+        {
             let problem = format!(
                 "too short for DRAIN_DELAY {} and SHUTDOWN_TIMEOUT {} and a margin of {}: expected at least {}",
                 show_duration(self.drain_delay),
@@ -226,9 +242,15 @@ const LOG_LEVELS: &[(&str, LevelFilter)] = &[
     ("trace", LevelFilter::Trace),
 ];
 const LOG_FORMATS: &[(&str, LogFormat)] = &[("json", LogFormat::Json), ("text", LogFormat::Text)];
-const ACCESS_LOGS: &[(&str, AccessLog)] =
-    &[("off", AccessLog::Off), ("errors", AccessLog::Errors), ("all", AccessLog::All)];
-const HTTP_ENGINES: &[(&str, HttpEngine)] = &[("native", HttpEngine::Native), ("tiny_http", HttpEngine::TinyHttp)];
+const ACCESS_LOGS: &[(&str, AccessLog)] = &[
+    ("off", AccessLog::Off),
+    ("errors", AccessLog::Errors),
+    ("all", AccessLog::All),
+];
+const HTTP_ENGINES: &[(&str, HttpEngine)] = &[
+    ("native", HttpEngine::Native),
+    ("tiny_http", HttpEngine::TinyHttp),
+];
 
 fn host(settings: &mut Settings) -> Option<IpAddr> {
     let host = settings.parse_optional("HOST", "an IP address such as ::, 0.0.0.0 or 127.0.0.1");
@@ -241,9 +263,17 @@ fn host(settings: &mut Settings) -> Option<IpAddr> {
 
 fn log_format(settings: &mut Settings) -> LogFormat {
     let terminal = io::stdout().is_terminal();
-    let default = if terminal { LogFormat::Text } else { LogFormat::Json };
+    let default = if terminal {
+        LogFormat::Text
+    } else {
+        LogFormat::Json
+    };
     let format = settings.choice("LOG_FORMAT", default, LOG_FORMATS);
-    let reason = if terminal { "stdout is a terminal" } else { "stdout is no terminal" };
+    let reason = if terminal {
+        "stdout is a terminal"
+    } else {
+        "stdout is no terminal"
+    };
     settings.explain_default("LOG_FORMAT", reason.to_owned());
     format
 }
@@ -269,18 +299,28 @@ fn workers(settings: &mut Settings, limits: &Limits) -> usize {
 }
 
 fn queue_capacity(settings: &mut Settings, workers: usize) -> usize {
-    let capacity = settings.number("QUEUE_CAPACITY", QUEUE_PER_WORKER * workers as u64, 0..=MOST_QUEUED);
+    let capacity = settings.number(
+        "QUEUE_CAPACITY",
+        QUEUE_PER_WORKER * workers as u64,
+        0..=MOST_QUEUED,
+    );
     settings.explain_default("QUEUE_CAPACITY", format!("{QUEUE_PER_WORKER} × WORKERS"));
     capacity as usize
 }
 
 fn max_connections(settings: &mut Settings, limits: &Limits) -> usize {
-    let affordable = limits.memory_limit.map_or(u64::MAX, |memory| memory / MEMORY_PER_CONNECTION);
+    let affordable = limits
+        .memory_limit
+        .map_or(u64::MAX, |memory| memory / MEMORY_PER_CONNECTION);
     let default = affordable.clamp(1, DEFAULT_MOST_CONNECTIONS);
     let wanted = settings.number("MAX_CONNECTIONS", default, 1..=MOST_CONNECTIONS);
     let reason = match limits.memory_limit {
         Some(memory) if affordable <= DEFAULT_MOST_CONNECTIONS => {
-            format!("memory limit {} ÷ {}", show_size(memory), show_size(MEMORY_PER_CONNECTION))
+            format!(
+                "memory limit {} ÷ {}",
+                show_size(memory),
+                show_size(MEMORY_PER_CONNECTION)
+            )
         }
         _ => format!("at most {DEFAULT_MOST_CONNECTIONS}"),
     };
@@ -295,7 +335,9 @@ fn within_descriptors(settings: &mut Settings, wanted: u64, limits: &Limits) -> 
     };
     let possible = descriptors.saturating_sub(SPARE_DESCRIPTORS).max(1);
     if wanted > possible {
-        let why = format!("lowered from {wanted}: descriptor limit {descriptors} less {SPARE_DESCRIPTORS}");
+        let why = format!(
+            "lowered from {wanted}: descriptor limit {descriptors} less {SPARE_DESCRIPTORS}"
+        );
         settings.adjust("MAX_CONNECTIONS", possible.to_string(), why);
     }
     wanted.min(possible)
@@ -303,8 +345,12 @@ fn within_descriptors(settings: &mut Settings, wanted: u64, limits: &Limits) -> 
 
 fn buffer_memory(settings: &mut Settings, limits: &Limits) -> usize {
     let least = 64 * KIB;
-    let share = limits.memory_limit.map(|memory| memory / BUFFER_SHARE_OF_MEMORY);
-    let default = share.map_or(DEFAULT_BUFFER_MEMORY, |share| share.clamp(least, LARGEST_SIZE));
+    let share = limits
+        .memory_limit
+        .map(|memory| memory / BUFFER_SHARE_OF_MEMORY);
+    let default = share.map_or(DEFAULT_BUFFER_MEMORY, |share| {
+        share.clamp(least, LARGEST_SIZE)
+    });
     let bytes = settings.size_within("BUFFER_MEMORY", default, least..=LARGEST_SIZE);
     let reason = match limits.memory_limit {
         Some(memory) => format!("a quarter of the memory limit {}", show_size(memory)),
@@ -328,12 +374,24 @@ fn phase(settings: &mut Settings, name: &'static str, default_seconds: u64) -> D
 /// What `out` reports.
 pub(crate) fn print(settings: &Settings, out: &mut dyn Write) -> io::Result<()> {
     let printed = |shown: &str| {
-        if shown.contains(char::is_control) { format!("{shown:?}") } else { shown.to_owned() }
+        if shown.contains(char::is_control) {
+            format!("{shown:?}")
+        } else {
+            shown.to_owned()
+        }
     };
-    let assignments = settings.entries().iter().map(|entry| format!("{}={}", entry.name, printed(&entry.shown)));
+    let assignments = settings
+        .entries()
+        .iter()
+        .map(|entry| format!("{}={}", entry.name, printed(&entry.shown)));
     let lines: Vec<_> = assignments.zip(settings.entries()).collect();
-    let lengths = lines.iter().map(|(assignment, _)| assignment.chars().count());
-    let width = lengths.filter(|length| *length <= WIDEST_ASSIGNMENT).max().unwrap_or(0);
+    let lengths = lines
+        .iter()
+        .map(|(assignment, _)| assignment.chars().count());
+    let width = lengths
+        .filter(|length| *length <= WIDEST_ASSIGNMENT)
+        .max()
+        .unwrap_or(0);
     for (assignment, entry) in lines {
         writeln!(out, "{assignment:<width$}  # {entry}")?;
     }

@@ -86,8 +86,10 @@ impl DrainReport {
 
     /// Writes the last log record.
     pub(crate) fn log(&self) {
-        let (slowest_route, slowest_ms) =
-            self.slowest.as_ref().map_or(("", 0), |(route, took)| (route.as_str(), millis(*took)));
+        let (slowest_route, slowest_ms) = self
+            .slowest
+            .as_ref()
+            .map_or(("", 0), |(route, took)| (route.as_str(), millis(*took)));
         log::log!(
             if self.ending == Ending::Clean { log::Level::Info } else { log::Level::Error },
             ending = self.ending.name(),
@@ -117,7 +119,11 @@ impl DrainReport {
     }
 
     fn text(&self) -> String {
-        let mut text = format!("drained: {}\nfinished: {}\n", self.ending.name(), self.finished);
+        let mut text = format!(
+            "drained: {}\nfinished: {}\n",
+            self.ending.name(),
+            self.finished
+        );
         let mut line = |name: &str, value: &str| {
             if !value.is_empty() {
                 writeln!(text, "{name}: {value}").expect("writing to a String does not fail");
@@ -127,8 +133,12 @@ impl DrainReport {
         if let Some((route, took)) = &self.slowest {
             line("slowest", &format!("{route}, {} ms", millis(*took)));
         }
-        let [delay, in_flight, services] = [self.drain_delay, self.in_flight, self.services].map(millis);
-        line("phases", &format!("drain delay {delay} ms, in flight {in_flight} ms, services {services} ms"));
+        let [delay, in_flight, services] =
+            [self.drain_delay, self.in_flight, self.services].map(millis);
+        line(
+            "phases",
+            &format!("drain delay {delay} ms, in flight {in_flight} ms, services {services} ms"),
+        );
         line("abandoned", &list(&self.abandoned));
         text
     }
@@ -136,7 +146,11 @@ impl DrainReport {
 
 /// `/delay/{seconds}: 2, sending: 1`.
 fn list(counts: &[(String, usize)]) -> String {
-    counts.iter().map(|(name, count)| format!("{name}: {count}")).collect::<Vec<_>>().join(", ")
+    counts
+        .iter()
+        .map(|(name, count)| format!("{name}: {count}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]
@@ -146,7 +160,8 @@ mod tests {
 
     #[test]
     fn the_termination_message_fits_what_kubernetes_reads_and_is_never_created() {
-        let dir = std::env::temp_dir().join(format!("seaworthy-termination-{}", std::process::id()));
+        let dir =
+            std::env::temp_dir().join(format!("seaworthy-termination-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let (there, missing) = (dir.join("there"), dir.join("missing"));
         fs::write(&there, "an older, longer message\n".repeat(400)).unwrap();
@@ -157,8 +172,13 @@ mod tests {
         report.write_termination_log(&missing);
 
         let written = fs::read_to_string(&there).unwrap();
-        assert!(written.starts_with("drained: deadline passed\n") && written.contains("/réports/7: 1"), "{written}");
-        assert!(written.len() <= TERMINATION_LOG_LIMIT && written.len() > TERMINATION_LOG_LIMIT - 8);
+        assert!(
+            written.starts_with("drained: deadline passed\n") && written.contains("/réports/7: 1"),
+            "{written}"
+        );
+        assert!(
+            written.len() <= TERMINATION_LOG_LIMIT && written.len() > TERMINATION_LOG_LIMIT - 8
+        );
         assert!(!missing.exists());
         fs::remove_dir_all(&dir).unwrap();
     }

@@ -45,49 +45,56 @@ impl Idle {
                 self.leave(&me);
                 return;
             }
-            match self.lock().first() {
-                Some(first) if first.id() != me.id() => thread::park(),
-                _ if need == Need::Soon => thread::park_timeout(tick),
-                _ => need = self.nap(&mut look).unwrap_or(Need::Soon),
+            match need {
+                _ if !self.is_standby(&me) => thread::park(),
+                Need::Nothing => self.nap(&mut look),
+                Need::Now | Need::Soon => thread::park_timeout(tick),
             }
-            if !self.lock().iter().any(|resting| resting.id() == me.id()) {
+            if self.was_rung(&me) {
                 return;
             }
-            if need != Need::Now {
-                need = look();
-            }
+            need = look();
         }
     }
 
     /// The standby sleeps until it is alerted, unless a need has come up in the very moment.
-    fn nap(&self, look: &mut impl FnMut() -> Need) -> Option<Need> {
+    fn nap(&self, look: &mut impl FnMut() -> Need) {
         self.standby_naps.store(true, SeqCst);
         fence(SeqCst);
-        let need = look();
-        if need == Need::Nothing {
+        if look() == Need::Nothing {
             thread::park();
         }
         self.standby_naps.store(false, SeqCst);
-        (need == Need::Now).then_some(need)
+    }
+
+    /// The thread at the bottom of the stack is the standby; one that was rung is nowhere in it.
+    fn is_standby(&self, me: &Thread) -> bool {
+        self.lock()
+            .first()
+            .is_none_or(|first| first.id() == me.id())
+    }
+
+    fn was_rung(&self, me: &Thread) -> bool {
+        !self.lock().iter().any(|resting| resting.id() == me.id())
     }
 
     /// Wakes one resting thread, where there is one.
     pub(crate) fn ring(&self) {
         fence(SeqCst);
-        if self.count.load(SeqCst) > 0 {
-            if let Some(thread) = self.change(Vec::pop) {
-                thread.unpark();
-            }
+        if self.count.load(SeqCst) > 0
+            && let Some(thread) = self.change(Vec::pop)
+        {
+            thread.unpark();
         }
     }
 
     /// Tells the standby that there is work about, should it sleep. Costs one load where it does not.
     pub(crate) fn alert(&self) {
         fence(SeqCst);
-        if self.standby_naps.load(SeqCst) {
-            if let Some(standby) = self.lock().first() {
-                standby.unpark();
-            }
+        if self.standby_naps.load(SeqCst)
+            && let Some(standby) = self.lock().first()
+        {
+            standby.unpark();
         }
     }
 
@@ -154,13 +161,20 @@ mod tests {
     #[test]
     fn a_napping_standby_looks_again_when_it_is_alerted() {
         let idle = Arc::new(Idle::default());
-        let (need, looks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+        let (need, looks) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU32::new(0)),
+        );
         let standby = thread::spawn({
             let (idle, need, looks) = (Arc::clone(&idle), Arc::clone(&need), Arc::clone(&looks));
             move || {
                 idle.rest(LONG, || {
                     looks.fetch_add(1, SeqCst);
-                    if need.load(SeqCst) { Need::Now } else { Need::Nothing }
+                    if need.load(SeqCst) {
+                        Need::Now
+                    } else {
+                        Need::Nothing
+                    }
                 });
             }
         });

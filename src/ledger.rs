@@ -29,7 +29,10 @@ const UNROUTED: &str = "(no route)";
 
 impl Ledger {
     pub(crate) fn new(threads: usize) -> Ledger {
-        Ledger { running: (0..threads).map(|_| AtomicUsize::new(NOTHING)).collect(), drained: Mutex::default() }
+        Ledger {
+            running: (0..threads).map(|_| AtomicUsize::new(NOTHING)).collect(),
+            drained: Mutex::default(),
+        }
     }
 
     /// Notes that worker `number` runs this request now.
@@ -47,7 +50,11 @@ impl Ledger {
     pub(crate) fn finished(&self, route: Option<&Route>, took: Duration) {
         let mut drained = self.drained.lock().unwrap_or_else(PoisonError::into_inner);
         drained.finished += 1;
-        if drained.slowest.as_ref().is_none_or(|(_, slowest)| took > *slowest) {
+        if drained
+            .slowest
+            .as_ref()
+            .is_none_or(|(_, slowest)| took > *slowest)
+        {
             let template = route.map_or(UNROUTED, |route| &route.template);
             drained.slowest = Some((template.to_owned(), took));
         }

@@ -2,14 +2,18 @@
 
 mod access_log;
 mod admin;
+mod app;
 mod background;
 mod cgroup;
+mod check;
 mod command;
 mod config;
+mod crew;
 mod drain_report;
 mod engine;
 mod health;
 mod idle;
+mod into_response;
 mod ledger;
 mod lifecycle;
 mod logging;
@@ -27,15 +31,16 @@ mod signals;
 
 pub use background::{Stop, TaskResult};
 pub use cgroup::Limits;
+pub use check::{Check, IntoDuration, Switch};
 pub use config::{AccessLog, Config, HttpEngine, LogFormat};
 pub use drain_report::{DrainReport, Ending};
-pub use health::{Check, IntoDuration, Switch};
+#[cfg(feature = "serde")]
+pub use into_response::Json;
+pub use into_response::{Error, IntoResponse};
 pub use lifecycle::Phase;
 pub use middleware::Next;
 pub use request::{Rejection, Request};
-#[cfg(feature = "serde")]
-pub use response::Json;
-pub use response::{Error, IntoResponse, Response};
+pub use response::Response;
 pub use service::{Running, Service};
 pub use settings::{Secret, Settings, SettingsError};
 

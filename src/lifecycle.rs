@@ -1,11 +1,12 @@
 //! The life of a service, from bound to gone, in one straight function: [`live`].
 
 use crate::{
+    app::App,
     background::{self, Companion, Company, Failure, Stop, Task},
+    crew::Crew,
     drain_report::{DrainReport, Ending},
     logging,
     pool::Pool,
-    service::App,
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::{
@@ -64,13 +65,25 @@ enum Event {
     Failed(Failure),
 }
 
-const PHASES: [Phase; 5] = [Phase::Starting, Phase::Running, Phase::Draining, Phase::Stopping, Phase::Stopped];
+const PHASES: [Phase; 5] = [
+    Phase::Starting,
+    Phase::Running,
+    Phase::Draining,
+    Phase::Stopping,
+    Phase::Stopped,
+];
 
 impl Control {
     pub(crate) fn new(owns_process: bool) -> Arc<Control> {
         let (events, inbox) = unbounded();
         let phase = AtomicU8::new(Phase::Starting as u8);
-        Arc::new(Control { stopping: AtomicBool::new(false), phase, events, inbox, owns_process })
+        Arc::new(Control {
+            stopping: AtomicBool::new(false),
+            phase,
+            events,
+            inbox,
+            owns_process,
+        })
     }
 
     /// Sets the stopping state and wakes the main thread. `why` is for the log.
@@ -86,7 +99,11 @@ impl Control {
     /// The phase as a probe is to see it: draining from the very moment of the signal.
     pub(crate) fn phase(&self) -> Phase {
         let phase = PHASES[usize::from(self.phase.load(SeqCst))];
-        if phase == Phase::Running && self.is_stopping() { Phase::Draining } else { phase }
+        if phase == Phase::Running && self.is_stopping() {
+            Phase::Draining
+        } else {
+            phase
+        }
     }
 
     fn enter(&self, phase: Phase) {
@@ -136,10 +153,18 @@ pub(crate) struct Vessel {
 
 /// Serves until told to stop, drains, and returns how that went. Runs on the main thread.
 pub(crate) fn live(vessel: Vessel, control: &Arc<Control>) -> DrainReport {
-    let Vessel { app, pool, admin, start_tasks, companions, drain_delay, shutdown_timeout } = vessel;
+    let Vessel {
+        app,
+        pool,
+        admin,
+        start_tasks,
+        companions,
+        drain_delay,
+        shutdown_timeout,
+    } = vessel;
     let begun = Instant::now();
     let stop = Stop::default();
-    let crew = match pool.spawn() {
+    let crew = match Crew::muster(&pool) {
         Ok(crew) => crew,
         Err(error) => return failed_start("workers", &error.to_string()),
     };
@@ -188,7 +213,9 @@ pub(crate) fn live(vessel: Vessel, control: &Arc<Control>) -> DrainReport {
     report.in_flight = ending - closing;
     report.services = ending.elapsed();
     report.ending = match () {
-        () if !report.abandoned.is_empty() || !report.services_late.is_empty() => Ending::DeadlinePassed,
+        () if !report.abandoned.is_empty() || !report.services_late.is_empty() => {
+            Ending::DeadlinePassed
+        }
         () if failure.is_some() => Ending::ServiceFailed,
         () => Ending::Clean,
     };
@@ -216,8 +243,14 @@ fn run_start_tasks(tasks: Vec<Task>, stop: &Stop, control: &Arc<Control>) -> Sta
         let result = background::run_start_tasks(tasks, &stop);
         let _ = on_thread.events.send(Event::Started(result));
     };
-    if let Err(error) = thread::Builder::new().name("start-up".to_owned()).spawn(run) {
-        return Started::No(Failure { name: "start-up", reason: format!("its thread could not be started: {error}") });
+    if let Err(error) = thread::Builder::new()
+        .name("start-up".to_owned())
+        .spawn(run)
+    {
+        return Started::No(Failure {
+            name: "start-up",
+            reason: format!("its thread could not be started: {error}"),
+        });
     }
     loop {
         match control.inbox.recv() {

@@ -71,7 +71,8 @@ pub(crate) fn set_phase(phase: &'static str) {
 }
 
 /// Waits until every record queued so far is written (or lost to a failing stdout, and counted in [`dropped`]), for
-/// `timeout` at most; false where some still wait. True where no logger is installed.
+/// `timeout` at most; false where some still wait. True where no logger is installed. Where the process could not get
+/// a thread to write, this does the writing.
 pub(crate) fn flush(timeout: Duration) -> bool {
     LOGGER.get().is_none_or(|logger| logger.flush(timeout))
 }

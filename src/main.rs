@@ -36,7 +36,11 @@ fn main() -> ExitCode {
         });
     }
     if let Some(database) = database {
-        service = service.check(Check::readiness("database", move || database.reach()).timeout("1s").every("5s"));
+        service = service.check(
+            Check::readiness("database", move || database.reach())
+                .timeout("1s")
+                .every("5s"),
+        );
     }
     if has_demo_endpoints {
         service = with_demo_endpoints(service);
@@ -54,16 +58,29 @@ impl Database {
     const CONNECT_TIMEOUT: Duration = Duration::from_millis(900);
 
     fn parse(url: &Secret) -> Result<Database, &'static str> {
-        let uri: Uri = url.expose().parse().map_err(|_| "expected a URL such as postgres://user:password@host:5432/name")?;
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or("the URL has no host")?;
+        let uri: Uri = url
+            .expose()
+            .parse()
+            .map_err(|_| "expected a URL such as postgres://user:password@host:5432/name")?;
+        let host = uri
+            .host()
+            .filter(|host| !host.is_empty())
+            .ok_or("the URL has no host")?;
         let port = match (uri.port_u16(), uri.scheme_str()) {
             (Some(port), Some(_)) => port,
             (None, Some("postgres" | "postgresql")) => 5432,
             (None, Some("mysql" | "mariadb")) => 3306,
             (None, Some("redis" | "rediss")) => 6379,
-            _ => return Err("the URL has no port, and its scheme is not postgres, mysql or redis, whose ports are known"),
+            _ => {
+                return Err(
+                    "the URL has no port, and its scheme is not postgres, mysql or redis, whose ports are known",
+                );
+            }
         };
-        Ok(Database { host: host.trim_matches(['[', ']']).to_owned(), port })
+        Ok(Database {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+        })
     }
 
     fn reach(&self) -> io::Result<()> {
@@ -98,26 +115,45 @@ type Answer = Result<Response, (StatusCode, &'static str)>;
 
 fn delay(request: &Request) -> Result<String, (StatusCode, &'static str)> {
     const LONGEST: f64 = 3600.0;
-    let seconds = request.param("seconds").parse::<f64>().ok().filter(|seconds| (0.0..=LONGEST).contains(seconds));
-    let seconds = seconds.ok_or((StatusCode::BAD_REQUEST, "expected a number of seconds from 0 to 3600"))?;
+    let seconds = request
+        .param("seconds")
+        .parse::<f64>()
+        .ok()
+        .filter(|seconds| (0.0..=LONGEST).contains(seconds));
+    let seconds = seconds.ok_or((
+        StatusCode::BAD_REQUEST,
+        "expected a number of seconds from 0 to 3600",
+    ))?;
     thread::sleep(Duration::from_secs_f64(seconds));
     Ok(format!("waited {seconds} s"))
 }
 
 fn status(request: &Request) -> Answer {
-    let code = request.param("code").parse::<u16>().ok().filter(|code| (200..=599).contains(code));
+    let code = request
+        .param("code")
+        .parse::<u16>()
+        .ok()
+        .filter(|code| (200..=599).contains(code));
     let code = code.and_then(|code| StatusCode::from_u16(code).ok());
-    code.map(Response::new).ok_or((StatusCode::BAD_REQUEST, "expected a status code from 200 to 599"))
+    code.map(Response::new).ok_or((
+        StatusCode::BAD_REQUEST,
+        "expected a status code from 200 to 599",
+    ))
 }
 
 fn headers(request: &Request) -> String {
     let lines = request.headers().iter();
-    lines.map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()))).collect()
+    lines
+        .map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())))
+        .collect()
 }
 
 fn bytes(request: &Request) -> Answer {
     let wanted = request.param("n").parse::<u64>();
     let wanted = wanted.map_err(|_| (StatusCode::BAD_REQUEST, "expected a number of bytes"))?;
     let response = Response::stream_sized(io::repeat(b'x').take(wanted), wanted);
-    Ok(response.with_header(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain")))
+    Ok(response.with_header(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("text/plain"),
+    ))
 }

@@ -1,9 +1,6 @@
 //! Layers around handlers.
 
-use crate::{
-    request::Request,
-    response::{IntoResponse, Response},
-};
+use crate::{into_response::IntoResponse, request::Request, response::Response};
 
 /// A layer as it is kept.
 pub(crate) type Layer = Box<dyn Fn(&Request, Next<'_>) -> Response + Send + Sync>;
@@ -23,7 +20,13 @@ impl<'a> Next<'a> {
     /// handler's place.
     pub fn run(self, request: &Request) -> Response {
         match self.layers.split_last() {
-            Some((outermost, inner)) => outermost(request, Next { layers: inner, ..self }),
+            Some((outermost, inner)) => outermost(
+                request,
+                Next {
+                    layers: inner,
+                    ..self
+                },
+            ),
             None => (self.handler)(request),
         }
     }
@@ -48,9 +51,13 @@ mod tests {
             Some("refuse") => "refused".to_owned(),
             _ => format!("outer({})", text(&next.run(request))),
         });
-        let inner = boxed(|request: &Request, next: Next<'_>| format!("inner({})", text(&next.run(request))));
+        let inner = boxed(|request: &Request, next: Next<'_>| {
+            format!("inner({})", text(&next.run(request)))
+        });
         let layers = [inner, outer];
-        let run = |target| text(&Next::new(&layers, &|_| "handler".into_response()).run(&Request::get(target)));
+        let run = |target| {
+            text(&Next::new(&layers, &|_| "handler".into_response()).run(&Request::get(target)))
+        };
         assert_eq!(run("/"), "outer(inner(handler))");
         assert_eq!(run("/?refuse"), "refused");
     }

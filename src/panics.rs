@@ -21,6 +21,8 @@ thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     /// Panics that the hook kept quiet about, for the [`catch`]es that will meet them.
     static SEEN: RefCell<Vec<Seen>> = const { RefCell::new(Vec::new()) };
+    /// Whether there may be any. Every [`catch`] asks at its end, and this one is cheaper to ask than `SEEN`.
+    static ANY_SEEN: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What a caught panic said.
@@ -93,6 +95,7 @@ fn on_panic(info: &PanicHookInfo<'_>) {
         reported,
     };
     let _ = SEEN.try_with(|all| all.borrow_mut().push(seen));
+    ANY_SEEN.set(true);
 }
 
 /// Logs a panic that nobody will catch, and sees to it that the record is written.
@@ -151,7 +154,10 @@ impl Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         // Panics that `f` caught by itself, or that came of dropping a payload: nobody will ask for them.
-        while take_seen(self.depth).is_some() {}
+        if ANY_SEEN.get() {
+            while take_seen(self.depth).is_some() {}
+            ANY_SEEN.set(self.depth > 1);
+        }
         DEPTH.set(self.depth - 1);
     }
 }

@@ -13,17 +13,16 @@
 //! empty, or a queue left full, for a whole tick is its own to take.
 
 use crate::{
+    app::App,
     drain_report::{DrainReport, Ending},
     engine::{Cut, Engine, Exchange, Pulled, Ready},
     idle::{Idle, Need},
     ledger::{self, Ledger},
     panics,
     response::Response,
-    service::App,
 };
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::{
-    io,
     sync::{
         Arc, Mutex, MutexGuard, TryLockError,
         atomic::{
@@ -31,7 +30,6 @@ use std::{
             Ordering::{Relaxed, SeqCst},
         },
     },
-    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -54,7 +52,7 @@ struct Job {
 pub(crate) struct Pool {
     app: Arc<App>,
     engine: Box<dyn Engine>,
-    slots: usize,
+    slots: AtomicUsize,
     /// Requests that may be running or waiting at once: `WORKERS` + `QUEUE_CAPACITY`.
     most_admitted: usize,
     queue_timeout: Duration,
@@ -92,7 +90,7 @@ impl Pool {
         Arc::new(Pool {
             app,
             engine,
-            slots: workers,
+            slots: AtomicUsize::new(workers),
             most_admitted: workers + queue_capacity,
             queue_timeout,
             queue: unbounded(),
@@ -108,33 +106,17 @@ impl Pool {
         })
     }
 
-    /// Starts the threads.
-    ///
-    /// # Errors
-    /// Where the system gives not even two of them; with some of them the pool is smaller, and the log says so.
-    pub(crate) fn spawn(self: &Arc<Pool>) -> io::Result<Crew> {
-        let (running, ended) = crossbeam_channel::bounded(0);
-        let mut crew = Crew { threads: Vec::with_capacity(self.slots + 1), ended };
-        for number in 0..=self.slots {
-            let (pool, running) = (Arc::clone(self), running.clone());
-            let work = move || {
-                let _held_while_running: Sender<()> = running;
-                pool.work(number);
-            };
-            match thread::Builder::new().name(format!("worker-{number}")).spawn(work) {
-                Ok(thread) => crew.threads.push(thread),
-                Err(error) if crew.threads.len() < 2 => return Err(error),
-                Err(error) => {
-                    log::warn!(workers = number - 1, wanted = self.slots, error:% = error; "fewer workers than wanted");
-                    break;
-                }
-            }
-        }
-        Ok(crew)
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.load(Relaxed)
+    }
+
+    /// For want of threads.
+    pub(crate) fn reduce_slots(&self, slots: usize) {
+        self.slots.store(slots, Relaxed);
     }
 
     /// One thread's life.
-    fn work(&self, number: usize) {
+    pub(crate) fn work(&self, number: usize) {
         loop {
             while let Some(job) = self.take() {
                 self.ring_before(&job);
@@ -159,8 +141,7 @@ impl Pool {
         if self.queue.1.is_empty() {
             return None;
         }
-        // A pool that could not start all its threads still keeps one out of the slots.
-        let free = |running| (running < self.slots).then_some(running + 1);
+        let free = |running| (running < self.slots()).then_some(running + 1);
         self.running.fetch_update(SeqCst, SeqCst, free).ok()?;
         match self.queue.1.try_recv() {
             Ok(job) => {
@@ -225,13 +206,21 @@ impl Pool {
             self.shed(exchange, "overloaded");
             return;
         }
-        let expected = exchange.request().route.as_ref().map_or(Duration::ZERO, |route| route.cost.expected());
+        let expected = exchange
+            .request()
+            .route
+            .as_ref()
+            .map_or(Duration::ZERO, |route| route.cost.expected());
         self.enqueue(Ready::Request(exchange), now, expected);
     }
 
     fn enqueue(&self, ready: Ready, since: Instant, expected: Duration) {
         self.queued_nanos.fetch_add(nanos(expected), SeqCst);
-        let sent = self.queue.0.send(Job { ready, since, expected });
+        let sent = self.queue.0.send(Job {
+            ready,
+            since,
+            expected,
+        });
         debug_assert!(sent.is_ok(), "the pool holds the receiver itself");
     }
 
@@ -294,7 +283,8 @@ impl Pool {
     /// Turns a request away. `why` is what its client reads.
     fn shed(&self, mut exchange: Box<dyn Exchange>, why: &'static str) {
         let response = Response::unavailable(why);
-        self.app.log_access(exchange.request(), &response, Duration::ZERO);
+        self.app
+            .log_access(exchange.request(), &response, Duration::ZERO);
         self.respond(exchange, response);
     }
 
@@ -302,7 +292,9 @@ impl Pool {
     fn shed_expired(&self, now: Instant) -> Option<Instant> {
         let mut oldest = None;
         for _ in 0..self.queue.1.len() {
-            let Ok(job) = self.queue.1.try_recv() else { break };
+            let Ok(job) = self.queue.1.try_recv() else {
+                break;
+            };
             match job.ready {
                 Ready::Request(exchange) if now.duration_since(job.since) >= self.queue_timeout => {
                     self.queued_nanos.fetch_sub(nanos(job.expected), SeqCst);
@@ -323,7 +315,7 @@ impl Pool {
     fn needs_a_hand(&self, look: &mut Look) -> Need {
         let turns = self.turns.load(Relaxed);
         let taken = self.seat_is_taken.load(SeqCst);
-        let waiting = !self.queue.1.is_empty() && self.running.load(SeqCst) < self.slots;
+        let waiting = !self.queue.1.is_empty() && self.running.load(SeqCst) < self.slots();
         let same_turn = std::mem::replace(&mut look.turns, turns) == turns;
         match (taken, waiting) {
             _ if self.closed.load(SeqCst) => Need::Now,
@@ -376,27 +368,6 @@ impl Pool {
 struct Look {
     turns: usize,
     seen_before: bool,
-}
-
-/// The pool's threads, for the main thread to join.
-pub(crate) struct Crew {
-    threads: Vec<JoinHandle<()>>,
-    /// Disconnected once every thread has let go of its end.
-    ended: Receiver<()>,
-}
-
-impl Crew {
-    /// Joins every thread, or gives up at the deadline: false then.
-    pub(crate) fn join(self, deadline: Instant) -> bool {
-        let all_ended = self.ended.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected);
-        if all_ended {
-            for thread in self.threads {
-                // A worker's panics are caught inside; a thread that died all the same has nothing more to say here.
-                let _ = thread.join();
-            }
-        }
-        all_ended
-    }
 }
 
 fn nanos(duration: Duration) -> u64 {

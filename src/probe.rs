@@ -49,21 +49,37 @@ impl Probe {
 /// Asks the server at `host` and `port`, over loopback where it listens on every address (a wildcard or `None`).
 /// Passes on a status from 200 to 399, as the kubelet does; else says on one line what was asked and what came back.
 /// Everything together takes at most `timeout`.
-pub(crate) fn ask(host: Option<IpAddr>, port: u16, what: Probe, timeout: Duration) -> Result<(), String> {
+pub(crate) fn ask(
+    host: Option<IpAddr>,
+    port: u16,
+    what: Probe,
+    timeout: Duration,
+) -> Result<(), String> {
     if port == 0 {
-        return Err("PORT is 0, so the port that the server picked cannot be known here".to_owned());
+        return Err(
+            "PORT is 0, so the port that the server picked cannot be known here".to_owned(),
+        );
     }
     let deadline = Instant::now() + timeout;
     let (address, stream) = connect(host, port, deadline)?;
     let failed = |problem: String| format!("http://{address}{}: {problem}", what.path());
-    let answer = exchange(stream, address, what, deadline).map_err(|error| failed(explain(&error, timeout)))?;
+    let answer = exchange(stream, address, what, deadline)
+        .map_err(|error| failed(explain(&error, timeout)))?;
     match answer.status {
         200..=399 => Ok(()),
-        status => Err(failed(format!("{status} {}", answer.telling_line()).trim_end().to_owned())),
+        status => Err(failed(
+            format!("{status} {}", answer.telling_line())
+                .trim_end()
+                .to_owned(),
+        )),
     }
 }
 
-fn connect(host: Option<IpAddr>, port: u16, deadline: Instant) -> Result<(SocketAddr, TcpStream), String> {
+fn connect(
+    host: Option<IpAddr>,
+    port: u16,
+    deadline: Instant,
+) -> Result<(SocketAddr, TcpStream), String> {
     let mut problems = Vec::new();
     for ip in reachable_at(host) {
         let address = SocketAddr::new(ip, port);
@@ -84,9 +100,17 @@ fn reachable_at(host: Option<IpAddr>) -> Vec<IpAddr> {
     }
 }
 
-fn exchange(mut stream: TcpStream, address: SocketAddr, what: Probe, deadline: Instant) -> io::Result<Answer> {
+fn exchange(
+    mut stream: TcpStream,
+    address: SocketAddr,
+    what: Probe,
+    deadline: Instant,
+) -> io::Result<Answer> {
     stream.set_write_timeout(Some(remaining(deadline)?))?;
-    let request = format!("GET {} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n", what.path());
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n",
+        what.path()
+    );
     stream.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();
     let mut chunk = [0; 1024];
@@ -116,7 +140,11 @@ fn read_before(deadline: Instant, stream: &mut TcpStream, chunk: &mut [u8]) -> i
 /// The time left, never zero since sockets take that for "no limit".
 fn remaining(deadline: Instant) -> io::Result<Duration> {
     let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+    if left.is_zero() {
+        Err(io::ErrorKind::TimedOut.into())
+    } else {
+        Ok(left)
+    }
 }
 
 fn explain(error: &io::Error, timeout: Duration) -> String {
@@ -141,11 +169,20 @@ impl Answer {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(&bytes[..end]);
         let mut lines = head.split("\r\n");
-        let status = lines.next()?.strip_prefix("HTTP/1.")?.get(1..5)?.strip_prefix(' ')?;
+        let status = lines
+            .next()?
+            .strip_prefix("HTTP/1.")?
+            .get(1..5)?
+            .strip_prefix(' ')?;
         // `parse` alone would take "+20" for a status.
-        let status = status.bytes().all(|digit| digit.is_ascii_digit()).then_some(status)?;
+        let status = status
+            .bytes()
+            .all(|digit| digit.is_ascii_digit())
+            .then_some(status)?;
         let fields = lines.filter_map(|line| line.split_once(':'));
-        let length = fields.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).last();
+        let length = fields
+            .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            .last();
         Some(Answer {
             status: status.parse().ok()?,
             length: length.and_then(|(_, value)| value.trim().parse().ok()),
@@ -155,12 +192,21 @@ impl Answer {
 
     /// Whether there is nothing to wait for: a probe that passed needs no body.
     fn is_whole(&self) -> bool {
-        (200..400).contains(&self.status) || self.length.is_some_and(|length| self.body.len() >= length)
+        (200..400).contains(&self.status)
+            || self.length.is_some_and(|length| self.body.len() >= length)
     }
 
     /// The line of the body that says most: the first check that failed, else the first line.
     fn telling_line(&self) -> String {
-        let line = self.body.lines().find(|line| line.starts_with("[-]")).or(self.body.lines().next()).unwrap_or("");
-        line.chars().take(LONGEST_EXCERPT).map(|c| if c.is_control() { '?' } else { c }).collect()
+        let line = self
+            .body
+            .lines()
+            .find(|line| line.starts_with("[-]"))
+            .or(self.body.lines().next())
+            .unwrap_or("");
+        line.chars()
+            .take(LONGEST_EXCERPT)
+            .map(|c| if c.is_control() { '?' } else { c })
+            .collect()
     }
 }

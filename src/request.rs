@@ -2,8 +2,9 @@
 
 use crate::{
     engine::http1::{Field, Head, Span, Version},
+    into_response::IntoResponse,
     percent,
-    response::{IntoResponse, Response},
+    response::Response,
     router::Route,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -114,7 +115,9 @@ impl Request {
     /// The query's first value under `name`, decoded (`+` is a space); an empty string where the name stands alone.
     #[must_use]
     pub fn query_param(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value)
+        self.query_pairs()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
     }
 
     /// The query's names and values in order, decoded (`+` is a space). Bytes that are no UTF-8 become U+FFFD.
@@ -129,7 +132,10 @@ impl Request {
     #[must_use]
     #[track_caller]
     pub fn param(&self, name: &str) -> &str {
-        let position = self.route.as_ref().and_then(|route| route.params.iter().position(|param| param == name));
+        let position = self
+            .route
+            .as_ref()
+            .and_then(|route| route.params.iter().position(|param| param == name));
         match position.and_then(|position| self.params.get(position)) {
             Some(value) => value,
             None => panic!("the route {} has no parameter {{{name}}}", self.route()),
@@ -146,7 +152,11 @@ impl Request {
     #[must_use]
     pub fn header(&self, name: impl AsRef<str>) -> Option<&str> {
         let name = name.as_ref().as_bytes();
-        let field = self.head.fields.iter().find(|field| self.slice(field.name).eq_ignore_ascii_case(name))?;
+        let field = self
+            .head
+            .fields
+            .iter()
+            .find(|field| self.slice(field.name).eq_ignore_ascii_case(name))?;
         std::str::from_utf8(self.slice(field.value)).ok()
     }
 
@@ -181,8 +191,10 @@ impl Request {
     /// # Errors
     /// Where it is not UTF-8: a 400 that says so, which a handler may return with `?`.
     pub fn text(&self) -> Result<&str, Rejection> {
-        std::str::from_utf8(self.body())
-            .map_err(|_| Rejection { status: StatusCode::BAD_REQUEST, message: "the body is not UTF-8".into() })
+        std::str::from_utf8(self.body()).map_err(|_| Rejection {
+            status: StatusCode::BAD_REQUEST,
+            message: "the body is not UTF-8".into(),
+        })
     }
 
     /// The body read as JSON.
@@ -191,15 +203,28 @@ impl Request {
     /// 415 where the content type is not JSON, 400 where the body is not such JSON; a handler may return it with `?`.
     #[cfg(feature = "serde")]
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Rejection> {
-        let essence = self.header("content-type").unwrap_or("").split(';').next().unwrap_or("").trim();
+        let essence = self
+            .header("content-type")
+            .unwrap_or("")
+            .split(';')
+            .next()
+            .unwrap_or("")
+            .trim();
         let is_json = essence.eq_ignore_ascii_case("application/json")
-            || essence.get(essence.len().saturating_sub(5)..).is_some_and(|end| end.eq_ignore_ascii_case("+json"));
+            || essence
+                .get(essence.len().saturating_sub(5)..)
+                .is_some_and(|end| end.eq_ignore_ascii_case("+json"));
         if !is_json {
             let message = "expected Content-Type: application/json".into();
-            return Err(Rejection { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, message });
+            return Err(Rejection {
+                status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                message,
+            });
         }
-        serde_json::from_slice(self.body())
-            .map_err(|error| Rejection { status: StatusCode::BAD_REQUEST, message: format!("bad JSON: {error}") })
+        serde_json::from_slice(self.body()).map_err(|error| Rejection {
+            status: StatusCode::BAD_REQUEST,
+            message: format!("bad JSON: {error}").into(),
+        })
     }
 
     /// The client's address; none for a request that a test built.
@@ -249,26 +274,41 @@ impl Request {
     pub(crate) fn set_start_line(&mut self, method: Method, target: &str, version: Version) {
         let target_span = self.push_bytes(target.as_bytes());
         let (path, query) = match target.find('?') {
-            Some(mark) => (target_span.start..target_span.start + mark as u32, Some(mark as u32 + 1)),
+            Some(mark) => (
+                target_span.start..target_span.start + mark as u32,
+                Some(mark as u32 + 1),
+            ),
             None => (target_span.start..target_span.end, None),
         };
         self.head.method = method;
         self.head.target = target_span;
-        self.head.path = Span { start: path.start, end: path.end };
-        self.head.query = query.map(|start| Span { start: target_span.start + start, end: target_span.end });
+        self.head.path = Span {
+            start: path.start,
+            end: path.end,
+        };
+        self.head.query = query.map(|start| Span {
+            start: target_span.start + start,
+            end: target_span.end,
+        });
         self.head.version = version;
     }
 
     /// For an engine that parses heads by itself, and for tests: one header.
     pub(crate) fn push_field(&mut self, name: &[u8], value: &[u8]) {
-        let field = Field { name: self.push_bytes(name), value: self.push_bytes(value) };
+        let field = Field {
+            name: self.push_bytes(name),
+            value: self.push_bytes(value),
+        };
         self.head.fields.push(field);
     }
 
     fn push_bytes(&mut self, bytes: &[u8]) -> Span {
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(bytes);
-        Span { start, end: self.bytes.len() as u32 }
+        Span {
+            start,
+            end: self.bytes.len() as u32,
+        }
     }
 
     fn slice(&self, span: Span) -> &[u8] {
@@ -284,7 +324,12 @@ fn ascii(bytes: &[u8]) -> &str {
 impl fmt::Debug for Request {
     /// Method and target, no headers or body: those may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Request({} {})", self.method(), ascii(self.slice(self.head.target)))
+        write!(
+            f,
+            "Request({} {})",
+            self.method(),
+            ascii(self.slice(self.head.target))
+        )
     }
 }
 

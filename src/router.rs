@@ -1,10 +1,11 @@
 //! Which handler a request belongs to: `matchit` for the paths, a short list of methods under each.
 
 use crate::{
+    into_response::IntoResponse,
     middleware::{Layer, Next},
     percent,
     request::Request,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use http::{HeaderValue, Method, StatusCode, header};
 use std::{
@@ -77,12 +78,20 @@ impl Router {
     /// Where the template is malformed, conflicts with another, or has that method already: mistakes in the program.
     #[track_caller]
     pub(crate) fn add(&mut self, method: Method, template: &str, handler: Handler) {
-        let index = match self.routes.iter().position(|route| route.template == template) {
+        let index = match self
+            .routes
+            .iter()
+            .position(|route| route.template == template)
+        {
             Some(index) => index,
             None => self.add_path(template),
         };
-        let route = Arc::get_mut(&mut self.routes[index]).expect("no request holds a route before the service starts");
-        assert!(route.methods.iter().all(|(known, _)| *known != method), "{method} {template} has a handler already");
+        let route = Arc::get_mut(&mut self.routes[index])
+            .expect("no request holds a route before the service starts");
+        assert!(
+            route.methods.iter().all(|(known, _)| *known != method),
+            "{method} {template} has a handler already"
+        );
         route.methods.push((method, handler));
         route.allow = allowed(&route.methods);
     }
@@ -113,7 +122,11 @@ impl Router {
         let route = Arc::clone(&self.routes[*found.value]);
         let decoded: Option<Vec<String>> = match found.params.is_empty() {
             true => Some(Vec::new()),
-            false => found.params.iter().map(|(_, value)| percent::decode(value).map(String::from)).collect(),
+            false => found
+                .params
+                .iter()
+                .map(|(_, value)| percent::decode(value).map(String::from))
+                .collect(),
         };
         request.route = Some(route);
         decoded.map(|params| request.params = params).is_some()
@@ -121,7 +134,10 @@ impl Router {
 
     /// The template of a route by its index.
     pub(crate) fn template(&self, index: usize) -> String {
-        self.routes.get(index).map(|route| route.template.clone()).unwrap_or_default()
+        self.routes
+            .get(index)
+            .map(|route| route.template.clone())
+            .unwrap_or_default()
     }
 
     /// Runs the layers and the handler of a request that has been through [`find`](Router::find).
@@ -140,7 +156,13 @@ fn answer(request: &Request) -> Response {
     };
     let asked = request.method();
     let handler = |method: &Method| route.methods.iter().find(|(known, _)| known == method);
-    match handler(asked).or_else(|| if asked == Method::HEAD { handler(&Method::GET) } else { None }) {
+    match handler(asked).or_else(|| {
+        if asked == Method::HEAD {
+            handler(&Method::GET)
+        } else {
+            None
+        }
+    }) {
         Some((_, handler)) => handler(request),
         None => (StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
             .into_response()
@@ -159,8 +181,13 @@ fn allowed(methods: &[(Method, Handler)]) -> HeaderValue {
 /// The names in a template's braces: `id` and `rest` of `/users/{id}/{*rest}`. Doubled braces are literal ones.
 fn parameters(template: &str) -> Vec<String> {
     let literal = template.replace("{{", "").replace("}}", "");
-    let names = literal.split('{').skip(1).filter_map(|part| part.split_once('}'));
-    names.map(|(name, _)| name.trim_start_matches('*').to_owned()).collect()
+    let names = literal
+        .split('{')
+        .skip(1)
+        .filter_map(|part| part.split_once('}'));
+    names
+        .map(|(name, _)| name.trim_start_matches('*').to_owned())
+        .collect()
 }
 
 #[cfg(test)]

@@ -3,12 +3,20 @@ use super::*;
 fn router() -> Router {
     let mut router = Router::default();
     let mut add = |method, template, handler: fn(&Request) -> String| {
-        router.add(method, template, Box::new(move |request| handler(request).into_response()));
+        router.add(
+            method,
+            template,
+            Box::new(move |request| handler(request).into_response()),
+        );
     };
     add(Method::GET, "/", |_| "root".into());
-    add(Method::GET, "/users/{id}", |request| format!("user {}", request.param("id")));
+    add(Method::GET, "/users/{id}", |request| {
+        format!("user {}", request.param("id"))
+    });
     add(Method::DELETE, "/users/{id}", |_| "deleted".into());
-    add(Method::GET, "/files/{*path}", |request| format!("file {}", request.param("path")));
+    add(Method::GET, "/files/{*path}", |request| {
+        format!("file {}", request.param("path"))
+    });
     router
 }
 
@@ -17,7 +25,11 @@ fn ask(router: &Router, mut request: Request) -> (StatusCode, String, Option<Hea
     assert!(found, "{request:?}");
     let response = router.run(&request);
     let text = String::from_utf8_lossy(response.body().unwrap_or_default()).into_owned();
-    (response.status(), text, response.headers().get(header::ALLOW).cloned())
+    (
+        response.status(),
+        text,
+        response.headers().get(header::ALLOW).cloned(),
+    )
 }
 
 #[test]
@@ -36,14 +48,26 @@ fn parameters_and_wildcards_reach_the_handler_decoded() {
 #[test]
 fn a_wrong_path_is_404_and_a_wrong_method_405_with_what_is_allowed() {
     let router = router();
-    assert_eq!(ask(&router, Request::get("/nowhere")).0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        ask(&router, Request::get("/nowhere")).0,
+        StatusCode::NOT_FOUND
+    );
     let (status, _, allow) = ask(&router, Request::post("/users/7", ""));
-    assert_eq!((status, allow), (StatusCode::METHOD_NOT_ALLOWED, Some(HeaderValue::from_static("GET, DELETE, HEAD"))));
+    assert_eq!(
+        (status, allow),
+        (
+            StatusCode::METHOD_NOT_ALLOWED,
+            Some(HeaderValue::from_static("GET, DELETE, HEAD"))
+        )
+    );
 }
 
 #[test]
 fn head_is_answered_by_the_get_handler() {
-    assert_eq!(ask(&router(), Request::new(Method::HEAD, "/users/7")).1, "user 7");
+    assert_eq!(
+        ask(&router(), Request::new(Method::HEAD, "/users/7")).1,
+        "user 7"
+    );
 }
 
 #[test]
@@ -64,5 +88,8 @@ fn a_route_is_taken_for_long_until_it_has_shown_that_it_is_short() {
     cost.record(Duration::from_micros(4));
     assert_eq!(cost.expected(), Duration::from_micros(4));
     (0..40).for_each(|_| cost.record(Duration::from_secs(1)));
-    assert!(cost.expected() > Duration::from_micros(900), "a route that turned slow is known for it");
+    assert!(
+        cost.expected() > Duration::from_micros(900),
+        "a route that turned slow is known for it"
+    );
 }

@@ -1,26 +1,27 @@
 //! `Service`: what a program says about itself, and the two ways to run it.
 
 use crate::{
-    access_log,
     admin::Admin,
+    app::{self, App},
     background::{Companion, Stop, Task, TaskResult},
     cgroup::{self, Limits},
+    check::Check,
     command,
-    config::{AccessLog, Config, HttpEngine},
+    config::{Config, HttpEngine},
     drain_report::DrainReport,
     engine::{self, Engine, listen},
-    health::{self, Check, Health},
+    health::{self, Health},
+    into_response::IntoResponse,
     lifecycle::{self, Control, Phase, Vessel},
     middleware::{self, Next},
-    panics,
     pool::Pool,
     request::Request,
-    response::{IntoResponse, Response},
+    response::Response,
     router::Router,
     settings::Settings,
 };
-use http::{HeaderValue, Method, StatusCode, header};
-use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, thread, time::Duration};
+use http::Method;
+use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, thread};
 
 /// An HTTP service: its routes, layers, checks, tasks and background services.
 ///
@@ -69,7 +70,10 @@ impl Service {
     /// prints them too. Without this, [`run`](Service::run) reads seaworthy's settings from the environment.
     #[must_use]
     pub fn settings(self, settings: Settings) -> Service {
-        Service { settings: Some(settings), ..self }
+        Service {
+            settings: Some(settings),
+            ..self
+        }
     }
 
     /// Answers GET, and HEAD with the same headers, on `path`: `/users/{id}` has a parameter, `/files/{*path}` takes
@@ -141,7 +145,10 @@ impl Service {
         R: IntoResponse,
     {
         let reads = matches!(method, Method::GET | Method::HEAD);
-        assert!(!(reads && health::is_reserved(path)), "{path} is answered by seaworthy itself");
+        assert!(
+            !(reads && health::is_reserved(path)),
+            "{path} is answered by seaworthy itself"
+        );
         let handler = Box::new(move |request: &Request| handler(request).into_response());
         self.router.add(method, path, handler);
         self
@@ -192,14 +199,20 @@ impl Service {
         name: &'static str,
         service: impl FnOnce(&Stop) -> R + Send + 'static,
     ) -> Service {
-        self.companions.push(Companion::Service(Task::new(name, service)));
+        self.companions
+            .push(Companion::Service(Task::new(name, service)));
         self
     }
 
     /// Runs `hook` after the drain, in turn with the background services: the last added first.
     #[must_use]
-    pub fn on_stop<R: TaskResult>(mut self, name: &'static str, hook: impl FnOnce() -> R + Send + 'static) -> Service {
-        self.companions.push(Companion::Hook(Task::new(name, move |_| hook())));
+    pub fn on_stop<R: TaskResult>(
+        mut self,
+        name: &'static str,
+        hook: impl FnOnce() -> R + Send + 'static,
+    ) -> Service {
+        self.companions
+            .push(Companion::Hook(Task::new(name, move |_| hook())));
         self
     }
 
@@ -212,11 +225,22 @@ impl Service {
     #[must_use = "the exit code tells Kubernetes how the drain went: return it from main"]
     pub fn run(mut self) -> ExitCode {
         let settings = self.settings.take().unwrap_or_else(Settings::from_env);
-        let about = command::About { name: self.name, version: self.version, about: self.about };
-        command::run(&about, settings, |config, limits, control| self.serve(config, limits, control))
+        let about = command::About {
+            name: self.name,
+            version: self.version,
+            about: self.about,
+        };
+        command::run(&about, settings, |config, limits, control| {
+            self.serve(config, limits, control)
+        })
     }
 
-    fn serve(self, config: &Config, limits: &Limits, control: &Arc<Control>) -> io::Result<DrainReport> {
+    fn serve(
+        self,
+        config: &Config,
+        limits: &Limits,
+        control: &Arc<Control>,
+    ) -> io::Result<DrainReport> {
         let vessel = self.launch(config, Arc::clone(control))?;
         log::info!(addr:% = vessel.pool.local_addr(), engine:? = config.http_engine, pid = std::process::id(); "listening");
         log_sizes(config, limits);
@@ -237,7 +261,12 @@ impl Service {
             let control = Arc::clone(&control);
             move || lifecycle::live(vessel, &control)
         })?;
-        Ok(Running { addr, admin_addr, control, thread })
+        Ok(Running {
+            addr,
+            admin_addr,
+            control,
+            thread,
+        })
     }
 
     /// Answers one request on this thread, without a socket: layers, routing, and the panic boundary included. For
@@ -247,7 +276,7 @@ impl Service {
         if let Some(answer) = self.health.answer(&request, Phase::Running) {
             return answer;
         }
-        route_and_run(&self.router, &mut request)
+        app::route_and_run(&self.router, &mut request)
     }
 
     fn launch(self, config: &Config, control: Arc<Control>) -> io::Result<Vessel> {
@@ -264,8 +293,13 @@ impl Service {
             None => None,
         };
         let engine = open_engine(config, config.port)?;
-        let pool =
-            Pool::new(Arc::clone(&app), engine, config.workers, config.queue_capacity, config.queue_timeout);
+        let pool = Pool::new(
+            Arc::clone(&app),
+            engine,
+            config.workers,
+            config.queue_capacity,
+            config.queue_timeout,
+        );
         Ok(Vessel {
             app,
             pool,
@@ -287,7 +321,9 @@ fn open_engine(config: &Config, port: u16) -> io::Result<Box<dyn Engine>> {
 }
 
 fn log_sizes(config: &Config, limits: &Limits) {
-    let quota = limits.cpu_quota.map_or_else(|| "none".to_owned(), cgroup::show_cpus);
+    let quota = limits
+        .cpu_quota
+        .map_or_else(|| "none".to_owned(), cgroup::show_cpus);
     log::info!(
         cpus = limits.cpus,
         cpu_quota = quota.as_str(),
@@ -298,78 +334,6 @@ fn log_sizes(config: &Config, limits: &Limits) {
         buffer_memory = config.buffer_memory;
         "sized"
     );
-}
-
-/// What answers requests: shared by every worker and the admin thread.
-pub(crate) struct App {
-    name: &'static str,
-    version: &'static str,
-    pub(crate) router: Router,
-    pub(crate) health: Health,
-    access_log: AccessLog,
-    pub(crate) control: Arc<Control>,
-}
-
-impl App {
-    /// Answers what needs no worker: probes, `/version`, and everything while the service cannot take it. Takes
-    /// microseconds. Otherwise the request knows its route afterwards.
-    pub(crate) fn answer_at_once(&self, request: &mut Request, probes_only: bool) -> Option<Response> {
-        let phase = self.control.phase();
-        if let Some(answer) = self.answer_probe(request) {
-            access_log::probe(self.access_log, request, &answer);
-            return Some(answer);
-        }
-        if phase == Phase::Starting {
-            return Some(Response::unavailable("starting"));
-        }
-        if probes_only {
-            return Some(Response::unavailable("too many connections"));
-        }
-        let routed = self.router.find(request);
-        (!routed).then(|| bad_parameter())
-    }
-
-    /// The probes and `/version`.
-    pub(crate) fn answer_probe(&self, request: &Request) -> Option<Response> {
-        if let Some(answer) = self.health.answer(request, self.control.phase()) {
-            return Some(answer);
-        }
-        let asks_version = request.path() == "/version" && matches!(*request.method(), Method::GET | Method::HEAD);
-        asks_version.then(|| {
-            let text = format!("{{\"name\":{:?},\"version\":{:?}}}\n", self.name, self.version);
-            text.into_response().with_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
-        })
-    }
-
-    /// Runs layers and handler on this thread; a panic is a 500 and a log record.
-    pub(crate) fn handle(&self, request: &Request) -> Response {
-        run_caught(&self.router, request)
-    }
-
-    pub(crate) fn log_access(&self, request: &Request, response: &Response, took: Duration) {
-        access_log::request(self.access_log, request, response, took);
-    }
-}
-
-fn route_and_run(router: &Router, request: &mut Request) -> Response {
-    if router.find(request) { run_caught(router, request) } else { bad_parameter() }
-}
-
-fn bad_parameter() -> Response {
-    (StatusCode::BAD_REQUEST, "a parameter in the path is not UTF-8").into_response()
-}
-
-fn run_caught(router: &Router, request: &Request) -> Response {
-    panics::catch(|| router.run(request)).unwrap_or_else(|panicked| {
-        log::error!(
-            panic = panicked.message.as_str(),
-            location = panicked.location.as_deref().unwrap_or("unknown"),
-            method = request.method().as_str(),
-            route = request.route();
-            "handler panicked"
-        );
-        Response::text(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
-    })
 }
 
 /// A service that [`Service::start`] set going. Dropped, it goes on until the process ends.
@@ -407,6 +371,8 @@ impl Running {
     /// Waits until the service has ended, and says how. Handlers that the deadline cut off may still be running.
     #[must_use]
     pub fn wait(self) -> DrainReport {
-        self.thread.join().expect("the lifecycle thread runs no code but seaworthy's")
+        self.thread
+            .join()
+            .expect("the lifecycle thread runs no code but seaworthy's")
     }
 }

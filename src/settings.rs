@@ -14,7 +14,8 @@ use secret::REDACTED;
 pub use secret::Secret;
 use source::{Entry, Environment, Source};
 use values::{
-    LONGEST_DURATION, expected_duration, expected_number, expected_size, expected_word, parse_number, parse_size,
+    LONGEST_DURATION, expected_duration, expected_number, expected_size, expected_word,
+    parse_number, parse_size,
 };
 pub(crate) use values::{parse_duration, show_duration, show_size};
 
@@ -68,7 +69,13 @@ impl Settings {
 
     /// A text as it stands, or `default`.
     pub fn text(&mut self, name: &'static str, default: &str) -> String {
-        self.read(name, default.to_owned(), String::clone, |given| Some(given.to_owned()), "")
+        self.read(
+            name,
+            default.to_owned(),
+            String::clone,
+            |given| Some(given.to_owned()),
+            "",
+        )
     }
 
     /// A text as it stands, or `None` where it is unset.
@@ -99,7 +106,11 @@ impl Settings {
     }
 
     /// A [`duration`](Settings::duration) within `range`, or `None` where it is unset.
-    pub fn optional_duration(&mut self, name: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
+    pub fn optional_duration(
+        &mut self,
+        name: &'static str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
         let parse = |given: &str| parse_duration(given).filter(|value| range.contains(value));
         self.read_optional(name, parse, &expected_duration(&range))
     }
@@ -110,7 +121,12 @@ impl Settings {
     }
 
     /// A [`size`](Settings::size) within `range`, in bytes; `default` is not held to it.
-    pub fn size_within(&mut self, name: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
+    pub fn size_within(
+        &mut self,
+        name: &'static str,
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> u64 {
         let parse = |given: &str| parse_size(given).filter(|value| range.contains(value));
         let show = |value: &u64| show_size(*value);
         self.read(name, default, show, parse, &expected_size(&range))
@@ -124,7 +140,11 @@ impl Settings {
     }
 
     /// A whole number within `range`, or `None` where it is unset.
-    pub fn optional_number(&mut self, name: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
+    pub fn optional_number(
+        &mut self,
+        name: &'static str,
+        range: RangeInclusive<u64>,
+    ) -> Option<u64> {
         let parse = |given: &str| parse_number(given).filter(|value| range.contains(value));
         self.read_optional(name, parse, &expected_number(&range))
     }
@@ -135,16 +155,36 @@ impl Settings {
     }
 
     /// One of `words`, in upper or lower case. A `default` that none of them stands for is shown as unset.
-    pub fn choice<T: Copy + PartialEq>(&mut self, name: &'static str, default: T, words: &[(&'static str, T)]) -> T {
-        let show = |value: &T| words.iter().find(|(_, known)| known == value).map_or("", |(word, _)| word).to_owned();
-        let parse =
-            |given: &str| words.iter().find(|(word, _)| word.eq_ignore_ascii_case(given)).map(|(_, value)| *value);
+    pub fn choice<T: Copy + PartialEq>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        words: &[(&'static str, T)],
+    ) -> T {
+        let show = |value: &T| {
+            words
+                .iter()
+                .find(|(_, known)| known == value)
+                .map_or("", |(word, _)| word)
+                .to_owned()
+        };
+        let parse = |given: &str| {
+            words
+                .iter()
+                .find(|(word, _)| word.eq_ignore_ascii_case(given))
+                .map(|(_, value)| *value)
+        };
         let expected = expected_word(words.iter().map(|(word, _)| *word));
         self.read(name, default, show, parse, &expected)
     }
 
     /// Any type that reads itself from text; `expected` completes "expected" in the error: `a host name`.
-    pub fn parse<T: FromStr + Display>(&mut self, name: &'static str, default: T, expected: &str) -> T {
+    pub fn parse<T: FromStr + Display>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        expected: &str,
+    ) -> T {
         let parse = |given: &str| given.parse().ok();
         let expected = format!("expected {expected}");
         self.read(name, default, T::to_string, parse, &expected)
@@ -179,7 +219,9 @@ impl Settings {
         if self.errors.is_empty() {
             return Ok(());
         }
-        Err(SettingsError { lines: self.errors.iter().map(|bad| bad.line.clone()).collect() })
+        Err(SettingsError {
+            lines: self.errors.iter().map(|bad| bad.line.clone()).collect(),
+        })
     }
 
     /// Every setting that was read, in the order of reading.
@@ -194,7 +236,10 @@ impl Settings {
 
     /// Says how a default came about, where it was worked out; a value that was given is left as it is.
     pub(crate) fn explain_default(&mut self, name: &str, how: String) {
-        if let Some(entry) = self.entry(name).filter(|entry| matches!(entry.source, Source::Default)) {
+        if let Some(entry) = self
+            .entry(name)
+            .filter(|entry| matches!(entry.source, Source::Default))
+        {
             entry.note = Some(how);
         }
     }
@@ -208,7 +253,11 @@ impl Settings {
     }
 
     fn from(environment: Environment) -> Settings {
-        Settings { environment, entries: Vec::new(), errors: Vec::new() }
+        Settings {
+            environment,
+            entries: Vec::new(),
+            errors: Vec::new(),
+        }
     }
 
     fn read<T>(
@@ -229,7 +278,12 @@ impl Settings {
         })
     }
 
-    fn read_optional<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Option<T>, expected: &str) -> Option<T> {
+    fn read_optional<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+        expected: &str,
+    ) -> Option<T> {
         let unset = |_: &Option<T>| String::new();
         self.read(name, None, unset, |given| parse(given).map(Some), expected)
     }
@@ -237,7 +291,8 @@ impl Settings {
     fn refuse(&mut self, name: &'static str, given: &str, expected: &str) {
         // Kubernetes puts the address of a Service `x` into every pod's environment, as `X_PORT`.
         if name.ends_with("_PORT") && given.starts_with("tcp://") {
-            let hint = "set by Kubernetes for a Service? Then give the pod enableServiceLinks: false";
+            let hint =
+                "set by Kubernetes for a Service? Then give the pod enableServiceLinks: false";
             return self.reject(name, &format!("{expected}; {hint}"));
         }
         self.reject(name, expected);
@@ -257,7 +312,11 @@ impl Settings {
         let secret = secret || self.entry(name).is_some_and(|known| known.secret);
         match self.environment.find(name, secret) {
             Ok(Some((text, source))) => {
-                let shown = if secret { REDACTED.to_owned() } else { text.clone() };
+                let shown = if secret {
+                    REDACTED.to_owned()
+                } else {
+                    text.clone()
+                };
                 self.remember(name, shown, source, secret);
                 Some(text)
             }
@@ -270,7 +329,13 @@ impl Settings {
     }
 
     fn remember(&mut self, name: &'static str, shown: String, source: Source, secret: bool) {
-        let read = Entry { name, shown, source, note: None, secret };
+        let read = Entry {
+            name,
+            shown,
+            source,
+            note: None,
+            secret,
+        };
         match self.entry(name) {
             Some(known) if known.secret && !secret => {}
             Some(known) => *known = read,

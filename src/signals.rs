@@ -30,7 +30,10 @@ pub(crate) fn hook(control: Arc<Control>) -> io::Result<()> {
             control.stop(name(signal));
         }
     };
-    thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(wait)
+        .map(drop)
 }
 
 fn name(signal: i32) -> &'static str {

@@ -18,7 +18,10 @@ fn half_a_cpu_gives_four_workers_under_version_2() {
     tree.write("sys/fs/cgroup/cpu.max", "50000 100000\n");
     tree.write("sys/fs/cgroup/memory.max", "67108864\n");
     let limits = tree.limits();
-    assert_eq!((limits.cpu_quota, limits.memory_limit), (Some(0.5), Some(64 << 20)));
+    assert_eq!(
+        (limits.cpu_quota, limits.memory_limit),
+        (Some(0.5), Some(64 << 20))
+    );
     assert_eq!(limits.default_workers(), 4);
 }
 
@@ -29,7 +32,10 @@ fn half_a_cpu_gives_four_workers_under_version_1() {
     tree.write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n");
     tree.write("sys/fs/cgroup/memory/memory.limit_in_bytes", "67108864\n");
     let limits = tree.limits();
-    assert_eq!((limits.cpu_quota, limits.memory_limit), (Some(0.5), Some(64 << 20)));
+    assert_eq!(
+        (limits.cpu_quota, limits.memory_limit),
+        (Some(0.5), Some(64 << 20))
+    );
     assert_eq!(limits.default_workers(), 4);
 }
 
@@ -41,7 +47,11 @@ fn no_limit_is_none_in_either_version() {
     let v1 = Tree::new(V1_MOUNTS, "5:memory:/\n1:cpu,cpuacct:/\n");
     v1.write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n");
     v1.write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n");
-    for unlimited in ["9223372036854771712\n", "9223372036854710272\n", "18446744073709551615\n"] {
+    for unlimited in [
+        "9223372036854771712\n",
+        "9223372036854710272\n",
+        "18446744073709551615\n",
+    ] {
         v1.write("sys/fs/cgroup/memory/memory.limit_in_bytes", unlimited);
         for limits in [v2.limits(), v1.limits()] {
             assert_eq!((limits.cpu_quota, limits.memory_limit), (None, None));
@@ -52,8 +62,14 @@ fn no_limit_is_none_in_either_version() {
 #[test]
 fn the_tightest_of_the_groups_above_counts() {
     let tree = Tree::new(V2_MOUNT, "0::/kubepods/pod/container\n");
-    tree.write("sys/fs/cgroup/kubepods/pod/container/cpu.max", "200000 100000");
-    tree.write("sys/fs/cgroup/kubepods/pod/container/memory.max", "1073741824");
+    tree.write(
+        "sys/fs/cgroup/kubepods/pod/container/cpu.max",
+        "200000 100000",
+    );
+    tree.write(
+        "sys/fs/cgroup/kubepods/pod/container/memory.max",
+        "1073741824",
+    );
     tree.write("sys/fs/cgroup/kubepods/pod/cpu.max", "150000 100000");
     tree.write("sys/fs/cgroup/kubepods/pod/memory.max", "max");
     tree.write("sys/fs/cgroup/kubepods/cpu.max", "max 100000");
@@ -61,23 +77,35 @@ fn the_tightest_of_the_groups_above_counts() {
     // A sibling's limit is none of ours.
     tree.write("sys/fs/cgroup/kubepods/other/cpu.max", "1000 100000");
     let limits = tree.limits();
-    assert_eq!((limits.cpu_quota, limits.memory_limit), (Some(1.5), Some(512 << 20)));
+    assert_eq!(
+        (limits.cpu_quota, limits.memory_limit),
+        (Some(1.5), Some(512 << 20))
+    );
 
     let tree = Tree::new(V1_MOUNTS, "5:memory:/a/b\n1:cpu,cpuacct:/a/b\n");
     tree.write("sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_quota_us", "200000");
     tree.write("sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_period_us", "100000");
     tree.write("sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "25000");
     tree.write("sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us", "50000");
-    tree.write("sys/fs/cgroup/memory/a/b/memory.limit_in_bytes", "9223372036854771712");
+    tree.write(
+        "sys/fs/cgroup/memory/a/b/memory.limit_in_bytes",
+        "9223372036854771712",
+    );
     tree.write("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "1048576");
     let limits = tree.limits();
-    assert_eq!((limits.cpu_quota, limits.memory_limit), (Some(0.5), Some(1 << 20)));
+    assert_eq!(
+        (limits.cpu_quota, limits.memory_limit),
+        (Some(0.5), Some(1 << 20))
+    );
 }
 
 #[test]
 fn a_limit_above_what_a_version_1_container_can_see_still_counts() {
     let tree = Tree::new(V1_MOUNTS, "5:memory:/\n");
-    tree.write("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712");
+    tree.write(
+        "sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "9223372036854771712",
+    );
     let statistics = "cache 0\nhierarchical_memory_limit 33554432\nhierarchical_memsw_limit 1\n";
     tree.write("sys/fs/cgroup/memory/memory.stat", statistics);
     assert_eq!(tree.limits().memory_limit, Some(32 << 20));
@@ -85,13 +113,21 @@ fn a_limit_above_what_a_version_1_container_can_see_still_counts() {
 
 #[test]
 fn mixed_hierarchies_are_read_from_where_the_controller_is() {
-    let mounts = format!("{V1_MOUNTS}42 31 0:40 / /sys/fs/cgroup/unified rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n");
-    let tree = Tree::new(&mounts, "5:memory:/m\n1:cpu,cpuacct:/c\n1:name=systemd:/x\n0::/u\n");
+    let mounts = format!(
+        "{V1_MOUNTS}42 31 0:40 / /sys/fs/cgroup/unified rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
+    );
+    let tree = Tree::new(
+        &mounts,
+        "5:memory:/m\n1:cpu,cpuacct:/c\n1:name=systemd:/x\n0::/u\n",
+    );
     tree.write("sys/fs/cgroup/cpu,cpuacct/c/cpu.cfs_quota_us", "300000");
     tree.write("sys/fs/cgroup/cpu,cpuacct/c/cpu.cfs_period_us", "100000");
     tree.write("sys/fs/cgroup/unified/u/memory.max", "4096");
     let limits = tree.limits();
-    assert_eq!((limits.cpu_quota, limits.memory_limit), (Some(3.0), Some(4096)));
+    assert_eq!(
+        (limits.cpu_quota, limits.memory_limit),
+        (Some(3.0), Some(4096))
+    );
 }
 
 #[test]
@@ -106,12 +142,20 @@ fn a_container_without_a_cgroup_namespace_finds_itself_at_the_top_of_its_mount()
     tree.write("sys/fs/cgroup/memory/inner/memory.limit_in_bytes", "8192");
     tree.write("sys/fs/cgroup/memory/memory.limit_in_bytes", "16384");
     let limits = tree.limits();
-    assert_eq!((limits.cpu_quota, limits.memory_limit), (Some(0.5), Some(8192)));
+    assert_eq!(
+        (limits.cpu_quota, limits.memory_limit),
+        (Some(0.5), Some(8192))
+    );
 }
 
 #[test]
 fn a_group_outside_of_the_mount_falls_back_to_its_top() {
-    for group in ["/../..", "/../sibling", "/docker/abcdef", "/elsewhere (deleted)"] {
+    for group in [
+        "/../..",
+        "/../sibling",
+        "/docker/abcdef",
+        "/elsewhere (deleted)",
+    ] {
         for top in ["/", "/docker/abc", "/.."] {
             let mounts = format!("30 23 0:26 {top} /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
             let tree = Tree::new(&mounts, &format!("0::{group}\n"));
@@ -135,22 +179,42 @@ fn another_view_of_the_hierarchy_does_not_lend_its_limits() {
 
 #[test]
 fn a_mount_point_with_a_space_is_found() {
-    let tree = Tree::new("30 23 0:26 / /my\\040groups rw - cgroup2 cgroup2 rw\n", "0::/a:b\n");
+    let tree = Tree::new(
+        "30 23 0:26 / /my\\040groups rw - cgroup2 cgroup2 rw\n",
+        "0::/a:b\n",
+    );
     tree.write("my groups/a:b/cpu.max", "50000 100000");
     assert_eq!(tree.limits().cpu_quota, Some(0.5));
 }
 
 #[test]
 fn garbage_counts_as_no_limit() {
-    for garbage in ["", "\n", "half", "50000", "0 100000", "50000 0", "-5 100000", "1e5 100000", "5 5 5"] {
+    for garbage in [
+        "",
+        "\n",
+        "half",
+        "50000",
+        "0 100000",
+        "50000 0",
+        "-5 100000",
+        "1e5 100000",
+        "5 5 5",
+    ] {
         let tree = Tree::new(V2_MOUNT, "0::/\n");
         tree.write("sys/fs/cgroup/cpu.max", garbage);
-        tree.write("sys/fs/cgroup/memory.max", garbage.split(' ').next().unwrap_or("").trim_matches('0'));
+        tree.write(
+            "sys/fs/cgroup/memory.max",
+            garbage.split(' ').next().unwrap_or("").trim_matches('0'),
+        );
         assert_eq!(tree.limits().cpu_quota, None, "{garbage:?}");
     }
-    for (mounts, groups) in
-        [("", ""), ("x - cgroup2", "x"), ("- - - cgroup2 -", ":::"), (V2_MOUNT, "0:/"), ("", "0::/")]
-    {
+    for (mounts, groups) in [
+        ("", ""),
+        ("x - cgroup2", "x"),
+        ("- - - cgroup2 -", ":::"),
+        (V2_MOUNT, "0:/"),
+        ("", "0::/"),
+    ] {
         let limits = Tree::new(mounts, groups).limits();
         assert_eq!((limits.cpu_quota, limits.memory_limit), (None, None));
     }
@@ -170,13 +234,26 @@ fn a_pod_resized_in_place_is_read_anew() {
 
 #[test]
 fn cpus_are_those_that_are_both_allowed_and_online() {
-    let lists = [("0-3", "0-3", 4), ("0-127", "0-3", 4), ("2", "0-3", 1), ("0,2-3,9", "0-2,4-9", 3), ("1-2", "0-7", 2)];
+    let lists = [
+        ("0-3", "0-3", 4),
+        ("0-127", "0-3", 4),
+        ("2", "0-3", 1),
+        ("0,2-3,9", "0-2,4-9", 3),
+        ("1-2", "0-7", 2),
+    ];
     for (allowed, online, cpus) in lists {
         let tree = Tree::new("", "");
         tree.cpus(allowed, online);
         assert_eq!(tree.limits().cpus, cpus, "{allowed} {online}");
     }
-    for (allowed, online) in [("", ""), ("x", "0"), ("0", "4-2"), ("0-", "0"), ("4", "0-3"), ("9-3", "0-3")] {
+    for (allowed, online) in [
+        ("", ""),
+        ("x", "0"),
+        ("0", "4-2"),
+        ("0-", "0"),
+        ("4", "0-3"),
+        ("9-3", "0-3"),
+    ] {
         let tree = Tree::new("", "");
         tree.cpus(allowed, online);
         assert_eq!(tree.limits().cpus, num_cpus::get(), "{allowed} {online}");
@@ -185,8 +262,15 @@ fn cpus_are_those_that_are_both_allowed_and_online() {
 
 #[test]
 fn workers_are_four_for_each_cpu_that_can_be_kept_busy() {
-    let workers =
-        |cpus, cpu_quota| Limits { cpus, cpu_quota, memory_limit: None, descriptor_limit: None }.default_workers();
+    let workers = |cpus, cpu_quota| {
+        Limits {
+            cpus,
+            cpu_quota,
+            memory_limit: None,
+            descriptor_limit: None,
+        }
+        .default_workers()
+    };
     assert_eq!(workers(8, Some(0.001)), 4);
     assert_eq!(workers(8, Some(1.0)), 4);
     assert_eq!(workers(8, Some(1.001)), 8);
@@ -228,12 +312,19 @@ fn half_a_cpu_of_a_real_cgroup_gives_four_workers() {
         .args(["-c", r#"echo $$ > "$0/cgroup.procs" && exec "$@""#])
         .arg(&group.0)
         .arg(myself)
-        .args(["--exact", "--nocapture", "cgroup::tests::half_a_cpu_of_a_real_cgroup_gives_four_workers"])
+        .args([
+            "--exact",
+            "--nocapture",
+            "cgroup::tests::half_a_cpu_of_a_real_cgroup_gives_four_workers",
+        ])
         .env("SEAWORTHY_TEST_IN_CGROUP", "1")
         .output()
         .unwrap();
     let shown = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && shown.contains("seen from the inside"), "{output:?}");
+    assert!(
+        output.status.success() && shown.contains("seen from the inside"),
+        "{output:?}"
+    );
 }
 
 /// A group below this process's own, removed when the test ends.
@@ -243,13 +334,19 @@ impl RealGroup {
     fn with_half_a_cpu() -> Result<RealGroup, String> {
         let own = Groups::of_this_process(Path::new("/")).of("cpu");
         let controls = |group: &&PathBuf| group.join("cpu.cfs_quota_us").exists();
-        let parent = own.iter().find(controls).ok_or("no version 1 hierarchy of CPUs is mounted")?;
+        let parent = own
+            .iter()
+            .find(controls)
+            .ok_or("no version 1 hierarchy of CPUs is mounted")?;
         let group = parent.join(format!("seaworthy-test-{}", std::process::id()));
-        fs::create_dir(&group).map_err(|error| format!("no group can be made in {}: {error}", parent.display()))?;
+        fs::create_dir(&group)
+            .map_err(|error| format!("no group can be made in {}: {error}", parent.display()))?;
         let group = RealGroup(group);
         let quota = fs::write(group.0.join("cpu.cfs_quota_us"), "50000");
         let period = fs::write(group.0.join("cpu.cfs_period_us"), "100000");
-        period.and(quota).map_err(|error| format!("no quota can be set: {error}"))?;
+        period
+            .and(quota)
+            .map_err(|error| format!("no quota can be set: {error}"))?;
         Ok(group)
     }
 }
@@ -275,7 +372,9 @@ impl Tree {
     }
 
     fn cpus(&self, allowed: &str, online: &str) {
-        let status = format!("Name:\tx\nCpus_allowed:\tff\nCpus_allowed_list:\t{allowed}\nMems_allowed:\t1\n");
+        let status = format!(
+            "Name:\tx\nCpus_allowed:\tff\nCpus_allowed_list:\t{allowed}\nMems_allowed:\t1\n"
+        );
         self.write("proc/self/status", &status);
         self.write("sys/devices/system/cpu/online", &format!("{online}\n"));
     }

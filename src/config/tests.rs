@@ -2,8 +2,18 @@ use super::*;
 
 const LIMITS: Limits = limits(2, Some(0.5), Some(64 << 20), Some(1 << 20));
 
-const fn limits(cpus: usize, quota: Option<f64>, memory: Option<u64>, descriptors: Option<u64>) -> Limits {
-    Limits { cpus, cpu_quota: quota, memory_limit: memory, descriptor_limit: descriptors }
+const fn limits(
+    cpus: usize,
+    quota: Option<f64>,
+    memory: Option<u64>,
+    descriptors: Option<u64>,
+) -> Limits {
+    Limits {
+        cpus,
+        cpu_quota: quota,
+        memory_limit: memory,
+        descriptor_limit: descriptors,
+    }
 }
 
 fn read(pairs: &[(&str, &str)], limits: &Limits) -> (Config, Settings) {
@@ -13,7 +23,12 @@ fn read(pairs: &[(&str, &str)], limits: &Limits) -> (Config, Settings) {
 }
 
 fn errors(pairs: &[(&str, &str)]) -> Vec<String> {
-    read(pairs, &LIMITS).1.errors().into_iter().map(str::to_owned).collect()
+    read(pairs, &LIMITS)
+        .1
+        .errors()
+        .into_iter()
+        .map(str::to_owned)
+        .collect()
 }
 
 fn printed(settings: &Settings) -> String {
@@ -24,7 +39,11 @@ fn printed(settings: &Settings) -> String {
 
 /// What `seaworthy config` prints of one setting.
 fn source(settings: &Settings, name: &str) -> String {
-    let line = printed(settings).lines().find(|line| line.starts_with(&format!("{name}="))).unwrap().to_owned();
+    let line = printed(settings)
+        .lines()
+        .find(|line| line.starts_with(&format!("{name}=")))
+        .unwrap()
+        .to_owned();
     let (assignment, source) = line.split_once("  # ").unwrap();
     format!("{} # {source}", assignment.trim_end())
 }
@@ -33,16 +52,39 @@ fn source(settings: &Settings, name: &str) -> String {
 fn the_defaults_are_those_of_the_readme() {
     let (config, settings) = read(&[], &LIMITS);
     assert_eq!(settings.errors(), [""; 0]);
-    assert_eq!((config.host, config.port, config.admin_port), (None, 8080, None));
-    assert_eq!((config.log_level, config.access_log), (LevelFilter::Info, AccessLog::Errors));
+    assert_eq!(
+        (config.host, config.port, config.admin_port),
+        (None, 8080, None)
+    );
+    assert_eq!(
+        (config.log_level, config.access_log),
+        (LevelFilter::Info, AccessLog::Errors)
+    );
     assert_eq!(config.http_engine, HttpEngine::DEFAULT);
     assert_eq!((config.workers, config.queue_capacity), (4, 256));
     assert_eq!(config.queue_timeout, Duration::from_secs(10));
-    assert_eq!((config.max_connections, config.buffer_memory), (10_000, 16 << 20));
-    assert_eq!((config.max_head_bytes, config.max_body_bytes), (32 << 10, 1 << 20));
-    let timeouts = [config.head_timeout, config.body_timeout, config.write_timeout, config.keep_alive_timeout];
+    assert_eq!(
+        (config.max_connections, config.buffer_memory),
+        (10_000, 16 << 20)
+    );
+    assert_eq!(
+        (config.max_head_bytes, config.max_body_bytes),
+        (32 << 10, 1 << 20)
+    );
+    let timeouts = [
+        config.head_timeout,
+        config.body_timeout,
+        config.write_timeout,
+        config.keep_alive_timeout,
+    ];
     assert_eq!(timeouts.map(|timeout| timeout.as_secs()), [10, 30, 30, 75]);
-    assert_eq!((config.drain_delay.as_secs(), config.shutdown_timeout.as_secs()), (5, 20));
+    assert_eq!(
+        (
+            config.drain_delay.as_secs(),
+            config.shutdown_timeout.as_secs()
+        ),
+        (5, 20)
+    );
     assert_eq!(config.termination_grace_period, None);
 }
 
@@ -75,12 +117,31 @@ fn every_setting_can_be_given() {
     assert_eq!(settings.errors(), [""; 0]);
     assert_eq!(settings.entries().len(), pairs.len());
     for ((name, value), entry) in pairs.iter().zip(settings.entries()) {
-        assert_eq!((*name, *value, "environment"), (entry.name, entry.shown.as_str(), entry.to_string().as_str()));
+        assert_eq!(
+            (*name, *value, "environment"),
+            (entry.name, entry.shown.as_str(), entry.to_string().as_str())
+        );
     }
-    assert_eq!((config.host, config.port, config.admin_port), (Some([0, 0, 0, 0, 0, 0, 0, 1u16].into()), 0, Some(0)));
-    assert_eq!((config.log_format, config.http_engine), (LogFormat::Text, HttpEngine::Native));
-    assert_eq!((config.workers, config.queue_capacity, config.max_connections), (1, 0, 1));
-    assert_eq!(config.termination_grace_period, Some(Duration::from_secs(2)));
+    assert_eq!(
+        (config.host, config.port, config.admin_port),
+        (Some([0, 0, 0, 0, 0, 0, 0, 1u16].into()), 0, Some(0))
+    );
+    assert_eq!(
+        (config.log_format, config.http_engine),
+        (LogFormat::Text, HttpEngine::Native)
+    );
+    assert_eq!(
+        (
+            config.workers,
+            config.queue_capacity,
+            config.max_connections
+        ),
+        (1, 0, 1)
+    );
+    assert_eq!(
+        config.termination_grace_period,
+        Some(Duration::from_secs(2))
+    );
 }
 
 #[test]
@@ -90,7 +151,11 @@ fn three_bad_settings_are_three_errors() {
         r#"LOG_LEVEL="loud": expected off, error, warn, info, debug or trace"#,
         r#"MAX_BODY_BYTES="-1": expected a size such as 65536, 64KiB or 1MiB, from 0 to 1024GiB"#,
     ];
-    let pairs = [("PORT", "http"), ("LOG_LEVEL", "loud"), ("MAX_BODY_BYTES", "-1")];
+    let pairs = [
+        ("PORT", "http"),
+        ("LOG_LEVEL", "loud"),
+        ("MAX_BODY_BYTES", "-1"),
+    ];
     assert_eq!(errors(&pairs), expected);
     assert_eq!(Config::from_pairs(pairs).unwrap_err().lines(), expected);
 }
@@ -120,7 +185,10 @@ fn what_could_not_work_is_refused_at_start() {
     for (name, value) in bad {
         let found = errors(&[(name, value)]);
         assert_eq!(found.len(), 1, "{name}={value}: {found:?}");
-        assert!(found[0].starts_with(&format!("{name}={value:?}: expected ")), "{found:?}");
+        assert!(
+            found[0].starts_with(&format!("{name}={value:?}: expected ")),
+            "{found:?}"
+        );
     }
 }
 
@@ -146,19 +214,40 @@ fn a_drain_that_does_not_fit_the_grace_period_is_refused_naming_all_three() {
     let expected = "TERMINATION_GRACE_PERIOD=\"26s\": too short for DRAIN_DELAY 5s and SHUTDOWN_TIMEOUT 20s and a \
                     margin of 2s: expected at least 27s";
     assert_eq!(errors(&[("TERMINATION_GRACE_PERIOD", "26s")]), [expected]);
-    assert_eq!(errors(&[("TERMINATION_GRACE_PERIOD", "30s"), ("DRAIN_DELAY", "15s")]).len(), 1);
+    assert_eq!(
+        errors(&[("TERMINATION_GRACE_PERIOD", "30s"), ("DRAIN_DELAY", "15s")]).len(),
+        1
+    );
     // With a bad delay it cannot be told whether the period is long enough.
-    assert_eq!(errors(&[("TERMINATION_GRACE_PERIOD", "26s"), ("DRAIN_DELAY", "x")]).len(), 1);
+    assert_eq!(
+        errors(&[("TERMINATION_GRACE_PERIOD", "26s"), ("DRAIN_DELAY", "x")]).len(),
+        1
+    );
 }
 
 #[test]
 fn workers_follow_the_quota_and_say_so() {
     let cases = [
-        (limits(2, Some(0.5), None, None), "WORKERS=4 # default: 4 × 0.5 CPU quota, rounded up"),
-        (limits(8, Some(1.25), None, None), "WORKERS=8 # default: 4 × 1.25 CPU quota, rounded up"),
-        (limits(8, None, None, None), "WORKERS=32 # default: 4 × 8 CPUs, without a quota"),
-        (limits(2, Some(3.0), None, None), "WORKERS=8 # default: 4 × 2 CPUs, fewer than the quota of 3"),
-        (limits(257, None, None, None), "WORKERS=1024 # default: 4 × 257 CPUs, without a quota, at most 1024"),
+        (
+            limits(2, Some(0.5), None, None),
+            "WORKERS=4 # default: 4 × 0.5 CPU quota, rounded up",
+        ),
+        (
+            limits(8, Some(1.25), None, None),
+            "WORKERS=8 # default: 4 × 1.25 CPU quota, rounded up",
+        ),
+        (
+            limits(8, None, None, None),
+            "WORKERS=32 # default: 4 × 8 CPUs, without a quota",
+        ),
+        (
+            limits(2, Some(3.0), None, None),
+            "WORKERS=8 # default: 4 × 2 CPUs, fewer than the quota of 3",
+        ),
+        (
+            limits(257, None, None, None),
+            "WORKERS=1024 # default: 4 × 257 CPUs, without a quota, at most 1024",
+        ),
     ];
     for (limits, expected) in cases {
         let (config, settings) = read(&[], &limits);
@@ -168,7 +257,10 @@ fn workers_follow_the_quota_and_say_so() {
     let (config, settings) = read(&[("WORKERS", "3")], &LIMITS);
     assert_eq!((config.workers, config.queue_capacity), (3, 192));
     assert_eq!(source(&settings, "WORKERS"), "WORKERS=3 # environment");
-    assert_eq!(source(&settings, "QUEUE_CAPACITY"), "QUEUE_CAPACITY=192 # default: 64 × WORKERS");
+    assert_eq!(
+        source(&settings, "QUEUE_CAPACITY"),
+        "QUEUE_CAPACITY=192 # default: 64 × WORKERS"
+    );
 }
 
 #[test]
@@ -177,12 +269,21 @@ fn connections_fit_the_memory_and_the_descriptors() {
     let shown = |pairs: &[(&str, &str)], limits| {
         let (config, settings) = read(pairs, &limits);
         let shown = source(&settings, "MAX_CONNECTIONS");
-        assert!(shown.starts_with(&format!("MAX_CONNECTIONS={} ", config.max_connections)), "{shown}");
+        assert!(
+            shown.starts_with(&format!("MAX_CONNECTIONS={} ", config.max_connections)),
+            "{shown}"
+        );
         shown
     };
     let given = [("MAX_CONNECTIONS", "5000")];
-    assert_eq!(shown(&[], limits(Some(6 << 20), 1 << 20)), "MAX_CONNECTIONS=1024 # default: memory limit 6MiB ÷ 6KiB");
-    assert_eq!(shown(&[], limits(None, 1 << 20)), "MAX_CONNECTIONS=10000 # default: at most 10000");
+    assert_eq!(
+        shown(&[], limits(Some(6 << 20), 1 << 20)),
+        "MAX_CONNECTIONS=1024 # default: memory limit 6MiB ÷ 6KiB"
+    );
+    assert_eq!(
+        shown(&[], limits(None, 1 << 20)),
+        "MAX_CONNECTIONS=10000 # default: at most 10000"
+    );
     assert_eq!(
         shown(&[], limits(None, 1024)),
         "MAX_CONNECTIONS=992 # default: lowered from 10000: descriptor limit 1024 less 32"
@@ -191,7 +292,10 @@ fn connections_fit_the_memory_and_the_descriptors() {
         shown(&given, limits(None, 1024)),
         "MAX_CONNECTIONS=992 # environment: lowered from 5000: descriptor limit 1024 less 32"
     );
-    assert_eq!(shown(&given, limits(Some(6 << 20), 1 << 20)), "MAX_CONNECTIONS=5000 # environment");
+    assert_eq!(
+        shown(&given, limits(Some(6 << 20), 1 << 20)),
+        "MAX_CONNECTIONS=5000 # environment"
+    );
     assert_eq!(read(&[], &limits(Some(0), 0)).0.max_connections, 1);
 }
 
@@ -205,7 +309,11 @@ fn buffers_take_a_quarter_of_the_memory() {
 
 #[test]
 fn the_printed_configuration_is_aligned_and_keeps_secrets() {
-    let pairs = [("HOST", "127.0.0.1"), ("DATABASE_URL", "redis://:hunter2@cache/"), ("MOTTO", "two\nlines")];
+    let pairs = [
+        ("HOST", "127.0.0.1"),
+        ("DATABASE_URL", "redis://:hunter2@cache/"),
+        ("MOTTO", "two\nlines"),
+    ];
     let (_, mut settings) = read(&pairs, &LIMITS);
     settings.secret("DATABASE_URL");
     settings.duration("STARTUP_DELAY", Duration::ZERO);
@@ -217,9 +325,18 @@ fn the_printed_configuration_is_aligned_and_keeps_secrets() {
     assert_eq!(lines[0], "HOST=127.0.0.1             # environment");
     assert_eq!(lines[1], "PORT=8080                  # default");
     assert_eq!(lines[2], "ADMIN_PORT=                # unset");
-    assert!(lines.contains(&"DATABASE_URL=[redacted]    # environment"), "{printed}");
-    assert!(lines.contains(&"STARTUP_DELAY=0s           # default"), "{printed}");
-    assert!(lines.contains(&r#"MOTTO="two\nlines"         # environment"#), "{printed}");
+    assert!(
+        lines.contains(&"DATABASE_URL=[redacted]    # environment"),
+        "{printed}"
+    );
+    assert!(
+        lines.contains(&"STARTUP_DELAY=0s           # default"),
+        "{printed}"
+    );
+    assert!(
+        lines.contains(&r#"MOTTO="two\nlines"         # environment"#),
+        "{printed}"
+    );
     assert!(!printed.contains("hunter2"));
 }
 

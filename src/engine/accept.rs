@@ -39,7 +39,13 @@ pub(super) struct Acceptor {
 impl Acceptor {
     pub(super) fn new(listener: TcpListener, max_connections: usize) -> Acceptor {
         let attempt = Attempt::Now;
-        Acceptor { listener, max_connections, attempt, lacks_descriptors: false, last_warning: None }
+        Acceptor {
+            listener,
+            max_connections,
+            attempt,
+            lacks_descriptors: false,
+            last_warning: None,
+        }
     }
 
     pub(super) fn try_soon(&mut self) {
@@ -110,7 +116,10 @@ impl Acceptor {
     }
 
     fn warn(&mut self, now: Instant, error: &std::io::Error) {
-        if self.last_warning.is_none_or(|last| now > last + BETWEEN_WARNINGS) {
+        if self
+            .last_warning
+            .is_none_or(|last| now > last + BETWEEN_WARNINGS)
+        {
             self.last_warning = Some(now);
             log::warn!(reason:% = error; "connections cannot be accepted for now");
         }

@@ -4,10 +4,12 @@
 //! and fuzzing drive it over bytes in memory. All calls are for whoever owns the connection at the moment: the
 //! reactor while it reads and waits, a worker while it runs the handler and writes the response.
 
+mod sending;
+
 use super::{
     http1::{self, BodyLength, CONTINUE, Chunks, Limits, Progress, Refusal, Version},
     memory::Memory,
-    outgoing::{Outgoing, Sending},
+    outgoing::Outgoing,
 };
 use crate::{
     request::{Request, RequestBody},
@@ -19,14 +21,6 @@ use std::{
     net::SocketAddr,
     time::{Duration, Instant},
 };
-
-/// How long a connection that was refused may go on sending what nobody reads: a close with unread bytes is a reset,
-/// which would destroy the refusal on its way (RFC 9112 section 9.6).
-pub(crate) const LINGER: Duration = Duration::from_secs(2);
-
-/// A response must make at least this much progress in each `WRITE_TIMEOUT`, so that a client that takes one byte at
-/// a time is cut off as one that takes none is.
-const LEAST_PROGRESS: usize = 64 * 1024;
 
 /// Input buffers and bodies that have grown larger than this are not kept for other requests.
 const SPARE_INPUT: usize = 4 * 1024;
@@ -48,6 +42,10 @@ pub(crate) struct Bench<'a> {
     /// Everything is read into it first, so that a connection's own memory grows by what arrived and nothing else.
     pub(crate) scratch: &'a mut [u8],
     /// Requests without a connection, for their memory.
+    #[expect(
+        clippy::vec_box,
+        reason = "the boxes move between here and connections"
+    )]
     pub(crate) spare: &'a mut Vec<Box<Request>>,
 }
 
@@ -119,7 +117,12 @@ pub(crate) struct Connection<S> {
 
 impl<S: Stream> Connection<S> {
     /// A connection that has `patience` for its first byte.
-    pub(crate) fn new(stream: S, peer: SocketAddr, now: Instant, patience: Duration) -> Connection<S> {
+    pub(crate) fn new(
+        stream: S,
+        peer: SocketAddr,
+        now: Instant,
+        patience: Duration,
+    ) -> Connection<S> {
         Connection {
             stream,
             peer,
@@ -157,7 +160,10 @@ impl<S: Stream> Connection<S> {
     }
 
     pub(crate) fn is_receiving(&self) -> bool {
-        matches!(self.state, State::Head | State::Body(_) | State::Chunked(..))
+        matches!(
+            self.state,
+            State::Head | State::Body(_) | State::Chunked(..)
+        )
     }
 
     pub(crate) fn wants_to_send(&self) -> bool {
@@ -171,7 +177,11 @@ impl<S: Stream> Connection<S> {
     /// Whether the owner has something to do with it before the next event: bytes of another request are here, or
     /// may be.
     pub(crate) fn has_more(&self) -> bool {
-        self.may_be_readable || self.input.as_ref().is_some_and(|input| !input.bytes.is_empty())
+        self.may_be_readable
+            || self
+                .input
+                .as_ref()
+                .is_some_and(|input| !input.bytes.is_empty())
     }
 
     /// Reads, parses and sends as far as the stream allows.
@@ -209,11 +219,17 @@ impl<S: Stream> Connection<S> {
             return Ok(false);
         };
         if matches!(self.state, State::Fresh | State::Idle) {
+            input.peer = Some(self.peer);
             self.state = State::Head;
             self.deadline = bench.now + bench.rules.head_timeout;
         }
         if matches!(self.state, State::Head) {
-            let progress = http1::read_head(&input.bytes, self.scanned, &bench.rules.limits, &mut input.head)?;
+            let progress = http1::read_head(
+                &input.bytes,
+                self.scanned,
+                &bench.rules.limits,
+                &mut input.head,
+            )?;
             let len = match progress {
                 Progress::Partial { scanned } => {
                     self.scanned = scanned;
@@ -228,7 +244,8 @@ impl<S: Stream> Connection<S> {
                 BodyLength::Known(body) => self.state = State::Body(len + body as usize),
                 BodyLength::Chunked => {
                     input.body = RequestBody::Own(Vec::new());
-                    self.state = State::Chunked(Chunks::new(bench.rules.limits.max_body_bytes), len);
+                    self.state =
+                        State::Chunked(Chunks::new(bench.rules.limits.max_body_bytes), len);
                 }
             }
             self.deadline = bench.now + bench.rules.body_timeout;
@@ -241,12 +258,17 @@ impl<S: Stream> Connection<S> {
         match &mut self.state {
             State::Body(end) if input.bytes.len() >= *end => {
                 let start = self.consumed;
-                input.body = RequestBody::Behind { start, len: *end - start };
+                input.body = RequestBody::Behind {
+                    start,
+                    len: *end - start,
+                };
                 self.consumed = *end;
                 Ok(true)
             }
             State::Chunked(chunks, head_len) => {
-                let RequestBody::Own(body) = &mut input.body else { unreachable!("set with the state") };
+                let RequestBody::Own(body) = &mut input.body else {
+                    unreachable!("set with the state")
+                };
                 let (used, done) = chunks.decode(&input.bytes[*head_len..], body)?;
                 input.bytes.drain(*head_len..*head_len + used);
                 Ok(done)
@@ -271,7 +293,9 @@ impl<S: Stream> Connection<S> {
     }
 
     fn take_in(&mut self, count: usize, bench: &mut Bench<'_>) {
-        let input = self.input.get_or_insert_with(|| bench.spare.pop().unwrap_or_default());
+        let input = self
+            .input
+            .get_or_insert_with(|| bench.spare.pop().unwrap_or_default());
         if let State::Body(end) = self.state {
             // Doubling would hold up to twice a large body; the declared length is not believed either.
             let missing = end - input.bytes.len().min(end);
@@ -283,7 +307,13 @@ impl<S: Stream> Connection<S> {
         input.bytes.extend_from_slice(&bench.scratch[..count]);
         if !bench.rules.memory.settle(&mut self.charged, input.holds()) {
             let reason = "BUFFER_MEMORY is used up";
-            self.refuse(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason }, bench);
+            self.refuse(
+                Refusal {
+                    status: StatusCode::SERVICE_UNAVAILABLE,
+                    reason,
+                },
+                bench,
+            );
         }
     }
 
@@ -315,125 +345,14 @@ impl<S: Stream> Connection<S> {
         };
         self.consumed = usize::MAX;
         self.input = None;
-        self.begin_sending(Outgoing::new(&Method::GET, Version::Http11, response, true), true, bench.now, bench.rules);
+        self.begin_sending(
+            Outgoing::new(&Method::GET, Version::Http11, response, true),
+            true,
+            bench.now,
+            bench.rules,
+        );
         // What follows a refused head is no request, and it is what lingering is for.
         self.may_be_readable = true;
-    }
-
-    /// Starts to answer the current request. Returns what to do next: [`Next::Stream`] where the response's reader is
-    /// to be read, which [`pump`](Connection::pump) does.
-    pub(crate) fn respond(&mut self, mut response: Response, close: bool, now: Instant, rules: &Rules) -> Next {
-        let request = self.input.get_or_insert_default();
-        let close = close || !request.head.keep_alive;
-        let large = response.body.in_memory_len();
-        if large > LEAST_PROGRESS && !rules.memory.has_room(large) {
-            response = Response::unavailable("overloaded");
-        }
-        let (method, version) = (&request.head.method, request.head.version);
-        let outgoing = Outgoing::new(method, version, response, close);
-        let close = close || outgoing.ends_with_connection;
-        self.begin_sending(outgoing, close, now, rules);
-        self.pump(now, rules)
-    }
-
-    fn begin_sending(&mut self, outgoing: Outgoing, close: bool, now: Instant, rules: &Rules) {
-        if outgoing.ends_with_connection {
-            self.stream.abort_on_close(true);
-        }
-        self.outgoing = Some(outgoing);
-        self.close_after = close;
-        self.progress = 0;
-        self.state = State::Sending;
-        self.deadline = now + rules.write_timeout;
-    }
-
-    /// Sends, and reads the response's reader where there is one, on this thread, until the client takes no more.
-    pub(crate) fn pump(&mut self, now: Instant, rules: &Rules) -> Next {
-        loop {
-            match self.send(now, rules) {
-                Next::Stream => match self.outgoing.as_mut().map(|outgoing| outgoing.read_more()) {
-                    Some(Err(_)) => return self.abort(),
-                    _ => continue,
-                },
-                next => return next,
-            }
-        }
-    }
-
-    /// Sends what is framed. [`Next::Wait`] where the client takes no more, or the response is done.
-    fn send(&mut self, now: Instant, rules: &Rules) -> Next {
-        let Some(outgoing) = &mut self.outgoing else { return Next::Wait };
-        let before = outgoing.left();
-        let sent = outgoing.send(&mut self.stream);
-        self.progress += before.saturating_sub(outgoing.left());
-        if self.progress >= LEAST_PROGRESS {
-            self.progress = 0;
-            self.deadline = now + rules.write_timeout;
-        }
-        match sent {
-            Ok(Sending::WantsMore) => Next::Stream,
-            Ok(Sending::Blocked) => {
-                let holds = outgoing.holds() + self.input.as_ref().map_or(0, |input| input.holds());
-                rules.memory.settle(&mut self.charged, holds);
-                Next::Wait
-            }
-            Ok(Sending::Done) => self.end_response(now, rules),
-            Err(_) => self.abort(),
-        }
-    }
-
-    fn go_on_sending(&mut self, bench: &Bench<'_>) -> Option<Next> {
-        let next = self.send(bench.now, bench.rules);
-        match self.state {
-            // Blocked, or a stream that a worker is to read on.
-            State::Sending => Some(next),
-            _ => None,
-        }
-    }
-
-    /// The response is out: the next request, or the end.
-    fn end_response(&mut self, now: Instant, rules: &Rules) -> Next {
-        let was_abortable = self.outgoing.take().is_some_and(|outgoing| outgoing.ends_with_connection);
-        if was_abortable {
-            self.stream.abort_on_close(false);
-        }
-        if self.close_after {
-            return self.end_connection(now);
-        }
-        if let Some(input) = &mut self.input {
-            input.advance(self.consumed);
-            if input.bytes.is_empty() {
-                self.state = State::Idle;
-                self.deadline = now + rules.keep_alive_timeout;
-            } else {
-                self.state = State::Head;
-                self.deadline = now + rules.head_timeout;
-            }
-        }
-        self.consumed = 0;
-        Next::Wait
-    }
-
-    /// Closes at once where nothing unread can turn the close into a reset, else says so and lingers.
-    fn end_connection(&mut self, now: Instant) -> Next {
-        let unread = self.input.as_ref().is_some_and(|input| input.bytes.len() > self.consumed);
-        if !unread && !self.may_be_readable {
-            self.state = State::Closed;
-            return Next::Close;
-        }
-        self.stream.close_sending();
-        self.state = State::Lingering;
-        self.may_be_readable = true;
-        self.deadline = now + LINGER;
-        self.input = None;
-        Next::Wait
-    }
-
-    /// Cuts the connection so that the client can tell.
-    fn abort(&mut self) -> Next {
-        self.stream.abort_on_close(true);
-        self.state = State::Closed;
-        Next::Close
     }
 
     /// The deadline has come.
@@ -442,7 +361,13 @@ impl<S: Stream> Connection<S> {
             State::Handling => Next::Wait,
             State::Head | State::Body(_) | State::Chunked(..) => {
                 let reason = "the client took too long to send it";
-                self.refuse(Refusal { status: StatusCode::REQUEST_TIMEOUT, reason }, bench);
+                self.refuse(
+                    Refusal {
+                        status: StatusCode::REQUEST_TIMEOUT,
+                        reason,
+                    },
+                    bench,
+                );
                 self.advance(bench)
             }
             State::Sending => self.abort(),
@@ -452,17 +377,27 @@ impl<S: Stream> Connection<S> {
 
     /// Lets go of memory that is not needed, and accounts for the rest.
     fn settle(&mut self, bench: &mut Bench<'_>) {
-        if matches!(self.state, State::Idle | State::Fresh | State::Lingering | State::Closed) {
-            if let Some(mut input) = self.input.take() {
-                if input.holds() <= SPARE_INPUT && bench.spare.len() < bench.spare.capacity() {
-                    input.clear();
-                    bench.spare.push(input);
-                }
-            }
+        let rests = matches!(
+            self.state,
+            State::Idle | State::Fresh | State::Lingering | State::Closed
+        );
+        if rests
+            && let Some(mut input) = self.input.take()
+            && input.holds() <= SPARE_INPUT
+            && bench.spare.len() < bench.spare.capacity()
+        {
+            input.clear();
+            bench.spare.push(input);
         }
         let holds = self.input.as_ref().map_or(0, |input| input.holds());
-        let sending = self.outgoing.as_ref().map_or(0, |outgoing| outgoing.holds());
-        bench.rules.memory.settle(&mut self.charged, holds + sending);
+        let sending = self
+            .outgoing
+            .as_ref()
+            .map_or(0, |outgoing| outgoing.holds());
+        bench
+            .rules
+            .memory
+            .settle(&mut self.charged, holds + sending);
     }
 
     /// Gives back what it was charged for, before it is dropped.

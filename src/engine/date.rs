@@ -14,7 +14,10 @@ thread_local! {
 
 /// Calls `f` with the date of now. A clock before 1970 or after 9999 is taken for the nearest date there is.
 pub(crate) fn with_date<T>(f: impl FnOnce(&[u8; 29]) -> T) -> T {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).min(LATEST);
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+        .min(LATEST);
     CACHED.with_borrow_mut(|(cached, date)| {
         if *cached != seconds {
             let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));

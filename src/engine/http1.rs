@@ -11,6 +11,8 @@
 
 mod chunks;
 mod head;
+#[cfg(test)]
+pub(crate) mod invariants;
 mod target;
 mod terms;
 mod write;

@@ -90,13 +90,25 @@ pub(crate) fn start(listener: TcpListener, config: &Config) -> io::Result<Box<dy
         waits_for_ends: AtomicBool::new(false),
     });
     let listener = mio::net::TcpListener::from_std(listener);
-    let reactor = Mutex::new(Reactor::new(poll, listener, config.max_connections, Arc::clone(&shared))?);
-    Ok(Box::new(Native { shared, reactor, addr }))
+    let reactor = Mutex::new(Reactor::new(
+        poll,
+        listener,
+        config.max_connections,
+        Arc::clone(&shared),
+    )?);
+    Ok(Box::new(Native {
+        shared,
+        reactor,
+        addr,
+    }))
 }
 
 fn rules(config: &Config) -> Rules {
     Rules {
-        limits: Limits { max_head_bytes: config.max_head_bytes, max_body_bytes: config.max_body_bytes as u64 },
+        limits: Limits {
+            max_head_bytes: config.max_head_bytes,
+            max_body_bytes: config.max_body_bytes as u64,
+        },
         head_timeout: config.head_timeout,
         body_timeout: config.body_timeout,
         write_timeout: config.write_timeout,
@@ -107,7 +119,10 @@ fn rules(config: &Config) -> Rules {
 
 impl Engine for Native {
     fn pull(&self, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled {
-        self.reactor.lock().unwrap_or_else(PoisonError::into_inner).turn(until, ready)
+        self.reactor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .turn(until, ready)
     }
 
     fn wake(&self) {
@@ -126,7 +141,10 @@ impl Engine for Native {
     fn cut(&self) -> Cut {
         self.shared.enter(Stage::Cut);
         // Whoever drives leaves the reactor at this stage, and nobody comes back for it.
-        self.reactor.lock().unwrap_or_else(PoisonError::into_inner).cut()
+        self.reactor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .cut()
     }
 }
 
@@ -176,7 +194,11 @@ impl Shared {
         visit.is_away = false;
         let ended = visit.connection.is_closed();
         let urgent = !ended && (visit.connection.has_more() || !visit.connection.is_idle());
-        let back = if ended { end(visit, &self.rules) } else { Back::Here(visit) };
+        let back = if ended {
+            end(visit, &self.rules)
+        } else {
+            Back::Here(visit)
+        };
         self.send_home(back, place, urgent);
     }
 
@@ -236,7 +258,9 @@ impl Exchange for Visit {
 
     fn respond(mut self: Box<Self>, response: Response, close: bool) -> bool {
         let shared = Arc::clone(&self.shared);
-        let next = self.connection.respond(response, close, Instant::now(), &shared.rules);
+        let next = self
+            .connection
+            .respond(response, close, Instant::now(), &shared.rules);
         shared.bring_home(self);
         next != Next::Close
     }
@@ -253,7 +277,8 @@ impl Drop for Visit {
     fn drop(&mut self) {
         if self.is_away {
             self.connection.release(&self.shared.rules);
-            self.shared.send_home(Back::Gone(self.place), self.place, false);
+            self.shared
+                .send_home(Back::Gone(self.place), self.place, false);
         }
     }
 }

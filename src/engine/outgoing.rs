@@ -60,13 +60,32 @@ pub(crate) enum Sending {
 
 impl Outgoing {
     /// Frames a response to a request of this method and version. With `close`, it says that the connection ends.
-    pub(crate) fn new(method: &Method, version: Version, response: Response, close: bool) -> Outgoing {
+    pub(crate) fn new(
+        method: &Method,
+        version: Version,
+        response: Response,
+        close: bool,
+    ) -> Outgoing {
         let content_type = response.default_content_type();
-        let Response { status, headers, body, .. } = response;
+        let Response {
+            status,
+            headers,
+            body,
+            ..
+        } = response;
         let (framing, with_body) = http1::framing(method, version, status, body.len());
         let mut framed = SPARE.take();
         date::with_date(|date| {
-            http1::write_head(&mut framed, status, &headers, content_type, &framing, close, version, date);
+            http1::write_head(
+                &mut framed,
+                status,
+                &headers,
+                content_type,
+                &framing,
+                close,
+                version,
+                date,
+            );
         });
         let rest = match body {
             _ if !with_body => Rest::Nothing,
@@ -78,7 +97,12 @@ impl Outgoing {
             Body::Stream(reader, _) => Rest::Stream(reader, framing),
         };
         let ends_with_connection = with_body && framing == Framing::UntilClose;
-        Outgoing { framed, sent: 0, rest, ends_with_connection }
+        Outgoing {
+            framed,
+            sent: 0,
+            rest,
+            ends_with_connection,
+        }
     }
 
     /// Sends as much as `client` takes.
@@ -93,7 +117,9 @@ impl Outgoing {
                 (true, true) => break,
                 (false, true) => client.write(framed),
                 (true, false) => client.write(body),
-                (false, false) => client.write_vectored(&[IoSlice::new(framed), IoSlice::new(body)]),
+                (false, false) => {
+                    client.write_vectored(&[IoSlice::new(framed), IoSlice::new(body)])
+                }
             };
             match written {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -133,10 +159,16 @@ impl Outgoing {
         self.sent = 0;
         let mut piece = [0; STREAM_CHUNK];
         let wanted = match framing {
-            Framing::Length(left) => usize::try_from(*left).unwrap_or(usize::MAX).min(STREAM_CHUNK),
+            Framing::Length(left) => usize::try_from(*left)
+                .unwrap_or(usize::MAX)
+                .min(STREAM_CHUNK),
             _ => STREAM_CHUNK,
         };
-        let count = if wanted == 0 { 0 } else { read_some(reader.as_mut(), &mut piece[..wanted])? };
+        let count = if wanted == 0 {
+            0
+        } else {
+            read_some(reader.as_mut(), &mut piece[..wanted])?
+        };
         match framing {
             Framing::Chunked => http1::write_chunk(&mut self.framed, &piece[..count]),
             _ => self.framed.extend_from_slice(&piece[..count]),
@@ -204,12 +236,17 @@ fn copied(framed: &mut Vec<u8>, body: &[u8]) -> Rest {
 
 /// The reader is the handler's code, and may panic as a handler may.
 fn read_some(reader: &mut dyn Read, piece: &mut [u8]) -> io::Result<usize> {
-    let count = panics::catch(|| loop {
-        match reader.read(piece) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            result => return result,
+    let count = panics::catch(|| {
+        loop {
+            match reader.read(piece) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => return result,
+            }
         }
     });
-    let count = count.unwrap_or_else(|panicked| Err(io::Error::other(format!("panicked: {panicked}"))));
-    count.inspect_err(|error| log::error!(reason:% = error; "a streamed body failed; its connection is cut"))
+    let count =
+        count.unwrap_or_else(|panicked| Err(io::Error::other(format!("panicked: {panicked}"))));
+    count.inspect_err(
+        |error| log::error!(reason:% = error; "a streamed body failed; its connection is cut"),
+    )
 }

@@ -57,7 +57,8 @@ impl Reactor {
         max_connections: usize,
         shared: Arc<Shared>,
     ) -> io::Result<Reactor> {
-        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        poll.registry()
+            .register(&mut listener, LISTENER, Interest::READABLE)?;
         Ok(Reactor {
             poll,
             events: Events::with_capacity(EVENTS),
@@ -82,7 +83,11 @@ impl Reactor {
                 return Pulled::Closed;
             }
             let now = Instant::now();
-            let wait = if ready.is_empty() { self.wait(until, now) } else { Some(Duration::ZERO) };
+            let wait = if ready.is_empty() {
+                self.wait(until, now)
+            } else {
+                Some(Duration::ZERO)
+            };
             if let Err(error) = self.poll.poll(&mut self.events, wait)
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -92,7 +97,10 @@ impl Reactor {
             self.handle_events(now, ready);
             self.accept(now);
             self.sweep(now, ready);
-            if !ready.is_empty() || self.shared.take_woken() || until.is_some_and(|until| until <= now) {
+            if !ready.is_empty()
+                || self.shared.take_woken()
+                || until.is_some_and(|until| until <= now)
+            {
                 return Pulled::Open;
             }
         }
@@ -101,7 +109,10 @@ impl Reactor {
     /// How long nothing is due.
     fn wait(&self, until: Option<Instant>, now: Instant) -> Option<Duration> {
         let sweep = self.next_sweep.map(|due| due.max(self.last_sweep + SWEEP));
-        let accept = self.acceptor.as_ref().and_then(|acceptor| acceptor.next_attempt(now));
+        let accept = self
+            .acceptor
+            .as_ref()
+            .and_then(|acceptor| acceptor.next_attempt(now));
         let away = (self.table.away > 0).then(|| now + LONGEST_WAIT_WITH_AWAY);
         let first = [until, sweep, accept, away].into_iter().flatten().min()?;
         Some(first.saturating_duration_since(now))
@@ -123,11 +134,15 @@ impl Reactor {
         let closed = event.is_read_closed();
         match self.table.places.get_mut(place) {
             Some(Place::Home(visit)) => {
-                visit.connection.may_be_readable |= event.is_readable() || closed || event.is_error();
+                visit.connection.may_be_readable |=
+                    event.is_readable() || closed || event.is_error();
                 visit.connection.client_has_closed |= closed;
                 self.advance(place, now, ready);
             }
-            Some(Place::Away { event, client_has_closed }) => {
+            Some(Place::Away {
+                event,
+                client_has_closed,
+            }) => {
                 *event = true;
                 *client_has_closed |= closed;
                 self.shared.await_return(place);
@@ -146,7 +161,11 @@ impl Reactor {
                 Back::Gone(place) => self.free(place),
                 Back::Here(mut visit) => {
                     let place = visit.place;
-                    if let Place::Away { event, client_has_closed } = self.table.places[place] {
+                    if let Place::Away {
+                        event,
+                        client_has_closed,
+                    } = self.table.places[place]
+                    {
                         visit.connection.may_be_readable |= event;
                         visit.connection.client_has_closed |= client_has_closed;
                     }
@@ -170,25 +189,48 @@ impl Reactor {
         ready: &mut Vec<Ready>,
         step: impl FnOnce(&mut Connection<TcpStream>, &mut Bench<'_>) -> Next,
     ) {
-        let Some(Place::Home(visit)) = self.table.places.get_mut(place) else { return };
+        let Some(Place::Home(visit)) = self.table.places.get_mut(place) else {
+            return;
+        };
         let rules = &self.shared.rules;
-        let mut bench = Bench { now, rules, scratch: &mut self.scratch, spare: &mut self.spare };
+        let mut bench = Bench {
+            now,
+            rules,
+            scratch: &mut self.scratch,
+            spare: &mut self.spare,
+        };
         match step(&mut visit.connection, &mut bench) {
-            Next::Wait if self.stage == Stage::Closing && visit.connection.is_idle() => self.close(place),
+            Next::Wait if self.stage == Stage::Closing && visit.connection.is_idle() => {
+                self.close(place)
+            }
             Next::Wait => self.keep(place),
-            Next::Request => ready.extend(self.table.send_away(place).map(|visit| Ready::Request(visit))),
-            Next::Stream => ready.extend(self.table.send_away(place).map(|visit| Ready::Stream(visit))),
+            Next::Request => ready.extend(
+                self.table
+                    .send_away(place)
+                    .map(|visit| Ready::Request(visit)),
+            ),
+            Next::Stream => ready.extend(
+                self.table
+                    .send_away(place)
+                    .map(|visit| Ready::Stream(visit)),
+            ),
             Next::Close => self.close(place),
         }
     }
 
     /// The connection waits: for its deadline, and for room in its socket where it has something to send.
     fn keep(&mut self, place: usize) {
-        let Some(Place::Home(visit)) = self.table.places.get_mut(place) else { return };
+        let Some(Place::Home(visit)) = self.table.places.get_mut(place) else {
+            return;
+        };
         if visit.connection.wants_to_send() && !visit.watches_room {
             visit.watches_room = true;
             let interest = Interest::READABLE | Interest::WRITABLE;
-            if let Err(error) = self.poll.registry().reregister(visit.connection.stream(), Token(place), interest) {
+            if let Err(error) =
+                self.poll
+                    .registry()
+                    .reregister(visit.connection.stream(), Token(place), interest)
+            {
                 log::error!(reason:% = error; "a connection cannot be watched");
                 return self.close(place);
             }
@@ -255,29 +297,45 @@ impl Reactor {
 
     /// Accepts what waits, and makes room for it where there is none.
     fn accept(&mut self, now: Instant) {
-        let Some(mut acceptor) = self.acceptor.take() else { return };
+        let Some(mut acceptor) = self.acceptor.take() else {
+            return;
+        };
         for _ in 0..EVENTS {
             if !acceptor.is_due(now) {
                 break;
             }
-            let is_reserve = !acceptor.admits(&self.table) && !self.make_room(now, Table::longest_idle);
-            if is_reserve && acceptor.reserve_is_full(&self.table) && !self.make_room(now, Table::oldest_reserve) {
+            let is_reserve =
+                !acceptor.admits(&self.table) && !self.make_room(now, Table::longest_idle);
+            if is_reserve
+                && acceptor.reserve_is_full(&self.table)
+                && !self.make_room(now, Table::oldest_reserve)
+            {
                 acceptor.wait_for_room(now);
                 break;
             }
             match acceptor.accept_one(now) {
                 Some((stream, peer)) => self.add(stream, peer, now, is_reserve),
-                None if acceptor.lacks_descriptors() && self.make_room(now, Table::longest_idle) => acceptor.try_soon(),
+                None if acceptor.lacks_descriptors()
+                    && self.make_room(now, Table::longest_idle) =>
+                {
+                    acceptor.try_soon()
+                }
                 None if acceptor.lacks_descriptors() => acceptor.wait_for_room(now),
                 None => {}
             }
         }
-        self.shared.waits_for_ends.store(acceptor.waits_for_room(), SeqCst);
+        self.shared
+            .waits_for_ends
+            .store(acceptor.waits_for_room(), SeqCst);
         self.acceptor = Some(acceptor);
     }
 
     /// Closes the connection that can best be spared, if any can.
-    fn make_room(&mut self, now: Instant, spared: impl FnOnce(&mut Table, Instant) -> Option<usize>) -> bool {
+    fn make_room(
+        &mut self,
+        now: Instant,
+        spared: impl FnOnce(&mut Table, Instant) -> Option<usize>,
+    ) -> bool {
         let spared = spared(&mut self.table, now);
         spared.into_iter().for_each(|place| self.close(place));
         spared.is_some()
@@ -285,16 +343,33 @@ impl Reactor {
 
     fn add(&mut self, mut stream: TcpStream, peer: SocketAddr, now: Instant, is_reserve: bool) {
         let place = self.table.reserve_place();
-        if let Err(error) = self.poll.registry().register(&mut stream, Token(place), Interest::READABLE) {
+        if let Err(error) =
+            self.poll
+                .registry()
+                .register(&mut stream, Token(place), Interest::READABLE)
+        {
             log::warn!(reason:% = error; "a connection cannot be watched and is closed");
             self.table.clear(place);
             return;
         }
-        let patience = if is_reserve { LAST_CHANCE } else { self.shared.rules.head_timeout };
+        let patience = if is_reserve {
+            LAST_CHANCE
+        } else {
+            self.shared.rules.head_timeout
+        };
         let mut connection = Connection::new(stream, peer, now, patience);
         connection.is_reserve = is_reserve;
         let shared = Arc::clone(&self.shared);
-        self.table.put(place, Box::new(Visit { connection, place, shared, is_away: false, watches_room: false }));
+        self.table.put(
+            place,
+            Box::new(Visit {
+                connection,
+                place,
+                shared,
+                is_away: false,
+                watches_room: false,
+            }),
+        );
         self.keep(place);
     }
 

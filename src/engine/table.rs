@@ -67,8 +67,13 @@ impl Table {
     }
 
     pub(super) fn send_away(&mut self, place: usize) -> Option<Box<Visit>> {
-        let away = Place::Away { event: false, client_has_closed: false };
-        let Place::Home(mut visit) = mem::replace(&mut self.places[place], away) else { return None };
+        let away = Place::Away {
+            event: false,
+            client_has_closed: false,
+        };
+        let Place::Home(mut visit) = mem::replace(&mut self.places[place], away) else {
+            return None;
+        };
         self.deadlines[place] = None;
         self.away += 1;
         visit.is_away = true;
@@ -117,14 +122,20 @@ impl Table {
             .collect();
         found.sort_unstable();
         found.truncate(CANDIDATES);
-        self.candidates.extend(found.into_iter().rev().map(|(_, deadline, place)| (deadline, place)));
+        self.candidates.extend(
+            found
+                .into_iter()
+                .rev()
+                .map(|(_, deadline, place)| (deadline, place)),
+        );
     }
 
     fn can_be_spared(&self, place: usize, now: Instant) -> bool {
         match &self.places[place] {
             Place::Home(visit) => {
                 let connection = &visit.connection;
-                connection.is_idle() || (connection.is_fresh() && connection.accepted + FIRST_BYTE < now)
+                connection.is_idle()
+                    || (connection.is_fresh() && connection.accepted + FIRST_BYTE < now)
             }
             Place::Free | Place::Away { .. } => false,
         }
@@ -137,10 +148,15 @@ impl Table {
     /// The connection beyond the limit that has gone longest without a whole request: a probe sends its own at once,
     /// so the newest are the likeliest probes.
     pub(super) fn oldest_reserve(&mut self, _now: Instant) -> Option<usize> {
-        let is_reserve = |place: &Place| matches!(place, Place::Home(visit) if visit.connection.is_reserve);
+        let is_reserve =
+            |place: &Place| matches!(place, Place::Home(visit) if visit.connection.is_reserve);
         let is_away = |place: &Place| matches!(place, Place::Away { .. });
         let places = &self.places;
-        self.reserve.retain(|place| is_reserve(&places[*place]) || is_away(&places[*place]));
-        self.reserve.iter().position(|place| is_reserve(&places[*place])).map(|oldest| self.reserve.remove(oldest))
+        self.reserve
+            .retain(|place| is_reserve(&places[*place]) || is_away(&places[*place]));
+        self.reserve
+            .iter()
+            .position(|place| is_reserve(&places[*place]))
+            .map(|oldest| self.reserve.remove(oldest))
     }
 }

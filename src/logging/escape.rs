@@ -25,10 +25,23 @@ pub(super) enum Place {
 }
 
 /// Appends `text`, escaped for its place, cut where it is too long.
+pub(super) fn append_str(text: &str, place: Place, line: &mut Vec<u8>) {
+    append_with(place, line, |escaping| escaping.write_str(text));
+}
+
+/// The same for what is yet to be formatted, of which no more is formatted than there is room for.
 pub(super) fn append(text: fmt::Arguments<'_>, place: Place, line: &mut Vec<u8>) {
+    append_with(place, line, |escaping| escaping.write_fmt(text));
+}
+
+fn append_with(
+    place: Place,
+    line: &mut Vec<u8>,
+    write: impl FnOnce(&mut Escaping<'_>) -> fmt::Result,
+) {
     let end = line.len() + MAX_TEXT - CUT.len();
     // An error is ours, at the end, or that of a `Display` that failed: either way something is missing.
-    if (Escaping { line, place, end }).write_fmt(text).is_err() {
+    if write(&mut Escaping { line, place, end }).is_err() {
         line.extend_from_slice(CUT.as_bytes());
     }
 }
@@ -107,10 +120,31 @@ impl fmt::Write for Escaping<'_> {
 
 /// The first character that may not stand in `place` as it is, and where.
 fn first_special(text: &str, place: Place) -> Option<(usize, char)> {
-    text.char_indices().find(|(_, c)| match c {
+    let mut from = 0;
+    // Nearly all text is nothing but ordinary ASCII, which this passes over at a byte a step.
+    while let Some(at) = text.as_bytes()[from..]
+        .iter()
+        .position(|byte| !is_ordinary(*byte, place))
+    {
+        let found = text[from + at..].chars().next()?;
+        if is_special(found, place) {
+            return Some((from + at, found));
+        }
+        from += at + found.len_utf8();
+    }
+    None
+}
+
+/// ASCII that may stand anywhere in `place`.
+fn is_ordinary(byte: u8, place: Place) -> bool {
+    matches!(byte, b' '..=b'~') && (place == Place::Bare || !matches!(byte, b'"' | b'\\'))
+}
+
+fn is_special(c: char, place: Place) -> bool {
+    match c {
         '"' | '\\' => place == Place::Quoted,
         // Line ends to JavaScript, and to some terminals and log viewers.
         '\u{2028}' | '\u{2029}' => true,
         _ => c.is_control(),
-    })
+    }
 }

@@ -1,6 +1,7 @@
 //! JSON, one object per line, with the keys and the words of Go's `slog`.
 
 use std::fmt::Arguments;
+use std::io::Write as _;
 
 use log::Record;
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
@@ -18,10 +19,13 @@ impl Format for Json {
         line.extend_from_slice(b"\",\"level\":\"");
         line.extend_from_slice(record.level().as_str().as_bytes());
         line.push(b'"');
-        append_text("msg", *record.args(), line);
-        append_text("phase", format_args!("{phase}"), line);
+        append_key("msg", line);
+        append_formatted(*record.args(), line);
+        append_key("phase", line);
+        append_string(phase, line);
         if let Some(target) = foreign_target(record) {
-            append_text("target", format_args!("{target}"), line);
+            append_key("target", line);
+            append_string(target, line);
         }
         // Fails where there is no room; what does not fit is left out, and said to be.
         if record.key_values().visit(&mut Members { line }).is_err() {
@@ -31,19 +35,19 @@ impl Format for Json {
     }
 }
 
-/// Appends `,"key":"text"`.
-fn append_text(key: &str, text: Arguments<'_>, line: &mut Vec<u8>) {
-    append_key(key, line);
-    append_string(text, line);
-}
-
 fn append_key(key: &str, line: &mut Vec<u8>) {
     line.push(b',');
-    append_string(format_args!("{key}"), line);
+    append_string(key, line);
     line.push(b':');
 }
 
-fn append_string(text: Arguments<'_>, line: &mut Vec<u8>) {
+fn append_string(text: &str, line: &mut Vec<u8>) {
+    line.push(b'"');
+    escape::append_str(text, Place::Quoted, line);
+    line.push(b'"');
+}
+
+fn append_formatted(text: Arguments<'_>, line: &mut Vec<u8>) {
     line.push(b'"');
     escape::append(text, Place::Quoted, line);
     line.push(b'"');
@@ -75,15 +79,20 @@ struct JsonValue<'l> {
 }
 
 impl JsonValue<'_> {
+    /// Appends what cannot need an escape.
     fn bare(&mut self, value: Arguments<'_>) -> Result<(), kv::Error> {
-        escape::append(value, Place::Bare, self.line);
-        Ok(())
+        self.line.write_fmt(value).map_err(kv::Error::boxed)
     }
 }
 
 impl<'v> VisitValue<'v> for JsonValue<'_> {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), kv::Error> {
-        append_string(format_args!("{value}"), self.line);
+        append_formatted(format_args!("{value}"), self.line);
+        Ok(())
+    }
+
+    fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
+        append_string(value, self.line);
         Ok(())
     }
 

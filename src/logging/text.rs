@@ -1,25 +1,23 @@
 //! Text for people at a terminal: simplelog's lines, with the time in front and the key-values behind the message.
 
-use std::cell::RefCell;
 use std::fmt::Arguments;
 use std::io::{self, Write};
 use std::mem;
+use std::sync::{Arc, Mutex};
 
 use log::kv::{self, Key, Value, VisitSource};
 use log::{LevelFilter, Log, Record};
 use simplelog::{ConfigBuilder, LevelPadding, WriteLogger};
 
 use super::escape::{self, Place};
-use super::{Format, foreign_target, timestamp};
-
-thread_local! {
-    /// The line that this thread has simplelog write.
-    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
+use super::{Format, foreign_target, lock, timestamp};
 
 /// The format that people read.
 pub(super) struct Text {
-    simplelog: Box<WriteLogger<ThisThreadsLine>>,
+    /// Whose line simplelog writes to just now.
+    turn: Mutex<()>,
+    line: SharedLine,
+    simplelog: Box<WriteLogger<SharedLine>>,
 }
 
 impl Text {
@@ -32,30 +30,33 @@ impl Text {
             .set_location_level(LevelFilter::Off)
             .set_level_padding(LevelPadding::Right)
             .build();
+        let line = SharedLine::default();
         Self {
-            simplelog: WriteLogger::new(LevelFilter::Trace, config, ThisThreadsLine),
+            turn: Mutex::default(),
+            simplelog: WriteLogger::new(LevelFilter::Trace, config, line.clone()),
+            line,
         }
     }
 }
 
 impl Format for Text {
     fn append(&self, record: &Record<'_>, phase: &str, line: &mut Vec<u8>) {
-        // Before simplelog is called, which holds a lock while it writes: what formats itself by logging, or by a
-        // panic, must not do so under it.
+        // Before any lock is taken: a value may log, or panic, while it is formatted.
         let mut message = Vec::new();
         append_message(record, phase, &mut message);
         let message = String::from_utf8_lossy(&message);
-        let finished = format_args!("{message}");
         timestamp::append_now(line);
         line.push(b' ');
-        LINE.with_borrow_mut(|current| mem::swap(current, line));
+        let _turn = lock(&self.turn);
+        mem::swap(&mut *lock(&self.line.0), line);
+        let finished = format_args!("{message}");
         self.simplelog.log(
             &Record::builder()
                 .level(record.level())
                 .args(finished)
                 .build(),
         );
-        LINE.with_borrow_mut(|current| mem::swap(current, line));
+        mem::swap(&mut *lock(&self.line.0), line);
     }
 }
 
@@ -75,7 +76,7 @@ fn append_message(record: &Record<'_>, phase: &str, line: &mut Vec<u8>) {
 /// Appends `key=value`, the value in quotes where it would not be told from what surrounds it.
 fn append_pair(key: &str, value: Arguments<'_>, line: &mut Vec<u8>) {
     line.push(b' ');
-    escape::append(format_args!("{key}"), Place::Bare, line);
+    escape::append_str(key, Place::Bare, line);
     line.push(b'=');
     let mut quoted = Vec::new();
     escape::append(value, Place::Quoted, &mut quoted);
@@ -107,13 +108,13 @@ impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
     }
 }
 
-/// Where simplelog writes: a thread's own line, so that none waits for another to send its.
-struct ThisThreadsLine;
+/// Where simplelog writes.
+#[derive(Clone, Default)]
+struct SharedLine(Arc<Mutex<Vec<u8>>>);
 
-impl Write for ThisThreadsLine {
+impl Write for SharedLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LINE.with_borrow_mut(|line| line.extend_from_slice(bytes));
-        Ok(bytes.len())
+        lock(&self.0).write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -4,7 +4,10 @@ use std::thread::{self, JoinHandle};
 use super::*;
 
 /// A server that takes one connection, reads a head and does `answer`; joining it gives the request.
-fn serve(listener: TcpListener, answer: impl FnOnce(&mut TcpStream) + Send + 'static) -> JoinHandle<String> {
+fn serve(
+    listener: TcpListener,
+    answer: impl FnOnce(&mut TcpStream) + Send + 'static,
+) -> JoinHandle<String> {
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut head = Vec::new();
@@ -18,10 +21,16 @@ fn serve(listener: TcpListener, answer: impl FnOnce(&mut TcpStream) + Send + 'st
 }
 
 fn ask_for(answer: &'static str) -> Result<(), String> {
-    ask_with(move |stream| stream.write_all(answer.as_bytes()).unwrap(), Duration::from_secs(10))
+    ask_with(
+        move |stream| stream.write_all(answer.as_bytes()).unwrap(),
+        Duration::from_secs(10),
+    )
 }
 
-fn ask_with(answer: impl FnOnce(&mut TcpStream) + Send + 'static, timeout: Duration) -> Result<(), String> {
+fn ask_with(
+    answer: impl FnOnce(&mut TcpStream) + Send + 'static,
+    timeout: Duration,
+) -> Result<(), String> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = serve(listener, answer);
@@ -32,23 +41,43 @@ fn ask_with(answer: impl FnOnce(&mut TcpStream) + Send + 'static, timeout: Durat
 
 #[test]
 fn the_request_is_whole_and_asks_for_the_connection_to_be_closed() {
-    for (what, path) in [(Probe::Live, "/livez"), (Probe::Ready, "/readyz"), (Probe::Startup, "/startupz")] {
+    for (what, path) in [
+        (Probe::Live, "/livez"),
+        (Probe::Ready, "/readyz"),
+        (Probe::Startup, "/startupz"),
+    ] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let server = serve(listener, |stream| stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap());
-        assert_eq!(ask(Some(address.ip()), address.port(), what, DEFAULT_TIMEOUT), Ok(()));
-        let expected = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        let server = serve(listener, |stream| {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap()
+        });
+        assert_eq!(
+            ask(Some(address.ip()), address.port(), what, DEFAULT_TIMEOUT),
+            Ok(())
+        );
+        let expected =
+            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
         assert_eq!(server.join().unwrap(), expected);
     }
 }
 
 #[test]
 fn the_statuses_that_pass_are_the_kubelets() {
-    for passing in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.0 204\r\n\r\n", "HTTP/1.1 399 ?\r\nA: b\r\n\r\n"] {
+    for passing in [
+        "HTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.0 204\r\n\r\n",
+        "HTTP/1.1 399 ?\r\nA: b\r\n\r\n",
+    ] {
         assert_eq!(ask_for(passing), Ok(()), "{passing}");
     }
-    for (failing, status) in [("HTTP/1.1 199 ?\r\n\r\n", 199), ("HTTP/1.1 400 ?\r\n\r\n", 400)] {
-        assert_eq!(ask_for(failing), Err(format!("http://127.0.0.1:PORT/readyz: {status}")));
+    for (failing, status) in [
+        ("HTTP/1.1 199 ?\r\n\r\n", 199),
+        ("HTTP/1.1 400 ?\r\n\r\n", 400),
+    ] {
+        assert_eq!(
+            ask_for(failing),
+            Err(format!("http://127.0.0.1:PORT/readyz: {status}"))
+        );
     }
 }
 
@@ -59,7 +88,10 @@ fn a_failure_names_the_check_that_failed() {
     let expected = "http://127.0.0.1:PORT/readyz: 503 [-]database failed: reason withheld";
     assert_eq!(ask_for(answer), Err(expected.to_owned()));
     let plain = "HTTP/1.1 503 x\r\n\r\nstarting\nup";
-    assert_eq!(ask_for(plain), Err("http://127.0.0.1:PORT/readyz: 503 starting".to_owned()));
+    assert_eq!(
+        ask_for(plain),
+        Err("http://127.0.0.1:PORT/readyz: 503 starting".to_owned())
+    );
 }
 
 #[test]
@@ -75,7 +107,13 @@ fn an_answer_cannot_forge_lines_or_flood_the_report() {
 
 #[test]
 fn what_is_not_http_is_said_to_be_so() {
-    for garbage in ["", "SSH-2.0-x\r\n\r\n", "HTTP/1.1 2x0\r\n\r\n", "HTTP/1.1 +20 x\r\n\r\n", "HTTP/1.1 200 OK\r\n"] {
+    for garbage in [
+        "",
+        "SSH-2.0-x\r\n\r\n",
+        "HTTP/1.1 2x0\r\n\r\n",
+        "HTTP/1.1 +20 x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n",
+    ] {
         let expected = "http://127.0.0.1:PORT/readyz: the answer is not HTTP";
         assert_eq!(ask_for(garbage), Err(expected.to_owned()), "{garbage}");
     }
@@ -86,7 +124,10 @@ fn a_server_that_never_answers_is_left_at_the_deadline() {
     let started = Instant::now();
     let silent = |stream: &mut TcpStream| drop(stream.read(&mut [0]));
     let error = ask_with(silent, Duration::from_millis(50)).unwrap_err();
-    assert_eq!(error, "http://127.0.0.1:PORT/readyz: no answer within 50 ms");
+    assert_eq!(
+        error,
+        "http://127.0.0.1:PORT/readyz: no answer within 50 ms"
+    );
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
@@ -98,7 +139,10 @@ fn a_server_that_trickles_is_left_at_the_deadline_too() {
         }
     };
     let error = ask_with(trickle, Duration::from_millis(50)).unwrap_err();
-    assert_eq!(error, "http://127.0.0.1:PORT/readyz: no answer within 50 ms");
+    assert_eq!(
+        error,
+        "http://127.0.0.1:PORT/readyz: no answer within 50 ms"
+    );
 }
 
 #[test]
@@ -109,21 +153,51 @@ fn a_server_that_keeps_the_connection_open_is_believed_all_the_same() {
     };
     let passed = move |stream: &mut TcpStream| wait_for_close(stream, b"HTTP/1.1 200 OK\r\n\r\n");
     assert_eq!(ask_with(passed, Duration::from_secs(60)), Ok(()));
-    let measured =
-        move |stream: &mut TcpStream| wait_for_close(stream, b"HTTP/1.1 503 x\r\nContent-Length: 2\r\n\r\nno");
-    assert!(ask_with(measured, Duration::from_secs(60)).unwrap_err().ends_with("503 no"));
-    let unmeasured = move |stream: &mut TcpStream| wait_for_close(stream, b"HTTP/1.1 503 x\r\n\r\nno");
-    assert!(ask_with(unmeasured, Duration::from_millis(50)).unwrap_err().ends_with("503 no"));
+    let measured = move |stream: &mut TcpStream| {
+        wait_for_close(stream, b"HTTP/1.1 503 x\r\nContent-Length: 2\r\n\r\nno")
+    };
+    assert!(
+        ask_with(measured, Duration::from_secs(60))
+            .unwrap_err()
+            .ends_with("503 no")
+    );
+    let unmeasured =
+        move |stream: &mut TcpStream| wait_for_close(stream, b"HTTP/1.1 503 x\r\n\r\nno");
+    assert!(
+        ask_with(unmeasured, Duration::from_millis(50))
+            .unwrap_err()
+            .ends_with("503 no")
+    );
 }
 
 #[test]
 fn nobody_listening_is_one_clear_line() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let error = ask(Some(Ipv4Addr::UNSPECIFIED.into()), free, Probe::Live, DEFAULT_TIMEOUT).unwrap_err();
-    assert!(error.starts_with(&format!("127.0.0.1:{free}: cannot connect: ")), "{error}");
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let error = ask(
+        Some(Ipv4Addr::UNSPECIFIED.into()),
+        free,
+        Probe::Live,
+        DEFAULT_TIMEOUT,
+    )
+    .unwrap_err();
+    assert!(
+        error.starts_with(&format!("127.0.0.1:{free}: cannot connect: ")),
+        "{error}"
+    );
     let error = ask(None, free, Probe::Live, DEFAULT_TIMEOUT).unwrap_err();
-    assert!(error.contains(&format!("; [::1]:{free}: cannot connect: ")) && !error.contains('\n'), "{error}");
-    assert!(ask(None, 0, Probe::Live, DEFAULT_TIMEOUT).unwrap_err().starts_with("PORT is 0"));
+    assert!(
+        error.contains(&format!("; [::1]:{free}: cannot connect: ")) && !error.contains('\n'),
+        "{error}"
+    );
+    assert!(
+        ask(None, 0, Probe::Live, DEFAULT_TIMEOUT)
+            .unwrap_err()
+            .starts_with("PORT is 0")
+    );
 }
 
 #[test]
@@ -132,9 +206,24 @@ fn a_server_on_the_other_loopback_address_is_found() {
         return println!("skipped: IPv6 is off");
     };
     let port = listener.local_addr().unwrap().port();
-    let server = serve(listener, |stream| stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap());
-    assert_eq!(ask(Some(Ipv6Addr::UNSPECIFIED.into()), port, Probe::Live, DEFAULT_TIMEOUT), Ok(()));
-    assert!(server.join().unwrap().contains(&format!("Host: [::1]:{port}\r\n")));
+    let server = serve(listener, |stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap()
+    });
+    assert_eq!(
+        ask(
+            Some(Ipv6Addr::UNSPECIFIED.into()),
+            port,
+            Probe::Live,
+            DEFAULT_TIMEOUT
+        ),
+        Ok(())
+    );
+    assert!(
+        server
+            .join()
+            .unwrap()
+            .contains(&format!("Host: [::1]:{port}\r\n"))
+    );
 }
 
 #[test]

@@ -19,20 +19,32 @@ pub(super) enum Environment {
 
 impl Environment {
     /// The text given for `name` and where it stands, or a line that says why it cannot be had.
-    pub(super) fn find(&self, name: &str, secret: bool) -> Result<Option<(String, Source)>, String> {
+    pub(super) fn find(
+        &self,
+        name: &str,
+        secret: bool,
+    ) -> Result<Option<(String, Source)>, String> {
         let file_name = format!("{name}_FILE");
         match (self.get(name), self.get(&file_name)) {
             (None, None) => Ok(None),
-            (Some(_), Some(_)) => Err(format!("{name} and {file_name} are both given: expected one of them")),
+            (Some(_), Some(_)) => Err(format!(
+                "{name} and {file_name} are both given: expected one of them"
+            )),
             (Some(value), None) => match value.into_string() {
                 Ok(text) => Ok(Some((text, Source::Environment))),
                 Err(_) if secret => Err(format!("{name}: not UTF-8")),
-                Err(value) => Err(format!("{name}={}: not UTF-8", excerpt(&value.to_string_lossy()))),
+                Err(value) => Err(format!(
+                    "{name}={}: not UTF-8",
+                    excerpt(&value.to_string_lossy())
+                )),
             },
             (None, Some(path)) => {
                 let path = PathBuf::from(path);
                 let named = |problem: io::Error| {
-                    format!("{file_name}={}: cannot be used: {problem}", shown_path(&path, secret))
+                    format!(
+                        "{file_name}={}: cannot be used: {problem}",
+                        shown_path(&path, secret)
+                    )
                 };
                 let text = read_file(&path).map_err(named)?;
                 Ok(Some((text, Source::File(path))).filter(|(text, _)| !text.is_empty()))
@@ -43,9 +55,11 @@ impl Environment {
     fn get(&self, name: &str) -> Option<OsString> {
         let value = match self {
             Environment::Process => std::env::var_os(name),
-            Environment::Injected(pairs) => {
-                pairs.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone())
-            }
+            Environment::Injected(pairs) => pairs
+                .iter()
+                .rev()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value.clone()),
         };
         value.filter(|value| !value.is_empty())
     }
@@ -77,7 +91,12 @@ impl Entry {
         match &self.source {
             _ if self.secret => self.name.to_owned(),
             Source::Environment => format!("{}={}", self.name, excerpt(&self.shown)),
-            Source::File(path) => format!("{}={} in {}", self.name, excerpt(&self.shown), path.display()),
+            Source::File(path) => format!(
+                "{}={} in {}",
+                self.name,
+                excerpt(&self.shown),
+                path.display()
+            ),
             Source::Default => format!("{}={} (default)", self.name, excerpt(&self.shown)),
         }
     }
@@ -92,18 +111,23 @@ impl Display for Entry {
             Source::Environment => out.write_str("environment")?,
             Source::File(path) => write!(out, "file {}", path.display())?,
         }
-        self.note.as_ref().map_or(Ok(()), |note| write!(out, ": {note}"))
+        self.note
+            .as_ref()
+            .map_or(Ok(()), |note| write!(out, ": {note}"))
     }
 }
 
 /// The text of a mounted file without its one trailing newline.
 fn read_file(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+    File::open(path)?
+        .take(LARGEST_FILE + 1)
+        .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(io::Error::other("the file is larger than 1MiB"));
     }
-    let mut text = String::from_utf8(bytes).map_err(|_| io::Error::other("the file is not UTF-8"))?;
+    let mut text =
+        String::from_utf8(bytes).map_err(|_| io::Error::other("the file is not UTF-8"))?;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {

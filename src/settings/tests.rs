@@ -6,18 +6,37 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn durations_are_read_in_every_documented_form() {
-    let forms = [("0", 0), ("0s", 0), ("250ms", 250), ("5s", 5_000), ("1m", 60_000), ("007s", 7_000)];
+    let forms = [
+        ("0", 0),
+        ("0s", 0),
+        ("250ms", 250),
+        ("5s", 5_000),
+        ("1m", 60_000),
+        ("007s", 7_000),
+    ];
     for (text, milliseconds) in forms {
-        assert_eq!(parse_duration(text), Some(Duration::from_millis(milliseconds)), "{text}");
+        assert_eq!(
+            parse_duration(text),
+            Some(Duration::from_millis(milliseconds)),
+            "{text}"
+        );
     }
-    for text in ["", "5", "-5s", "+5s", "5 s", " 5s", "5s ", "0.5s", "1h", "5us", "s", "5S", "1m30s", "٥s", "1e3s"] {
+    for text in [
+        "", "5", "-5s", "+5s", "5 s", " 5s", "5s ", "0.5s", "1h", "5us", "s", "5S", "1m30s", "٥s",
+        "1e3s",
+    ] {
         assert_eq!(parse_duration(text), None, "{text}");
     }
 }
 
 #[test]
 fn a_duration_too_long_for_the_clock_is_refused_rather_than_overflowing() {
-    for text in ["18446744073709551615m", "18446744073709551615s", "18446744073709551616s", "525601m"] {
+    for text in [
+        "18446744073709551615m",
+        "18446744073709551615s",
+        "18446744073709551616s",
+        "525601m",
+    ] {
         assert_eq!(parse_duration(text), None, "{text}");
     }
     let longest = parse_duration("525600m").unwrap();
@@ -40,8 +59,19 @@ fn sizes_are_read_in_every_documented_form() {
     for (text, bytes) in forms {
         assert_eq!(parse_size(text), Some(bytes), "{text}");
     }
-    let bad =
-        ["", "-1", "+1", "1K", "1k", "1KB", "1M", "1.5Mi", "1 Ki", "18446744073709551615Ki", "18446744073709551616"];
+    let bad = [
+        "",
+        "-1",
+        "+1",
+        "1K",
+        "1k",
+        "1KB",
+        "1M",
+        "1.5Mi",
+        "1 Ki",
+        "18446744073709551615Ki",
+        "18446744073709551616",
+    ];
     for text in bad {
         assert_eq!(parse_size(text), None, "{text}");
     }
@@ -53,7 +83,17 @@ fn what_is_shown_reads_back_as_the_same_value() {
         let duration = Duration::from_millis(milliseconds);
         assert_eq!(parse_duration(&show_duration(duration)), Some(duration));
     }
-    for bytes in [0, 1, 1023, 1024, 65536, 1 << 20, (1 << 20) + 1024, 1 << 30, u64::MAX] {
+    for bytes in [
+        0,
+        1,
+        1023,
+        1024,
+        65536,
+        1 << 20,
+        (1 << 20) + 1024,
+        1 << 30,
+        u64::MAX,
+    ] {
         assert_eq!(parse_size(&show_size(bytes)), Some(bytes));
     }
 }
@@ -70,7 +110,10 @@ fn every_bad_setting_is_reported_with_its_name_its_value_and_what_would_be_right
         ("GOOD", "7"),
     ]);
     assert_eq!(settings.number("PORT", 8080, 0..=65535), 8080);
-    assert_eq!(settings.choice("LEVEL", 1, &[("off", 0), ("info", 1), ("debug", 2)]), 1);
+    assert_eq!(
+        settings.choice("LEVEL", 1, &[("off", 0), ("info", 1), ("debug", 2)]),
+        1
+    );
     assert_eq!(settings.size("BODY", 5), 5);
     assert_eq!(settings.duration("WAIT", SECOND), SECOND);
     assert!(!settings.flag("DEMO", false));
@@ -92,7 +135,13 @@ fn every_bad_setting_is_reported_with_its_name_its_value_and_what_would_be_right
 
 #[test]
 fn a_value_out_of_range_is_told_the_range() {
-    let mut settings = Settings::from_pairs([("A", "0"), ("B", "2h"), ("C", "1"), ("D", "61s"), ("E", "99")]);
+    let mut settings = Settings::from_pairs([
+        ("A", "0"),
+        ("B", "2h"),
+        ("C", "1"),
+        ("D", "61s"),
+        ("E", "99"),
+    ]);
     settings.number("A", 1, 1..=9);
     settings.duration_within("B", SECOND, SECOND..=SECOND * 60);
     settings.size_within("C", 1024, 1024..=1 << 20);
@@ -130,18 +179,31 @@ fn an_empty_value_counts_as_unset() {
     assert!(settings.flag("F", true));
     assert_eq!(settings.secret("G"), None);
     assert!(settings.finish().is_ok());
-    assert!(settings.entries().iter().all(|entry| matches!(entry.source, Source::Default)));
+    assert!(
+        settings
+            .entries()
+            .iter()
+            .all(|entry| matches!(entry.source, Source::Default))
+    );
 }
 
 #[test]
 fn a_mounted_file_gives_the_value_without_its_one_trailing_newline() {
-    let texts: [(&[u8], &str); 5] =
-        [(b"8081", "8081"), (b"8081\n", "8081"), (b"8081\r\n", "8081"), (b"a\n\n", "a\n"), (b"a\r", "a\r")];
+    let texts: [(&[u8], &str); 5] = [
+        (b"8081", "8081"),
+        (b"8081\n", "8081"),
+        (b"8081\r\n", "8081"),
+        (b"a\n\n", "a\n"),
+        (b"a\r", "a\r"),
+    ];
     for (index, (bytes, text)) in texts.into_iter().enumerate() {
         let file = Scratch::new(&format!("trim{index}"), bytes);
         let mut settings = Settings::from_pairs([("NAME_FILE", file.path()), ("NAME", "")]);
         assert_eq!(settings.optional("NAME").as_deref(), Some(text));
-        assert_eq!(settings.entries()[0].to_string(), format!("file {}", file.path()));
+        assert_eq!(
+            settings.entries()[0].to_string(),
+            format!("file {}", file.path())
+        );
     }
 }
 
@@ -150,19 +212,28 @@ fn a_bad_value_in_a_file_is_reported_with_the_path() {
     let file = Scratch::new("bad", b"http\n");
     let mut settings = Settings::from_pairs([("PORT_FILE", file.path())]);
     settings.number("PORT", 1, 0..=65535);
-    let line = format!(r#"PORT="http" in {}: expected a whole number from 0 to 65535"#, file.path());
+    let line = format!(
+        r#"PORT="http" in {}: expected a whole number from 0 to 65535"#,
+        file.path()
+    );
     assert_eq!(settings.errors(), [line]);
 }
 
 #[test]
 fn a_name_given_twice_is_an_error_rather_than_a_surprise() {
     let file = Scratch::new("both", b"1");
-    let mut settings =
-        Settings::from_pairs([("A", "1"), ("A_FILE", file.path()), ("B", "hunter2"), ("B_FILE", "/hunter2")]);
+    let mut settings = Settings::from_pairs([
+        ("A", "1"),
+        ("A_FILE", file.path()),
+        ("B", "hunter2"),
+        ("B_FILE", "/hunter2"),
+    ]);
     assert_eq!(settings.number("A", 5, 0..=9), 5);
     assert_eq!(settings.secret("B"), None);
-    let expected =
-        ["A and A_FILE are both given: expected one of them", "B and B_FILE are both given: expected one of them"];
+    let expected = [
+        "A and A_FILE are both given: expected one of them",
+        "B and B_FILE are both given: expected one of them",
+    ];
     assert_eq!(settings.errors(), expected);
 }
 
@@ -185,11 +256,34 @@ fn a_file_that_cannot_be_taken_is_an_error_with_variable_and_path() {
     assert_eq!(settings.text("F", "").len(), 1 << 20);
     let errors = settings.errors();
     assert_eq!(errors.len(), 5);
-    assert!(errors[0].starts_with(r#"A_FILE="/nonexistent/a": cannot be used: No such file"#), "{}", errors[0]);
-    assert!(errors[1].starts_with(r#"B_FILE="/": cannot be used: Is a directory"#), "{}", errors[1]);
-    assert_eq!(errors[2], format!("C_FILE={:?}: cannot be used: the file is not UTF-8", binary.path()));
-    assert_eq!(errors[3], format!("D_FILE={:?}: cannot be used: the file is larger than 1MiB", huge.path()));
-    assert_eq!(errors[4], r#"E_FILE="/dev/zero": cannot be used: the file is larger than 1MiB"#);
+    assert!(
+        errors[0].starts_with(r#"A_FILE="/nonexistent/a": cannot be used: No such file"#),
+        "{}",
+        errors[0]
+    );
+    assert!(
+        errors[1].starts_with(r#"B_FILE="/": cannot be used: Is a directory"#),
+        "{}",
+        errors[1]
+    );
+    assert_eq!(
+        errors[2],
+        format!(
+            "C_FILE={:?}: cannot be used: the file is not UTF-8",
+            binary.path()
+        )
+    );
+    assert_eq!(
+        errors[3],
+        format!(
+            "D_FILE={:?}: cannot be used: the file is larger than 1MiB",
+            huge.path()
+        )
+    );
+    assert_eq!(
+        errors[4],
+        r#"E_FILE="/dev/zero": cannot be used: the file is larger than 1MiB"#
+    );
 }
 
 #[test]
@@ -199,7 +293,10 @@ fn a_value_that_is_not_utf8_is_an_error() {
     settings.text("A", "");
     settings.secret("B");
     settings.text("B", "");
-    assert_eq!(settings.errors(), ["A=\"hunter2\u{fffd}\": not UTF-8", "B: not UTF-8"]);
+    assert_eq!(
+        settings.errors(),
+        ["A=\"hunter2\u{fffd}\": not UTF-8", "B: not UTF-8"]
+    );
 }
 
 #[test]
@@ -223,7 +320,10 @@ fn a_secret_appears_nowhere_but_in_expose() {
     // Reading it again as a plain text must not bring it to light either.
     settings.text("URL", "");
     settings.number("URL", 0, 0..=9);
-    assert_eq!((url.expose(), key.expose()), ("postgres://u:hunter2@db/", "hunter2-from-file"));
+    assert_eq!(
+        (url.expose(), key.expose()),
+        ("postgres://u:hunter2@db/", "hunter2-from-file")
+    );
     let mut shown = format!("{url} {url:?} {key:?} {:?}\n", settings.finish());
     for entry in settings.entries() {
         shown += &format!("{}={} {entry}\n", entry.name, entry.shown);
@@ -234,7 +334,11 @@ fn a_secret_appears_nowhere_but_in_expose() {
         errors[0],
         r#"MISTAKE_FILE=[redacted, not an absolute path]: cannot be used: No such file or directory (os error 2)"#
     );
-    assert!(errors[2].starts_with(r#"GONE_FILE="/run/secrets/gone": cannot be used: No such file"#), "{}", errors[2]);
+    assert!(
+        errors[2].starts_with(r#"GONE_FILE="/run/secrets/gone": cannot be used: No such file"#),
+        "{}",
+        errors[2]
+    );
     assert_eq!(errors[3], "URL: expected a URL with a host");
     assert_eq!(errors[4], "KEY: too short");
     assert_eq!(errors[5], "URL: expected a whole number from 0 to 9");
@@ -249,8 +353,11 @@ fn a_rule_of_the_callers_own_is_reported_beside_the_value() {
     settings.reject("UPSTREAM", "no host");
     settings.reject("OTHER", "not now");
     settings.reject("NEVER_READ", "missing");
-    let expected =
-        [r#"UPSTREAM="http:///x": no host"#, r#"OTHER="fallback" (default): not now"#, "NEVER_READ: missing"];
+    let expected = [
+        r#"UPSTREAM="http:///x": no host"#,
+        r#"OTHER="fallback" (default): not now"#,
+        "NEVER_READ: missing",
+    ];
     assert_eq!(settings.errors(), expected);
     assert!(settings.is_bad("UPSTREAM") && !settings.is_bad("FINE"));
 }
@@ -262,8 +369,15 @@ fn a_long_or_many_lined_value_stays_a_short_line_in_the_error() {
     settings.number("A", 0, 0..=9);
     settings.number("B", 0, 0..=9);
     let errors = settings.errors();
-    assert!(errors[0].chars().count() < 200 && errors[0].contains("é\"…: expected"), "{}", errors[0]);
-    assert_eq!(errors[1], r#"B="1\n2\u{1b}[31m": expected a whole number from 0 to 9"#);
+    assert!(
+        errors[0].chars().count() < 200 && errors[0].contains("é\"…: expected"),
+        "{}",
+        errors[0]
+    );
+    assert_eq!(
+        errors[1],
+        r#"B="1\n2\u{1b}[31m": expected a whole number from 0 to 9"#
+    );
 }
 
 #[test]
@@ -292,7 +406,8 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(name: &str, bytes: &[u8]) -> Scratch {
-        let path = std::env::temp_dir().join(format!("seaworthy-settings-{}-{name}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("seaworthy-settings-{}-{name}", std::process::id()));
         std::fs::write(&path, bytes).unwrap();
         Scratch(path)
     }

@@ -40,7 +40,9 @@ pub(crate) fn parse_size(text: &str) -> Option<u64> {
 
 /// Digits only: unlike `u64`'s own reading it takes no `+`.
 pub(super) fn parse_number(text: &str) -> Option<u64> {
-    split_unit(text).filter(|(_, unit)| unit.is_empty()).map(|(count, _)| count)
+    split_unit(text)
+        .filter(|(_, unit)| unit.is_empty())
+        .map(|(count, _)| count)
 }
 
 fn split_unit(text: &str) -> Option<(u64, &str)> {
@@ -62,7 +64,10 @@ pub(crate) fn show_duration(duration: Duration) -> String {
 /// A size as a setting would give it, in the largest unit that divides it.
 pub(crate) fn show_size(bytes: u64) -> String {
     let whole = |(unit, _): &(u64, &str)| bytes > 0 && bytes.is_multiple_of(*unit);
-    match [(GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")].into_iter().find(whole) {
+    match [(GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")]
+        .into_iter()
+        .find(whole)
+    {
         Some((unit, name)) => format!("{}{name}", bytes / unit),
         None => bytes.to_string(),
     }
@@ -79,7 +84,9 @@ pub(super) fn excerpt(value: &str) -> String {
 pub(super) fn expected_duration(range: &RangeInclusive<Duration>) -> String {
     let (least, most) = (*range.start(), *range.end());
     match most {
-        LONGEST_DURATION if least.is_zero() => "expected a duration such as 250ms, 5s or 1m".to_owned(),
+        LONGEST_DURATION if least.is_zero() => {
+            "expected a duration such as 250ms, 5s or 1m".to_owned()
+        }
         _ => format!(
             "expected a duration such as 250ms, 5s or 1m, from {} to {}",
             show_duration(least),
@@ -92,12 +99,20 @@ pub(super) fn expected_size(range: &RangeInclusive<u64>) -> String {
     let (least, most) = (*range.start(), *range.end());
     match most {
         u64::MAX if least == 0 => "expected a size such as 65536, 64KiB or 1MiB".to_owned(),
-        _ => format!("expected a size such as 65536, 64KiB or 1MiB, from {} to {}", show_size(least), show_size(most)),
+        _ => format!(
+            "expected a size such as 65536, 64KiB or 1MiB, from {} to {}",
+            show_size(least),
+            show_size(most)
+        ),
     }
 }
 
 pub(super) fn expected_number(range: &RangeInclusive<u64>) -> String {
-    format!("expected a whole number from {} to {}", range.start(), range.end())
+    format!(
+        "expected a whole number from {} to {}",
+        range.start(),
+        range.end()
+    )
 }
 
 pub(super) fn expected_word<'a>(words: impl Iterator<Item = &'a str>) -> String {

@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Broken, Cgroup, Client, Engine, Resources, Server, Setup, Stdout, Times, Watch, allow_descriptors, eventually, note,
+    Broken, Cgroup, Client, Engine, Resources, Server, Setup, Stdout, Times, Watch,
+    allow_descriptors, eventually, note,
 };
 
 both_engines! {
@@ -42,7 +43,12 @@ impl Scene {
         let server = setup.start().ready();
         let before = Resources::warm(&server);
         let watch = Watch::start(server.address, "/healthz");
-        Scene { engine, server, before, watch }
+        Scene {
+            engine,
+            server,
+            before,
+            watch,
+        }
     }
 
     /// Asserts that nobody has noticed and that nothing is left but so many MiB; the clients must have gone.
@@ -51,7 +57,8 @@ impl Scene {
         let probes = self.watch.end();
         // The bound is a kubelet's patience. What probes may take at most is another test's subject.
         assert!(probes.max() < Duration::from_secs(1), "{probes:?}");
-        self.before.expect_again(&mut self.server, self.engine, mebibytes);
+        self.before
+            .expect_again(&mut self.server, self.engine, mebibytes);
         self.server.get("/").expect(200);
         self.server.stop().expect_clean();
     }
@@ -59,7 +66,11 @@ impl Scene {
     #[track_caller]
     fn expect_memory_below(&self, mebibytes: u64) {
         let now = Resources::of(&self.server);
-        assert!(now.memory < self.before.memory + mebibytes * 1024, "{now:?} and before it was {:?}", self.before);
+        assert!(
+            now.memory < self.before.memory + mebibytes * 1024,
+            "{now:?} and before it was {:?}",
+            self.before
+        );
     }
 }
 
@@ -68,9 +79,13 @@ fn ten_thousand_idle_connections_fit_into_a_small_pod(engine: Engine) {
     if !allow_descriptors(COUNT as u64 + 2000) {
         return note("skipped: this process may not open 12,000 descriptors");
     }
-    let Some(group) = Cgroup::new("memory", &[("memory.limit_in_bytes", "67108864")]) else { return };
+    let Some(group) = Cgroup::new("memory", &[("memory.limit_in_bytes", "67108864")]) else {
+        return;
+    };
     // A little more than needed, so that the watch takes nobody's place.
-    let setup = Setup::new(engine).before(&group.enter()).set("MAX_CONNECTIONS", COUNT + 100);
+    let setup = Setup::new(engine)
+        .before(&group.enter())
+        .set("MAX_CONNECTIONS", COUNT + 100);
     let scene = Scene::open(engine, setup);
     let mut clients: Vec<Client> = (0..COUNT)
         .map(|_| {
@@ -81,14 +96,20 @@ fn ten_thousand_idle_connections_fit_into_a_small_pod(engine: Engine) {
         .collect();
     let now = Resources::of(&scene.server);
     assert!(now.descriptors >= COUNT as u64, "{now:?}");
-    assert!(now.memory < 32 * 1024, "of its own it may take 32 MiB: {now:?}");
+    assert!(
+        now.memory < 32 * 1024,
+        "of its own it may take 32 MiB: {now:?}"
+    );
     let times = Times::of(50, || drop(scene.server.get("/healthz").expect(200)));
-    assert!(times.percentile(90) < Duration::from_millis(50), "{times:?}");
+    assert!(
+        times.percentile(90) < Duration::from_millis(50),
+        "{times:?}"
+    );
     // Not one of them was forgotten.
     for client in clients.iter_mut().step_by(37) {
         client.get("/").expect(200);
     }
-    assert!(clients.iter_mut().all(Client::is_open));
+    assert!(!clients.iter().any(Client::has_news));
     drop(clients);
     scene.close(8);
 }
@@ -107,7 +128,10 @@ fn a_burst_of_new_connections_is_answered_within_a_second(engine: Engine) {
         client.response().expect(200);
     }
     let took = began.elapsed();
-    assert!(took < Duration::from_secs(1), "the last one was answered after {took:?}");
+    assert!(
+        took < Duration::from_secs(1),
+        "the last one was answered after {took:?}"
+    );
     // All at once again, on the connections that are there.
     for client in &mut clients {
         client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
@@ -121,15 +145,21 @@ fn a_burst_of_new_connections_is_answered_within_a_second(engine: Engine) {
 
 fn slow_heads_slow_nobody_else_down(engine: Engine) {
     let drip = |client: &mut Client| client.send("x");
-    expect_no_slower(engine, "GET / HTTP/1.1\r\nHost: test\r\nX-Slow: ", drip, |client| {
-        client.send("\r\n\r\n");
-        client.response().expect(200);
-    });
+    expect_no_slower(
+        engine,
+        "GET / HTTP/1.1\r\nHost: test\r\nX-Slow: ",
+        drip,
+        |client| {
+            client.send("\r\n\r\n");
+            client.response().expect(200);
+        },
+    );
 }
 
 fn slow_bodies_slow_nobody_else_down(engine: Engine) {
     // Enough for the drops, and finished by far too many: what is left over is not read as a request.
-    let head = "POST /echo HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 10000\r\n\r\n";
+    let head =
+        "POST /echo HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 10000\r\n\r\n";
     let drip = |client: &mut Client| client.send("x");
     expect_no_slower(engine, head, drip, |client| {
         let _ = client.try_send([b'x'; 10_000]);
@@ -169,29 +199,57 @@ fn expect_no_slower(engine: Engine, begin: &str, drip: fn(&mut Client), finish: 
 /// Twice the usual is allowed, and the noise of a small machine.
 #[track_caller]
 fn expect_about_the_same(beside: &Times, usual: &Times) {
-    let allowed = |percent: usize, noise: u64| usual.percentile(percent) * 2 + Duration::from_millis(noise);
-    let summary = |times: &Times| format!("median {:?}, p90 {:?}", times.median(), times.percentile(90));
+    let allowed =
+        |percent: usize, noise: u64| usual.percentile(percent) * 2 + Duration::from_millis(noise);
+    let summary = |times: &Times| {
+        format!(
+            "median {:?}, p90 {:?}",
+            times.median(),
+            times.percentile(90)
+        )
+    };
     let (now, before) = (summary(beside), summary(usual));
     assert!(beside.median() <= allowed(50, 2), "{now}; usually {before}");
-    assert!(beside.percentile(90) <= allowed(90, 5), "{now}; usually {before}");
+    assert!(
+        beside.percentile(90) <= allowed(90, 5),
+        "{now}; usually {before}"
+    );
 }
 
 fn slow_readers_slow_nobody_else_down(engine: Engine) {
     const SIZE: usize = 8 << 20;
-    let scene = Scene::open(engine, Setup::new(engine).set("WORKERS", "4").set("BUFFER_MEMORY", "64MiB"));
+    let scene = Scene::open(
+        engine,
+        Setup::new(engine)
+            .set("WORKERS", "4")
+            .set("BUFFER_MEMORY", "64MiB"),
+    );
     let usual = Times::of_gets(scene.server.address, "/", 300);
     let mut slow: Vec<Client> = (0..300)
         .map(|_| {
             let mut client = Client::connect_narrow(scene.server.address);
-            client.send(format!("GET /bytes/{SIZE} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"));
+            client.send(format!(
+                "GET /bytes/{SIZE} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+            ));
             client
         })
         .collect();
     // Everybody gets the beginning of an answer: a long one, or that there is no memory for another long one.
-    let begins: Vec<Vec<u8>> = slow.iter_mut().map(|client| client.exactly(12).expect("an answer begins")).collect();
+    let begins: Vec<Vec<u8>> = slow
+        .iter_mut()
+        .map(|client| client.exactly(12).expect("an answer begins"))
+        .collect();
     let served = |begin: &[u8]| begin == b"HTTP/1.1 200";
-    assert!(begins.iter().all(|begin| served(begin) || begin == b"HTTP/1.1 503"), "{begins:?}");
-    assert!(begins.iter().filter(|begin| served(begin)).count() >= 4, "at least as many as there are workers");
+    assert!(
+        begins
+            .iter()
+            .all(|begin| served(begin) || begin == b"HTTP/1.1 503"),
+        "{begins:?}"
+    );
+    assert!(
+        begins.iter().filter(|begin| served(begin)).count() >= 4,
+        "at least as many as there are workers"
+    );
 
     let beside = Times::of_gets(scene.server.address, "/", 300);
     expect_about_the_same(&beside, &usual);
@@ -199,7 +257,12 @@ fn slow_readers_slow_nobody_else_down(engine: Engine) {
     scene.expect_memory_below(64 + 16);
     // Whoever reads on is served to the end.
     let mut whole = 0;
-    for (client, begin) in slow.iter_mut().zip(&begins).filter(|(_, begin)| served(begin)).take(3) {
+    for (client, begin) in slow
+        .iter_mut()
+        .zip(&begins)
+        .filter(|(_, begin)| served(begin))
+        .take(3)
+    {
         whole += usize::from(begin.len() + client.count_to_end() > SIZE);
     }
     assert_eq!(whole, 3);
@@ -227,10 +290,21 @@ fn heads_without_end_cost_no_memory(engine: Engine) {
             }
         }
         scene.expect_memory_below(16);
-        let answered = clients.iter_mut().filter_map(|client| client.try_response().ok()).collect::<Vec<_>>();
-        assert!(answered.iter().all(|answer| answer.status == status), "{begin}");
+        let answered = clients
+            .iter_mut()
+            .filter_map(|client| client.try_response().ok())
+            .collect::<Vec<_>>();
+        assert!(
+            answered.iter().all(|answer| answer.status == status),
+            "{begin}"
+        );
         // Who sends a megabyte behind his refusal may meet a reset; most must be able to read it.
-        assert!(answered.len() > clients.len() / 2, "{begin}: {} of {} were told", answered.len(), clients.len());
+        assert!(
+            answered.len() > clients.len() / 2,
+            "{begin}: {} of {} were told",
+            answered.len(),
+            clients.len()
+        );
     }
     scene.close(4);
 }
@@ -241,7 +315,10 @@ fn pipelines_without_end_cost_no_memory(engine: Engine) {
     let mut clients: Vec<Client> = Vec::new();
     for _ in 0..20 {
         let mut client = scene.server.client();
-        client.stream().set_write_timeout(Some(Duration::from_millis(200))).expect("a timeout can be set");
+        client
+            .stream()
+            .set_write_timeout(Some(Duration::from_millis(200)))
+            .expect("a timeout can be set");
         // 16 MiB, unless the server lets them pile up in front of its door, as it should.
         for _ in 0..400 {
             if client.try_send(&many).is_err() {
@@ -267,13 +344,21 @@ fn lengths_beyond_all_memory_cost_nothing(engine: Engine) {
         for (framing, status) in [
             ("Content-Length: 100000000000000000\r\n\r\n", 413),
             ("Content-Length: 100000000000000000\r\n\r\nhello", 413),
-            ("Content-Length: 100000000000000000\r\nExpect: 100-continue\r\n\r\n", 413),
+            (
+                "Content-Length: 100000000000000000\r\nExpect: 100-continue\r\n\r\n",
+                413,
+            ),
             ("Content-Length: 1e17\r\n\r\n", 400),
-            ("Transfer-Encoding: chunked\r\n\r\n16345785d8a0000\r\nhello", 413),
+            (
+                "Transfer-Encoding: chunked\r\n\r\n16345785d8a0000\r\nhello",
+                413,
+            ),
         ] {
             let mut client = scene.server.client();
             client.send(format!("POST /echo HTTP/1.1\r\nHost: test\r\n{framing}"));
-            let answer = client.try_response().unwrap_or_else(|broken| panic!("{round}: {framing}: {broken:?}"));
+            let answer = client
+                .try_response()
+                .unwrap_or_else(|broken| panic!("{round}: {framing}: {broken:?}"));
             assert_eq!(answer.status, status, "{framing}");
         }
     }
@@ -335,16 +420,28 @@ fn connections_reset_before_they_are_accepted_end_nothing(engine: Engine) {
 }
 
 fn a_stdout_that_closes_under_load_leaves_nothing_behind(engine: Engine) {
-    let server = Setup::new(engine).stdout(Stdout::Broken).set("ACCESS_LOG", "all").start().ready();
+    let server = Setup::new(engine)
+        .stdout(Stdout::Broken)
+        .set("ACCESS_LOG", "all")
+        .start()
+        .ready();
     let mut server = server;
     let before = Resources::warm(&server);
     let watch = Watch::start(server.address, "/healthz");
     let times = Times::of_gets(server.address, "/", 5000);
-    assert!(times.percentile(99) < Duration::from_millis(50), "{:?}", times.percentile(99));
+    assert!(
+        times.percentile(99) < Duration::from_millis(50),
+        "{:?}",
+        times.percentile(99)
+    );
     assert!(watch.end().max() < Duration::from_secs(1));
     before.expect_again(&mut server, engine, 4);
     let exit = server.stop();
-    assert_eq!((exit.code, exit.stderr.as_str()), (Some(0), ""), "{exit:#?}");
+    assert_eq!(
+        (exit.code, exit.stderr.as_str()),
+        (Some(0), ""),
+        "{exit:#?}"
+    );
 }
 
 /// An odd number, an even one, and one that leaves room for connections.
@@ -352,7 +449,10 @@ const FEW: [u32; 3] = [16, 17, 64];
 
 fn with_few_descriptors_every_newcomer_is_answered(engine: Engine) {
     for limit in FEW {
-        let mut server = Setup::new(engine).before(&format!("ulimit -n {limit}")).start().ready();
+        let mut server = Setup::new(engine)
+            .before(&format!("ulimit -n {limit}"))
+            .start()
+            .ready();
         let before = Resources::warm(&server);
         let mut kept = Vec::new();
         for index in 0..100 {
@@ -376,7 +476,10 @@ fn with_few_descriptors_every_newcomer_is_answered(engine: Engine) {
 
 fn a_pod_that_ran_out_of_descriptors_recovers(engine: Engine) {
     for limit in FEW {
-        let mut server = Setup::new(engine).before(&format!("ulimit -n {limit}")).start().ready();
+        let mut server = Setup::new(engine)
+            .before(&format!("ulimit -n {limit}"))
+            .start()
+            .ready();
         let before = Resources::warm(&server);
         for _ in 0..3 {
             // In the middle of a request, so that nobody can be asked to make room.
@@ -387,12 +490,18 @@ fn a_pod_that_ran_out_of_descriptors_recovers(engine: Engine) {
                     client
                 })
                 .collect();
-            eventually("some of them are connected", || Resources::of(&server).descriptors > before.descriptors);
+            eventually("some of them are connected", || {
+                Resources::of(&server).descriptors > before.descriptors
+            });
             drop(stuck);
             let gone = Instant::now();
             eventually("there is room again", || answers(&server));
             // A second is promised until an acceptor that has died is replaced; the rest is for a busy machine.
-            assert!(gone.elapsed() < Duration::from_secs(3), "{limit} descriptors: after {:?}", gone.elapsed());
+            assert!(
+                gone.elapsed() < Duration::from_secs(3),
+                "{limit} descriptors: after {:?}",
+                gone.elapsed()
+            );
         }
         before.expect_again(&mut server, engine, 4);
         server.stop().expect_clean();
@@ -400,7 +509,9 @@ fn a_pod_that_ran_out_of_descriptors_recovers(engine: Engine) {
 }
 
 fn without_another_thread_to_be_had_newcomers_are_answered(engine: Engine) {
-    let Some(group) = Cgroup::new("pids", &[]) else { return };
+    let Some(group) = Cgroup::new("pids", &[]) else {
+        return;
+    };
     let scene = Scene::open(engine, Setup::new(engine).before(&group.enter()));
     assert!(group.write("pids.max", &scene.before.threads.to_string()));
     let mut clients: Vec<Client> = (0..50).map(|_| scene.server.client()).collect();
@@ -412,7 +523,9 @@ fn without_another_thread_to_be_had_newcomers_are_answered(engine: Engine) {
 }
 
 fn a_pod_that_ran_out_of_threads_recovers(engine: Engine) {
-    let Some(group) = Cgroup::new("pids", &[]) else { return };
+    let Some(group) = Cgroup::new("pids", &[]) else {
+        return;
+    };
     let mut server = Setup::new(engine).before(&group.enter()).start().ready();
     let before = Resources::warm(&server);
     assert!(group.write("pids.max", &before.threads.to_string()));
@@ -429,16 +542,25 @@ fn a_pod_that_ran_out_of_threads_recovers(engine: Engine) {
     assert!(group.write("pids.max", "max"));
     let gone = Instant::now();
     eventually("there are threads again", || answers(&server));
-    assert!(gone.elapsed() < Duration::from_secs(3), "after {:?}", gone.elapsed());
+    assert!(
+        gone.elapsed() < Duration::from_secs(3),
+        "after {:?}",
+        gone.elapsed()
+    );
     before.expect_again(&mut server, engine, 4);
     server.stop().expect_clean();
 }
 
 /// Whether a newcomer is served, now.
 fn answers(server: &Server) -> bool {
-    let Ok(client) = Client::try_connect(server.address) else { return false };
+    let Ok(client) = Client::try_connect(server.address) else {
+        return false;
+    };
     let mut client = client.patience(Duration::from_millis(200));
-    if client.try_send("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").is_err() {
+    if client
+        .try_send("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        .is_err()
+    {
         return false;
     }
     match client.try_response() {

@@ -31,17 +31,25 @@ both_engines! {
 
 /// The names of the rows, which the exceptions may name too.
 pub(crate) fn rows() -> impl Iterator<Item = &'static str> {
-    SERVED.iter().map(|row| row.name).chain(REFUSED.iter().map(|row| row.name))
+    SERVED
+        .iter()
+        .map(|row| row.name)
+        .chain(REFUSED.iter().map(|row| row.name))
 }
 
 fn valid_requests_are_served_and_leave_the_connection_in_order(engine: Engine) {
     let server = Setup::new(engine).start().ready();
     let mut failed = Vec::new();
-    for row in SERVED.iter().filter(|row| !exceptions::row(engine, row.name)) {
+    for row in SERVED
+        .iter()
+        .filter(|row| !exceptions::row(engine, row.name))
+    {
         let serve = || -> Result<(), String> {
             let mut client = server.client().patience(Duration::from_secs(5));
             client.send(row.request);
-            let answer = client.try_response().map_err(|broken| format!("{broken:?}"))?;
+            let answer = client
+                .try_response()
+                .map_err(|broken| format!("{broken:?}"))?;
             if !row.statuses.contains(&answer.status) {
                 return Err(format!("{}, not one of {:?}", answer.status, row.statuses));
             }
@@ -64,13 +72,22 @@ fn valid_requests_are_served_and_leave_the_connection_in_order(engine: Engine) {
 
 fn refused_requests_end_the_connection_and_nothing_behind_them_is_served(engine: Engine) {
     const BEHIND: &[u8] = b"GET /smuggled HTTP/1.1\r\nHost: test\r\n\r\n";
-    let server = Setup::new(engine).set("ACCESS_LOG", "all").set("LOG_LEVEL", "debug").start().ready();
+    let server = Setup::new(engine)
+        .set("ACCESS_LOG", "all")
+        .set("LOG_LEVEL", "debug")
+        .start()
+        .ready();
     let mut failed = Vec::new();
-    for row in REFUSED.iter().filter(|row| !exceptions::row(engine, row.name)) {
+    for row in REFUSED
+        .iter()
+        .filter(|row| !exceptions::row(engine, row.name))
+    {
         let refuse = || -> Result<(), String> {
             let mut client = server.client().patience(Duration::from_secs(5));
             client.send([row.request, BEHIND].concat());
-            let answer = client.try_response().map_err(|broken| format!("{broken:?}"))?;
+            let answer = client
+                .try_response()
+                .map_err(|broken| format!("{broken:?}"))?;
             if !row.statuses.contains(&answer.status) {
                 return Err(format!("{}, not one of {:?}", answer.status, row.statuses));
             }
@@ -87,19 +104,33 @@ fn refused_requests_end_the_connection_and_nothing_behind_them_is_served(engine:
     assert!(failed.is_empty(), "{failed:#?}");
     server.get("/").expect(200);
     let exit = server.stop().expect_clean();
-    assert!(exit.output().contains("\"/\""), "served requests are logged");
-    assert!(!exit.output().contains("/smuggled"), "what stood behind a refused request was taken for one: {exit:#?}");
+    assert!(
+        exit.output().contains("\"/\""),
+        "served requests are logged"
+    );
+    assert!(
+        !exit.output().contains("/smuggled"),
+        "what stood behind a refused request was taken for one: {exit:#?}"
+    );
 }
 
 fn a_request_that_arrives_byte_by_byte_is_the_same_request(engine: Engine) {
     let server = Setup::new(engine).start().ready();
-    for row in SERVED.iter().filter(|row| !exceptions::row(engine, row.name)) {
+    for row in SERVED
+        .iter()
+        .filter(|row| !exceptions::row(engine, row.name))
+    {
         let mut client = server.client();
         for byte in row.request {
             client.send([*byte]);
         }
         let answer = client.response();
-        assert!(row.statuses.contains(&answer.status), "{}: {}", row.name, answer.status);
+        assert!(
+            row.statuses.contains(&answer.status),
+            "{}: {}",
+            row.name,
+            answer.status
+        );
         if let Some(body) = row.body {
             assert_eq!(answer.text(), body, "{}", row.name);
         }
@@ -118,7 +149,8 @@ fn pipelined_requests_are_answered_in_order(engine: Engine) {
             requests += "GET /delay/1 HTTP/1.1\r\nHost: test\r\n\r\n";
         }
         requests += &format!("GET /bytes/{n} HTTP/1.1\r\nHost: test\r\n\r\n");
-        requests += &format!("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: {n}\r\n\r\n{body}");
+        requests +=
+            &format!("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: {n}\r\n\r\n{body}");
         requests += &format!("HEAD /bytes/{n} HTTP/1.1\r\nHost: test\r\n\r\n");
     }
     client.send(requests);
@@ -128,7 +160,13 @@ fn pipelined_requests_are_answered_in_order(engine: Engine) {
         }
         assert_eq!(client.response().expect(200).body.len(), n);
         assert_eq!(client.response().expect(200).text(), "x".repeat(n));
-        assert_eq!(client.response_to("HEAD").expect(200).header("content-length"), Some(n.to_string().as_str()));
+        assert_eq!(
+            client
+                .response_to("HEAD")
+                .expect(200)
+                .header("content-length"),
+            Some(n.to_string().as_str())
+        );
     }
     client.get("/").expect(200);
 }
@@ -166,7 +204,13 @@ fn old_clients_are_served_as_http_1_0_says(engine: Engine) {
     client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     let answer = client.response().expect(200);
     // A 1.0 client keeps a connection only when told so (RFC 9112 section 9.3).
-    assert_eq!(answer.header("connection").map(str::to_ascii_lowercase).as_deref(), Some("keep-alive"));
+    assert_eq!(
+        answer
+            .header("connection")
+            .map(str::to_ascii_lowercase)
+            .as_deref(),
+        Some("keep-alive")
+    );
     client.send("POST /echo HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello");
     assert_eq!(client.response().expect(200).text(), "hello");
 }
@@ -174,12 +218,26 @@ fn old_clients_are_served_as_http_1_0_says(engine: Engine) {
 fn a_head_request_gets_the_head_that_get_would(engine: Engine) {
     let server = Setup::new(engine).start().ready();
     let mut client = server.client();
-    for path in ["/", "/bytes/0", "/bytes/1000", "/bytes/3000000", "/nowhere", "/headers", "/status/204", "/status/500"] {
+    for path in [
+        "/",
+        "/bytes/0",
+        "/bytes/1000",
+        "/bytes/3000000",
+        "/nowhere",
+        "/headers",
+        "/status/204",
+        "/status/500",
+    ] {
         client.send(format!("HEAD {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
         let head = client.response_to("HEAD");
         let get = client.get(path);
         assert_eq!(head.status, get.status, "{path}");
-        for name in ["content-type", "content-length", "transfer-encoding", "cache-control"] {
+        for name in [
+            "content-type",
+            "content-length",
+            "transfer-encoding",
+            "cache-control",
+        ] {
             assert_eq!(head.header(name), get.header(name), "{name} of {path}");
         }
     }
@@ -204,13 +262,30 @@ fn answers_without_a_body_do_not_confuse_the_connection(engine: Engine) {
 fn every_answer_is_dated_and_framed(engine: Engine) {
     let server = Setup::new(engine).start().ready();
     let mut client = server.client();
-    for path in ["/", "/healthz", "/nowhere", "/panic", "/bytes/100000", "/status/204"] {
+    for path in [
+        "/",
+        "/healthz",
+        "/nowhere",
+        "/panic",
+        "/bytes/100000",
+        "/status/204",
+    ] {
         let answer = client.get(path);
-        let date = answer.header("date").unwrap_or_else(|| panic!("{path} has no Date: {:?}", answer.headers));
-        assert!(date.ends_with(" GMT") && date.len() == 29, "not of the one form that may be sent: {date}");
+        let date = answer
+            .header("date")
+            .unwrap_or_else(|| panic!("{path} has no Date: {:?}", answer.headers));
+        assert!(
+            date.ends_with(" GMT") && date.len() == 29,
+            "not of the one form that may be sent: {date}"
+        );
         let date = httpdate::parse_http_date(date).expect("a date");
-        let apart = SystemTime::now().duration_since(date).unwrap_or_else(|error| error.duration());
-        assert!(apart < Duration::from_secs(5), "{path} was sent {apart:?} from now");
+        let apart = SystemTime::now()
+            .duration_since(date)
+            .unwrap_or_else(|error| error.duration());
+        assert!(
+            apart < Duration::from_secs(5),
+            "{path} was sent {apart:?} from now"
+        );
         assert_ne!(answer.framing, Framing::Close, "{path}");
     }
 }
@@ -219,19 +294,30 @@ fn a_long_answer_arrives_whole(engine: Engine) {
     let server = Setup::new(engine).start().ready();
     let mut client = server.client();
     for size in [0, 1, 1000, 65_536, 1_000_001, 8 << 20] {
-        assert_eq!(client.get(&format!("/bytes/{size}")).expect(200).body.len(), size);
+        assert_eq!(
+            client.get(&format!("/bytes/{size}")).expect(200).body.len(),
+            size
+        );
     }
 }
 
 fn a_wrong_method_is_told_the_right_ones(engine: Engine) {
     let server = Setup::new(engine).start().ready();
     let mut client = server.client();
-    for (method, path, right) in [("DELETE", "/", &["GET", "HEAD"][..]), ("PUT", "/echo", &["POST"])] {
-        client.send(format!("{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n"));
+    for (method, path, right) in [
+        ("DELETE", "/", &["GET", "HEAD"][..]),
+        ("PUT", "/echo", &["POST"]),
+    ] {
+        client.send(format!(
+            "{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n"
+        ));
         let answer = client.response().expect(405);
         let allow = answer.header("allow").expect("RFC 9110 section 15.5.6");
         let allowed: Vec<&str> = allow.split(',').map(str::trim).collect();
-        assert!(right.iter().all(|method| allowed.contains(method)), "{path} allows {allow}");
+        assert!(
+            right.iter().all(|method| allowed.contains(method)),
+            "{path} allows {allow}"
+        );
         assert!(!allowed.contains(&method), "{path} allows {allow}");
     }
     client.get("/nowhere").expect(404);
@@ -244,13 +330,22 @@ fn headers_and_bodies_reach_the_handler_as_they_were_sent(engine: Engine) {
     client.send("GET /headers HTTP/1.1\r\nHost: test\r\nX-Answer:  forty two \r\n\r\n");
     let answer = client.response().expect(200);
     let text = answer.text().to_ascii_lowercase();
-    assert!(text.contains("x-answer") && text.contains("forty two"), "{text}");
+    assert!(
+        text.contains("x-answer") && text.contains("forty two"),
+        "{text}"
+    );
 
     // Every byte there is, several times over the usual buffers.
     let body: Vec<u8> = (0..300_000u32).map(|n| (n % 251) as u8).collect();
-    client.send(format!("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", body.len()));
+    client.send(format!(
+        "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    ));
     client.send(&body);
-    assert!(client.response().expect(200).body == body, "the body came back changed");
+    assert!(
+        client.response().expect(200).body == body,
+        "the body came back changed"
+    );
     client.send("POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
     for chunk in body.chunks(7001) {
         client.send(format!("{:x}\r\n", chunk.len()));
@@ -258,13 +353,17 @@ fn headers_and_bodies_reach_the_handler_as_they_were_sent(engine: Engine) {
         client.send("\r\n");
     }
     client.send("0\r\n\r\n");
-    assert!(client.response().expect(200).body == body, "the chunks came back changed");
+    assert!(
+        client.response().expect(200).body == body,
+        "the chunks came back changed"
+    );
 }
 
 fn a_client_that_expects_a_go_ahead_gets_it(engine: Engine) {
     let server = Setup::new(engine).start().ready();
     let mut client = server.client();
-    let head = "POST /echo HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    let head =
+        "POST /echo HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
     for _ in 0..2 {
         client.send(head);
         client.response().expect(100);
@@ -306,7 +405,10 @@ fn a_busy_connection_is_not_held_up_by_delayed_acknowledgements(engine: Engine) 
     // Two small writes in a row without TCP_NODELAY cost 40 ms each time.
     for path in ["/", "/healthz", "/bytes/100", "/bytes/20000"] {
         let times = Times::of_gets(server.address, path, 50);
-        assert!(times.median() < Duration::from_millis(10), "{path}: {times:?}");
+        assert!(
+            times.median() < Duration::from_millis(10),
+            "{path}: {times:?}"
+        );
     }
     let mut client: Client = server.client();
     let times = Times::of(50, || {

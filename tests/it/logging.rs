@@ -20,33 +20,71 @@ both_engines! {
 }
 
 fn every_record_has_the_keys_that_log_pipelines_look_for(engine: Engine) {
-    let server = Setup::new(engine).set("ACCESS_LOG", "all").set("LOG_LEVEL", "debug").start().ready();
+    let server = Setup::new(engine)
+        .set("ACCESS_LOG", "all")
+        .set("LOG_LEVEL", "debug")
+        .start()
+        .ready();
     for path in ["/", "/nowhere", "/panic", "/status/503", "/healthz"] {
         server.get(path);
     }
     let exit = server.stop().expect_clean();
     for record in &exit.records {
-        let text = |key: &str| record[key].as_str().unwrap_or_else(|| panic!("no {key} in {record}")).to_owned();
+        let text = |key: &str| {
+            record[key]
+                .as_str()
+                .unwrap_or_else(|| panic!("no {key} in {record}"))
+                .to_owned()
+        };
         expect_rfc3339_ms(&text("time"));
-        assert!(["ERROR", "WARN", "INFO", "DEBUG", "TRACE"].contains(&text("level").as_str()), "{record}");
-        assert!(!text("msg").is_empty() && !text("phase").is_empty(), "{record}");
+        assert!(
+            ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"].contains(&text("level").as_str()),
+            "{record}"
+        );
+        assert!(
+            !text("msg").is_empty() && !text("phase").is_empty(),
+            "{record}"
+        );
     }
-    let phases: Vec<&str> = exit.records.iter().filter_map(|record| record["phase"].as_str()).collect();
-    assert!(phases.first() != phases.last(), "a pod's life has phases: {phases:?}");
-    let times: Vec<&str> = exit.records.iter().filter_map(|record| record["time"].as_str()).collect();
+    let phases: Vec<&str> = exit
+        .records
+        .iter()
+        .filter_map(|record| record["phase"].as_str())
+        .collect();
+    assert!(
+        phases.first() != phases.last(),
+        "a pod's life has phases: {phases:?}"
+    );
+    let times: Vec<&str> = exit
+        .records
+        .iter()
+        .filter_map(|record| record["time"].as_str())
+        .collect();
     assert!(times.first() <= times.last(), "{times:?}");
 }
 
 fn the_access_log_has_what_was_asked_for_and_no_more(engine: Engine) {
     let logged = |access: &str, level: &str| -> Vec<String> {
-        let server = Setup::new(engine).set("ACCESS_LOG", access).set("LOG_LEVEL", level).start().ready();
+        let server = Setup::new(engine)
+            .set("ACCESS_LOG", access)
+            .set("LOG_LEVEL", level)
+            .start()
+            .ready();
         for path in ["/", "/nowhere?secret=hunter2", "/status/500", "/livez"] {
             server.get(path);
         }
         let exit = server.stop().expect_clean();
-        assert!(!exit.output().contains("hunter2"), "a query may hold a secret: {exit:#?}");
-        let requests = exit.records.iter().filter(|record| record["status"].is_number());
-        requests.map(|record| record["path"].as_str().unwrap_or_default().to_owned()).collect()
+        assert!(
+            !exit.output().contains("hunter2"),
+            "a query may hold a secret: {exit:#?}"
+        );
+        let requests = exit
+            .records
+            .iter()
+            .filter(|record| record["status"].is_number());
+        requests
+            .map(|record| record["path"].as_str().unwrap_or_default().to_owned())
+            .collect()
     };
     assert_eq!(logged("off", "info"), [""; 0]);
     assert_eq!(logged("errors", "info"), ["/status/500"]);
@@ -65,23 +103,38 @@ fn a_client_cannot_write_lines_of_its_own_into_the_log(engine: Engine) {
     client.response();
     // Lines that are no records have failed the test already.
     let exit = server.stop().expect_clean();
-    assert!(exit.records.iter().all(|record| record["msg"] != "forged"), "{exit:#?}");
+    assert!(
+        exit.records.iter().all(|record| record["msg"] != "forged"),
+        "{exit:#?}"
+    );
 }
 
 fn a_quiet_level_is_quiet(engine: Engine) {
     let said = |level: &str| -> Vec<Value> {
         let port = free_port();
-        let server = Setup::new(engine).set("LOG_LEVEL", level).set("PORT", port).launch();
+        let server = Setup::new(engine)
+            .set("LOG_LEVEL", level)
+            .set("PORT", port)
+            .launch();
         let address = (std::net::Ipv4Addr::LOCALHOST, port).into();
-        eventually("the server listens", || Client::try_connect(address).is_ok());
+        eventually("the server listens", || {
+            Client::try_connect(address).is_ok()
+        });
         Client::connect(address).get("/panic").expect(500);
         let exit = server.stop();
-        assert_eq!((exit.code, exit.stderr.as_str()), (Some(0), ""), "{exit:#?}");
+        assert_eq!(
+            (exit.code, exit.stderr.as_str()),
+            (Some(0), ""),
+            "{exit:#?}"
+        );
         exit.records
     };
     assert!(said("off").is_empty());
     let errors = said("error");
-    assert!(!errors.is_empty() && errors.iter().all(|record| record["level"] == "ERROR"), "{errors:#?}");
+    assert!(
+        !errors.is_empty() && errors.iter().all(|record| record["level"] == "ERROR"),
+        "{errors:#?}"
+    );
 }
 
 fn text_is_for_people_and_has_the_same_facts(engine: Engine) {
@@ -98,12 +151,22 @@ fn text_is_for_people_and_has_the_same_facts(engine: Engine) {
     assert_eq!(exit.code, Some(0), "{exit:#?}");
     let line = |word: &str| {
         let mut lines = exit.text.iter().filter(|line| line.contains(word));
-        lines.next().unwrap_or_else(|| panic!("nothing about {word}: {:#?}", exit.text))
+        lines
+            .next()
+            .unwrap_or_else(|| panic!("nothing about {word}: {:#?}", exit.text))
     };
-    assert!(line("listening").contains(&format!("127.0.0.1:{port}")), "{:#?}", exit.text);
+    assert!(
+        line("listening").contains(&format!("127.0.0.1:{port}")),
+        "{:#?}",
+        exit.text
+    );
     line("/panic");
     line("drained");
-    assert!(exit.text.iter().all(|line| !line.starts_with('{')), "{:#?}", exit.text);
+    assert!(
+        exit.text.iter().all(|line| !line.starts_with('{')),
+        "{:#?}",
+        exit.text
+    );
 }
 
 fn a_log_whose_reader_is_gone_changes_nothing_for_clients(engine: Engine) {
@@ -111,11 +174,19 @@ fn a_log_whose_reader_is_gone_changes_nothing_for_clients(engine: Engine) {
 }
 
 fn a_log_on_a_full_disk_changes_nothing_for_clients(engine: Engine) {
-    expect_service_without_a_log(Setup::new(engine).stdout(Stdout::Full).set("PORT", free_port()));
+    expect_service_without_a_log(
+        Setup::new(engine)
+            .stdout(Stdout::Full)
+            .set("PORT", free_port()),
+    );
 }
 
 fn a_process_without_a_stdout_serves_all_the_same(engine: Engine) {
-    expect_service_without_a_log(Setup::new(engine).stdout(Stdout::Closed).set("PORT", free_port()));
+    expect_service_without_a_log(
+        Setup::new(engine)
+            .stdout(Stdout::Closed)
+            .set("PORT", free_port()),
+    );
 }
 
 #[track_caller]
@@ -125,37 +196,73 @@ fn expect_service_without_a_log(setup: Setup) {
     server.get("/panic").expect(500);
     server.get("/healthz").expect(200);
     let exit = server.stop();
-    assert_eq!((exit.code, exit.signal, exit.stderr.as_str()), (Some(0), None, ""), "{exit:#?}");
+    assert_eq!(
+        (exit.code, exit.signal, exit.stderr.as_str()),
+        (Some(0), None, ""),
+        "{exit:#?}"
+    );
 }
 
 fn a_log_that_nobody_reads_holds_up_no_client_and_says_what_is_missing(engine: Engine) {
-    let server = Setup::new(engine).set("ACCESS_LOG", "all").stdout(Stdout::Unread).start().ready();
+    let server = Setup::new(engine)
+        .set("ACCESS_LOG", "all")
+        .stdout(Stdout::Unread)
+        .start()
+        .ready();
     let times = serve_thousands(&server);
     // A writer that waited for the reader would wait for ever; one that waited a little would show here.
-    assert!(times.percentile(99) < Duration::from_millis(50), "{:?}", times.percentile(99));
+    assert!(
+        times.percentile(99) < Duration::from_millis(50),
+        "{:?}",
+        times.percentile(99)
+    );
     server.get("/healthz").expect(200);
 
     server.read_log_again();
     let dropped = server.wait_for("what is missing", |record| record.get("dropped").is_some());
-    assert!(dropped["dropped"].as_u64().is_some_and(|count| count > 0), "{dropped}");
+    assert!(
+        dropped["dropped"].as_u64().is_some_and(|count| count > 0),
+        "{dropped}"
+    );
     // And from then on the log is whole again.
     server.get("/headers").expect(200);
-    server.wait_for("a record of the last request", |record| record["path"] == "/headers");
+    server.wait_for("a record of the last request", |record| {
+        record["path"] == "/headers"
+    });
     let exit = server.stop().expect_clean();
-    let requests = exit.records.iter().filter(|record| record["path"] == "/").count() as u64;
-    let missing: u64 = exit.records.iter().filter_map(|record| record["dropped"].as_u64()).sum();
+    let requests = exit
+        .records
+        .iter()
+        .filter(|record| record["path"] == "/")
+        .count() as u64;
+    let missing: u64 = exit
+        .records
+        .iter()
+        .filter_map(|record| record["dropped"].as_u64())
+        .sum();
     // Other records may be among the missing, none of the requests may be unaccounted for.
     assert!(requests < THOUSANDS as u64, "nothing was missing");
-    assert!((THOUSANDS as u64..THOUSANDS as u64 + 100).contains(&(requests + missing)), "{requests} and {missing} missing");
+    assert!(
+        (THOUSANDS as u64..THOUSANDS as u64 + 100).contains(&(requests + missing)),
+        "{requests} and {missing} missing"
+    );
 }
 
 fn a_log_that_nobody_reads_does_not_hold_up_the_end(engine: Engine) {
-    let server = Setup::new(engine).set("ACCESS_LOG", "all").stdout(Stdout::Unread).start().ready();
+    let server = Setup::new(engine)
+        .set("ACCESS_LOG", "all")
+        .stdout(Stdout::Unread)
+        .start()
+        .ready();
     serve_thousands(&server);
     let signalled = Instant::now();
     let exit = server.stop();
     assert_eq!((exit.code, exit.signal), (Some(0), None));
-    assert!(signalled.elapsed() < Duration::from_secs(5), "{:?}", signalled.elapsed());
+    assert!(
+        signalled.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        signalled.elapsed()
+    );
 }
 
 /// Enough records, of some 200 bytes each, to fill a pipe (64 KiB) and any reasonable channel before it.
@@ -179,7 +286,17 @@ fn serve_thousands(server: &Server) -> Times {
 /// `2006-01-02T15:04:05.000Z`, or with an offset.
 #[track_caller]
 fn expect_rfc3339_ms(time: &str) {
-    let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-    let zoned = ["0000-00-00T00:00:00.000Z", "0000-00-00T00:00:00.000+00:00", "0000-00-00T00:00:00.000-00:00"];
-    assert!(zoned.contains(&shape.as_str()), "{time} is not RFC 3339 with milliseconds");
+    let shape: String = time
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect();
+    let zoned = [
+        "0000-00-00T00:00:00.000Z",
+        "0000-00-00T00:00:00.000+00:00",
+        "0000-00-00T00:00:00.000-00:00",
+    ];
+    assert!(
+        zoned.contains(&shape.as_str()),
+        "{time} is not RFC 3339 with milliseconds"
+    );
 }

@@ -14,6 +14,7 @@ mod exceptions;
 mod chaos;
 mod configuration;
 mod http;
+mod library;
 mod life;
 mod logging;
 mod pool;

@@ -3,7 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Cgroup, Client, Engine, Resources, Server, Setup, Times, Watch, eventually, number};
+use crate::support::{
+    Cgroup, Client, Engine, Resources, Server, Setup, Times, Watch, eventually, number,
+};
 
 both_engines! {
     past_the_workers_and_the_queue_clients_are_told_at_once_to_come_again: alone,
@@ -15,7 +17,11 @@ both_engines! {
 }
 
 fn past_the_workers_and_the_queue_clients_are_told_at_once_to_come_again(engine: Engine) {
-    let server = Setup::new(engine).set("WORKERS", "2").set("QUEUE_CAPACITY", "2").start().ready();
+    let server = Setup::new(engine)
+        .set("WORKERS", "2")
+        .set("QUEUE_CAPACITY", "2")
+        .start()
+        .ready();
     let mut clients: Vec<Client> = (0..50).map(|_| server.client()).collect();
     // Known to the server first: connections in a burst are another test.
     for client in &mut clients {
@@ -35,29 +41,58 @@ fn past_the_workers_and_the_queue_clients_are_told_at_once_to_come_again(engine:
             })
         })
         .collect();
-    let answers: Vec<_> = waiting.into_iter().map(|thread| thread.join().expect("a whole answer")).collect();
+    let answers: Vec<_> = waiting
+        .into_iter()
+        .map(|thread| thread.join().expect("a whole answer"))
+        .collect();
     let probes = watch.end();
 
-    let (served, shed): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(answer, _)| answer.status == 200);
+    let (served, shed): (Vec<_>, Vec<_>) = answers
+        .into_iter()
+        .partition(|(answer, _)| answer.status == 200);
     assert_eq!(served.len(), 4, "two run and two wait");
-    let second = |seconds: u64| move |took: &Duration| (2 * seconds..2 * seconds + 2).contains(&took.as_secs());
+    let second = |seconds: u64| {
+        move |took: &Duration| (2 * seconds..2 * seconds + 2).contains(&took.as_secs())
+    };
     for round in [1, 2] {
-        assert_eq!(served.iter().filter(|(_, took)| second(round)(took)).count(), 2, "two at a time: {served:?}");
+        assert_eq!(
+            served
+                .iter()
+                .filter(|(_, took)| second(round)(took))
+                .count(),
+            2,
+            "two at a time: {served:?}"
+        );
     }
     for (answer, took) in &shed {
         assert_eq!(answer.status, 503);
-        let seconds = answer.header("retry-after").expect("a client is told when to come again");
+        let seconds = answer
+            .header("retry-after")
+            .expect("a client is told when to come again");
         assert!(seconds.parse::<u32>().is_ok(), "Retry-After: {seconds}");
         assert!(*took < Duration::from_secs(1), "at once was {took:?}");
     }
     // 50 ms are promised; 46 refusals and 50 threads of this test are in the way of the slowest tenth.
-    assert!(probes.percentile(90) < Duration::from_millis(50), "{probes:?}");
+    assert!(
+        probes.percentile(90) < Duration::from_millis(50),
+        "{probes:?}"
+    );
     eventually("the queue is empty", || server.get("/").status == 200);
 }
 
 fn a_request_that_waits_too_long_for_a_worker_is_told_to_come_again(engine: Engine) {
-    let limits = [("WORKERS", "2"), ("QUEUE_CAPACITY", "4"), ("QUEUE_TIMEOUT", "500ms")];
-    let server = limits.iter().fold(Setup::new(engine), |setup, (name, value)| setup.set(name, value)).start().ready();
+    let limits = [
+        ("WORKERS", "2"),
+        ("QUEUE_CAPACITY", "4"),
+        ("QUEUE_TIMEOUT", "500ms"),
+    ];
+    let server = limits
+        .iter()
+        .fold(Setup::new(engine), |setup, (name, value)| {
+            setup.set(name, value)
+        })
+        .start()
+        .ready();
     let mut busy: Vec<Client> = (0..2).map(|_| ask(&server, "/delay/3")).collect();
     expect_blocked(&server);
     let asked = Instant::now();
@@ -65,7 +100,10 @@ fn a_request_that_waits_too_long_for_a_worker_is_told_to_come_again(engine: Engi
     let answer = waits.response().expect(503);
     let took = asked.elapsed();
     assert!(answer.header("retry-after").is_some());
-    assert!(took >= Duration::from_millis(500), "it was allowed to wait longer than {took:?}");
+    assert!(
+        took >= Duration::from_millis(500),
+        "it was allowed to wait longer than {took:?}"
+    );
     // The worker is free at 3 s.
     assert!(took < Duration::from_millis(1800), "it waited {took:?}");
     for client in &mut busy {
@@ -86,7 +124,11 @@ fn as_many_handlers_run_at_once_as_there_are_workers(engine: Engine) {
     for client in &mut clients {
         client.response().expect(200);
     }
-    assert!(sent.elapsed() < Duration::from_secs(2), "six handlers of 1 s took {:?}", sent.elapsed());
+    assert!(
+        sent.elapsed() < Duration::from_secs(2),
+        "six handlers of 1 s took {:?}",
+        sent.elapsed()
+    );
 }
 
 fn a_slow_handler_does_not_hold_up_the_others(engine: Engine) {
@@ -98,8 +140,16 @@ fn a_slow_handler_does_not_hold_up_the_others(engine: Engine) {
     let beside = Times::of_gets(server.address, "/", 200);
     assert!(asked.elapsed() < Duration::from_secs(2), "{beside:?}");
     // A millisecond at most until another thread takes over, and the noise of a small machine.
-    assert!(beside.median() < usual.median() * 2 + Duration::from_millis(2), "{:?}, usually {:?}", beside, usual);
-    assert!(beside.percentile(90) < usual.percentile(90) * 2 + Duration::from_millis(5), "{beside:?}, usually {usual:?}");
+    assert!(
+        beside.median() < usual.median() * 2 + Duration::from_millis(2),
+        "{:?}, usually {:?}",
+        beside,
+        usual
+    );
+    assert!(
+        beside.percentile(90) < usual.percentile(90) * 2 + Duration::from_millis(5),
+        "{beside:?}, usually {usual:?}"
+    );
     slow.response().expect(200);
 }
 
@@ -109,40 +159,78 @@ fn a_handler_that_panics_costs_its_own_request_and_nothing_else(engine: Engine) 
     let before = Resources::warm(&server);
     for _ in 0..10 {
         let answer = server.get("/panic").expect(500);
-        assert!(!answer.text().contains("panicked at"), "the client learns where: {}", answer.text());
+        assert!(
+            !answer.text().contains("panicked at"),
+            "the client learns where: {}",
+            answer.text()
+        );
     }
     let mut both: Vec<Client> = (0..2).map(|_| ask(&server, "/delay/1")).collect();
     let asked = Instant::now();
     for client in &mut both {
         client.response().expect(200);
     }
-    assert!(asked.elapsed() < Duration::from_secs(2), "both workers are there");
+    assert!(
+        asked.elapsed() < Duration::from_secs(2),
+        "both workers are there"
+    );
+    drop(both);
     server.get("/").expect(200);
     before.expect_again(&mut server, engine, 4);
 
     let exit = server.stop().expect_clean();
-    let panics: Vec<_> = exit.records.iter().filter(|record| record.get("panic").is_some()).collect();
+    let panics: Vec<_> = exit
+        .records
+        .iter()
+        .filter(|record| record.get("panic").is_some())
+        .collect();
     assert_eq!(panics.len(), 10, "one record each: {panics:#?}");
-    assert!(panics.iter().all(|record| record["route"] == "/panic"), "the route is named: {panics:#?}");
+    assert!(
+        panics.iter().all(|record| record["route"] == "/panic"),
+        "the route is named: {panics:#?}"
+    );
 }
 
 fn half_a_cpu_makes_four_workers_and_the_log_says_why(engine: Engine) {
-    let Some(group) = Cgroup::new("cpu", &[("cpu.cfs_period_us", "100000"), ("cpu.cfs_quota_us", "50000")]) else {
+    let Some(group) = Cgroup::new(
+        "cpu",
+        &[
+            ("cpu.cfs_period_us", "100000"),
+            ("cpu.cfs_quota_us", "50000"),
+        ],
+    ) else {
         return;
     };
     let server = Setup::new(engine).before(&group.enter()).start();
-    let record = server.wait_for("the start-up record", |record| record.get("workers").is_some());
+    let record = server.wait_for("the start-up record", |record| {
+        record.get("workers").is_some()
+    });
     assert_eq!(number(&record, "workers"), 4.0, "{record}");
-    assert!(record.to_string().contains("0.5"), "the quota is named: {record}");
+    assert!(
+        record.to_string().contains("0.5"),
+        "the quota is named: {record}"
+    );
     drop(server);
 
-    let Some(memory) = Cgroup::new("memory", &[("memory.limit_in_bytes", "67108864")]) else { return };
-    let server = Setup::new(engine).before(&format!("{}\n{}", group.enter(), memory.enter())).start();
-    let record = server.wait_for("the start-up record", |record| record.get("workers").is_some());
+    let Some(memory) = Cgroup::new("memory", &[("memory.limit_in_bytes", "67108864")]) else {
+        return;
+    };
+    let server = Setup::new(engine)
+        .before(&format!("{}\n{}", group.enter(), memory.enter()))
+        .start();
+    let record = server.wait_for("the start-up record", |record| {
+        record.get("workers").is_some()
+    });
     let text = record.to_string();
     // 64 MiB ÷ 6 KiB is 10,922, of which 10,000 are allowed; a quarter of it is 16 MiB.
-    assert!(text.contains("67108864") || text.contains("64Mi"), "the memory limit is named: {record}");
-    assert!(text.contains("16777216") || text.contains("16Mi"), "BUFFER_MEMORY follows from it: {record}");
+    assert!(
+        text.contains("67108864") || text.contains("64Mi"),
+        "the memory limit is named: {record}"
+    );
+    assert!(
+        text.contains("16777216") || text.contains("16Mi"),
+        "BUFFER_MEMORY follows from it: {record}"
+    );
 }
 
 fn ask(server: &Server, path: &str) -> Client {

@@ -16,7 +16,7 @@ const REPLICAS: usize = 3;
 /// Of each kind: a kept connection, one connection per request, a slow handler, a slow body.
 const CLIENTS: u32 = 6;
 /// Between two requests of a client: this is a load to lose requests from, not a benchmark.
-const THINK: Duration = Duration::from_millis(2);
+const THINK: Duration = Duration::from_millis(1);
 /// A slow request, at the pace of the manifests: it outlasts the drain delay and fits the shutdown timeout.
 const SLOW: Duration = Duration::from_secs(10);
 

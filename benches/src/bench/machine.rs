@@ -37,11 +37,16 @@ pub fn describe(cgroups: &str) -> Machine {
             ("wrk", "--version"),
             ("oha", "--version"),
         ]
-        .map(|(tool, option)| first_line(tool, &[option]))
+        .map(|(tool, option)| tell_version(&first_line(tool, &[option])))
         .into_iter()
         .filter(|version| !version.is_empty())
         .collect(),
     }
+}
+
+/// wrk adds who wrote it.
+fn tell_version(line: &str) -> String {
+    line.split(" Copyright").next().unwrap_or("").replace(" [epoll]", "")
 }
 
 /// The value of `name : value`.

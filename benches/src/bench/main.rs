@@ -15,6 +15,7 @@ mod results;
 mod scenario;
 mod server;
 mod stats;
+mod trace;
 mod variant;
 
 use std::fs;
@@ -44,8 +45,8 @@ fn main() -> ExitCode {
             }
             Ok(())
         }
-        Command::Report => write(&read(&options.out)?, &options.out),
-        Command::Run => write(&run(&options)?, &options.out),
+        Command::Report => write(&read(&report_directory(&options)?)?, &report_directory(&options)?),
+        Command::Run => write(&run(&options)?, &report_directory(&options)?),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -160,6 +161,17 @@ fn measure_all(
 fn builds() -> Result<PathBuf, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     Ok(program.parent().expect("a file is in a directory").to_path_buf())
+}
+
+/// A part of the scenarios must not overwrite the report of all.
+fn report_directory(options: &Options) -> Result<PathBuf, String> {
+    match &options.out {
+        Some(out) => Ok(out.clone()),
+        None if options.whole || options.command == Command::Report => {
+            Ok(concat!(env!("CARGO_MANIFEST_DIR"), "/report").into())
+        }
+        None => Ok(builds()?.with_file_name("bench-report")),
+    }
 }
 
 fn read(out: &Path) -> Result<Results, String> {

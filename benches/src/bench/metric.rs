@@ -20,6 +20,7 @@ pub enum Metric {
     Exit,
     ExitClean,
     Failed,
+    SystemCalls,
     Size,
 }
 
@@ -28,6 +29,7 @@ pub enum Unit {
     Seconds,
     Bytes,
     Count,
+    Ratio,
     Share,
     PerSecond,
 }
@@ -41,16 +43,17 @@ impl Metric {
             Metric::P99 => "p99",
             Metric::P999 => "p99.9",
             Metric::ProbesFailed => "probes without an answer in 1 s",
-            Metric::MemoryRest => "resident at rest",
-            Metric::MemoryBusy => "resident when busy",
-            Metric::MemoryIdle => "resident with idle connections",
+            Metric::MemoryRest => "memory at rest",
+            Metric::MemoryBusy => "memory when busy",
+            Metric::MemoryIdle => "memory with idle connections",
             Metric::ChargedPerIdle => "charged per idle connection, kernel included",
             Metric::IdleHeld => "idle connections still open",
-            Metric::FirstAnswer => "first 200",
+            Metric::FirstAnswer => "start to first 200",
             Metric::Exit => "SIGTERM to exit",
             Metric::ExitClean => "exits with code 0",
             Metric::Failed => "requests failed",
-            Metric::Size => "binary",
+            Metric::SystemCalls => "system calls per request",
+            Metric::Size => "size",
         }
     }
 
@@ -70,6 +73,7 @@ impl Metric {
             Metric::ProbesFailed | Metric::ExitClean => Unit::Share,
             Metric::IdleHeld | Metric::Failed => Unit::Count,
             Metric::RequestsPerSecond => Unit::PerSecond,
+            Metric::SystemCalls => Unit::Ratio,
         }
     }
 
@@ -87,6 +91,7 @@ impl Metric {
             Unit::Seconds => format!("{} s", significant(value)),
             Unit::Bytes if value < 1024.0 * 1024.0 => format!("{} KiB", significant(value / 1024.0)),
             Unit::Bytes => format!("{} MiB", significant(value / 1024.0 / 1024.0)),
+            Unit::Ratio => significant(value),
             Unit::Share => format!("{} %", significant(value * 100.0)),
             Unit::Count | Unit::PerSecond => thousands(value),
         }

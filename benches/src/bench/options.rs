@@ -11,10 +11,11 @@ bench SCENARIO...         only these; bench list names them
 bench report              writes the report again from its raw.json
 
   --rounds N              how often each is measured (5; 3 with --quick)
-  --seconds N             how long each load lasts (5; 2 with --quick)
+  --seconds N             how long each load lasts (5; 1 with --quick)
   --only A,B,name=PATH    only these variants, or a binary of your own
   --env NAME=VALUE        for every variant; may be repeated
-  --out DIRECTORY         where the report goes (benches/report)
+  --out DIRECTORY         where the report goes (benches/report for all, else bench-report
+                          beside the builds)
   --no-build              take the binaries as they are
 ";
 
@@ -33,7 +34,9 @@ pub struct Options {
     pub seconds: u64,
     pub variants: Vec<String>,
     pub env: Vec<(String, String)>,
-    pub out: PathBuf,
+    pub out: Option<PathBuf>,
+    /// Every scenario, none left out.
+    pub whole: bool,
     pub build: bool,
 }
 
@@ -45,7 +48,8 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Options, String> {
         seconds: 0,
         variants: Vec::new(),
         env: Vec::new(),
-        out: concat!(env!("CARGO_MANIFEST_DIR"), "/report").into(),
+        out: None,
+        whole: false,
         build: true,
     };
     let mut quick = false;
@@ -62,7 +66,7 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Options, String> {
             "--rounds" => options.rounds = number(&arg, &value()?)?,
             "--seconds" => options.seconds = number(&arg, &value()?)?.into(),
             "--only" => options.variants.extend(value()?.split(',').map(str::to_string)),
-            "--out" => options.out = value()?.into(),
+            "--out" => options.out = Some(value()?.into()),
             "--env" => {
                 let setting = value()?;
                 let (name, value) =
@@ -71,7 +75,10 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Options, String> {
             }
             "list" => options.command = Command::List,
             "report" => options.command = Command::Report,
-            "all" => options.scenarios.extend(&SCENARIOS),
+            "all" => {
+                options.whole = true;
+                options.scenarios.extend(&SCENARIOS);
+            }
             name => {
                 let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
                 options.scenarios.push(found.ok_or(format!("no scenario {name:?}; try: bench list"))?);
@@ -81,7 +88,7 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Options, String> {
     if options.scenarios.is_empty() {
         options.scenarios.extend(SCENARIOS.iter().filter(|scenario| !quick || scenario.quick));
     }
-    let (rounds, seconds) = if quick { (3, 2) } else { (5, 5) };
+    let (rounds, seconds) = if quick { (3, 1) } else { (5, 5) };
     options.rounds = if options.rounds == 0 { rounds } else { options.rounds };
     options.seconds = if options.seconds == 0 { seconds } else { options.seconds };
     Ok(options)
@@ -117,7 +124,7 @@ mod tests {
     #[test]
     fn options_with_values() {
         let options = of("all --quick --rounds 7 --only axum,mine=/x --env A=b").unwrap();
-        assert_eq!((options.rounds, options.seconds), (7, 2));
+        assert_eq!((options.rounds, options.seconds), (7, 1));
         assert_eq!(options.variants, ["axum", "mine=/x"]);
         assert_eq!(options.env, [("A".to_string(), "b".to_string())]);
     }

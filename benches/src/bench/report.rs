@@ -23,8 +23,8 @@ const PICTURES: [Picture; 6] = [
         title: "The short of it: shorter is better everywhere",
         panels: &[
             ("greeting", CPU),
-            ("memory", &[Metric::MemoryBusy]),
-            ("start", &[Metric::FirstAnswer]),
+            ("memory-static", &[Metric::MemoryBusy]),
+            ("start-static", &[Metric::FirstAnswer]),
             ("size", &[Metric::Size]),
         ],
     },
@@ -40,6 +40,8 @@ const PICTURES: [Picture; 6] = [
             ("block", CPU),
             ("greeting-1", CPU),
             ("greeting-256", CPU),
+            ("greeting-static", CPU),
+            ("system-calls", &[Metric::SystemCalls]),
         ],
     },
     Picture {
@@ -67,14 +69,19 @@ const PICTURES: [Picture; 6] = [
     Picture {
         file: "probes.svg",
         title: "Probes while everything is busy",
-        panels: &[("probe-blocked", LATENCY), ("probe-computing", LATENCY)],
+        panels: &[
+            ("probe-blocked", &[Metric::P50, Metric::P99]),
+            ("probe-computing", &[Metric::P50, Metric::P99]),
+        ],
     },
     Picture {
         file: "memory.svg",
-        title: "Resident memory",
+        title: "Memory, with the system's libc and static",
         panels: &[
             ("memory", &[Metric::MemoryRest]),
             ("memory", &[Metric::MemoryBusy]),
+            ("memory-static", &[Metric::MemoryRest]),
+            ("memory-static", &[Metric::MemoryBusy]),
             ("idle", &[Metric::MemoryIdle]),
             ("idle", &[Metric::ChargedPerIdle]),
         ],
@@ -124,9 +131,10 @@ fn panel(results: &Results, scenario: &Scenario, metrics: &[Metric]) -> Option<P
     };
     rows.sort_by(|one, other| rank(one).total_cmp(&rank(other)));
     let titles: Vec<&str> = metrics.iter().map(|metric| metric.title()).collect();
+    let number = if titles.len() > 1 { " (the number)" } else { "" };
     Some(Panel {
-        title: titles.join(", "),
-        note: scenario.about.into(),
+        title: titles.join(", ") + number,
+        note: scenario.title(),
         rows,
         axis: |value| Metric::P99.format(value).replace(".00", "").replace(".0 ", " "),
     })
@@ -215,7 +223,7 @@ fn table(results: &Results, scenario: &Scenario) -> String {
         return String::new();
     }
     let titles: Vec<&str> = metrics.iter().map(|metric| metric.title()).collect();
-    let mut text = format!("### `{}`: {}\n\n", scenario.name, scenario.about);
+    let mut text = format!("### `{}`: {}\n\n", scenario.name, scenario.title());
     text += &format!("| | {} |\n|---|{}\n", titles.join(" | "), "---|".repeat(metrics.len()));
     let variants = names(results, scenario.name);
     for variant in &variants {
@@ -274,7 +282,7 @@ pub fn short(results: &Results) -> String {
     for scenario in &SCENARIOS {
         let values = results.of(scenario.name).flat_map(|sample| sample.values.keys());
         let Some(&metric) = values.min() else { continue };
-        text += &format!("\n{}: {}\n", metric.title(), scenario.about);
+        text += &format!("\n{}: {}\n", metric.title(), scenario.title());
         for variant in names(results, scenario.name) {
             let summary = results.summary(scenario.name, variant, metric);
             let cell = summary.map_or("–".into(), |summary| {

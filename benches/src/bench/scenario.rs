@@ -11,6 +11,9 @@ pub struct Scenario {
     pub quota: Option<u32>,
     pub env: &'static [(&'static str, &'static str)],
     pub kind: Kind,
+    /// With the binary of an image `FROM scratch`, where the libc is musl, and not with what
+    /// `cargo build` makes, which loads the system's libc.
+    pub is_static: bool,
     /// Part of `--quick`.
     pub quick: bool,
 }
@@ -31,11 +34,19 @@ pub enum Kind {
     Start,
     /// SIGTERM under load.
     Stop,
-    /// The static, stripped binary.
+    /// strace counts while wrk asks.
+    SystemCalls,
+    /// The binary itself.
     Size,
 }
 
 impl Scenario {
+    /// For a heading.
+    pub fn title(&self) -> String {
+        let binary = if self.is_static { "; static binary" } else { "" };
+        format!("{}{binary}", self.about)
+    }
+
     /// How long one measurement takes, for the estimate of the time left.
     pub fn estimate(&self, time: Duration) -> Duration {
         let fixed = match self.kind {
@@ -44,6 +55,7 @@ impl Scenario {
             Kind::Probe(_) => Duration::from_secs(2) + time,
             Kind::Idle => Duration::from_secs(3) + WARM_UP + time,
             Kind::Memory => MEMORY_REST + MEMORY_BUSY,
+            Kind::SystemCalls => WARM_UP + WARM_UP,
             Kind::Start => Duration::from_millis(500),
             Kind::Stop => STOP_LOAD,
             Kind::Size => Duration::ZERO,
@@ -56,8 +68,8 @@ pub const WARM_UP: Duration = Duration::from_secs(1);
 pub const STARTS: usize = 15;
 pub const IDLE_CONNECTIONS: usize = 10_000;
 pub const PROBES_PER_SECOND: u32 = 50;
-pub const MEMORY_REST: Duration = Duration::from_secs(1);
-pub const MEMORY_BUSY: Duration = Duration::from_secs(2);
+pub const MEMORY_REST: Duration = Duration::from_millis(500);
+pub const MEMORY_BUSY: Duration = Duration::from_millis(1500);
 pub const STOP_RATE: u32 = 500;
 pub const STOP_AFTER: Duration = Duration::from_millis(1500);
 pub const STOP_LOAD: Duration = Duration::from_secs(4);
@@ -74,7 +86,7 @@ const fn closed(
     quota: Option<u32>,
     target: Target,
 ) -> Scenario {
-    Scenario { name, about, quota, env: &[], kind: Kind::Closed(target), quick: false }
+    Scenario { name, about, quota, env: &[], kind: Kind::Closed(target), is_static: false, quick: false }
 }
 
 const fn open(
@@ -84,7 +96,7 @@ const fn open(
     target: Target,
     rate: u32,
 ) -> Scenario {
-    Scenario { name, about, quota, env: &[], kind: Kind::Open(target, rate), quick: false }
+    Scenario { name, about, quota, env: &[], kind: Kind::Open(target, rate), is_static: false, quick: false }
 }
 
 const fn life(
@@ -93,7 +105,7 @@ const fn life(
     quota: Option<u32>,
     kind: Kind,
 ) -> Scenario {
-    Scenario { name, about, quota, env: &[], kind, quick: false }
+    Scenario { name, about, quota, env: &[], kind, is_static: false, quick: false }
 }
 
 const fn with_env(scenario: Scenario, env: &'static [(&'static str, &'static str)]) -> Scenario {
@@ -104,11 +116,33 @@ const fn quick(scenario: Scenario) -> Scenario {
     Scenario { quick: true, ..scenario }
 }
 
+const fn with_static_binary(name: &'static str, scenario: Scenario) -> Scenario {
+    Scenario { name, is_static: true, ..scenario }
+}
+
 /// As many handlers at once as connections, as async variants have by their blocking pool.
 const EQUAL_WORKERS: &[(&str, &str)] = &[("WORKERS", "32")];
 
-pub const SCENARIOS: [Scenario; 24] = [
-    quick(closed("greeting", "greeting, 32 connections, 500m", Some(500), GREETING)),
+const BUSY_GREETING: Scenario =
+    closed("greeting", "greeting, 32 connections, 500m", Some(500), GREETING);
+
+const RESIDENT: Scenario = life(
+    "memory",
+    "resident memory at rest and at 32 busy connections, 500m",
+    Some(500),
+    Kind::Memory,
+);
+
+const FIRST_ANSWER: Scenario = life(
+    "start",
+    "from the start of the process to the first 200 on /readyz, no quota",
+    None,
+    Kind::Start,
+);
+
+pub const SCENARIOS: [Scenario; 28] = [
+    quick(BUSY_GREETING),
+    with_static_binary("greeting-static", BUSY_GREETING),
     closed("greeting-1", "greeting, 1 connection, 500m", Some(500), get("/", 1)),
     closed("greeting-256", "greeting, 256 connections, 500m", Some(500), get("/", 256)),
     closed("greeting-100m", "greeting, 32 connections, 100m", Some(100), GREETING),
@@ -129,7 +163,7 @@ pub const SCENARIOS: [Scenario; 24] = [
         Target { method: "POST", path: "/up", connections: 32, fresh: false },
     ),
     closed("work", "1 ms of computing, 32 connections, 500m", Some(500), get("/work", 32)),
-    quick(with_env(
+    with_env(
         closed(
             "block",
             "5 ms blocking wait, 32 connections, 32 threads, 500m",
@@ -137,7 +171,7 @@ pub const SCENARIOS: [Scenario; 24] = [
             get("/block", 32),
         ),
         EQUAL_WORKERS,
-    )),
+    ),
     closed(
         "block-default",
         "5 ms blocking wait, 32 connections, threads by default, 500m",
@@ -157,7 +191,7 @@ pub const SCENARIOS: [Scenario; 24] = [
         ),
         EQUAL_WORKERS,
     ),
-    quick(with_env(
+    with_env(
         life(
             "probe-blocked",
             "50 probes/s while 1,024 requests block a thread for 1 s each, no quota",
@@ -165,7 +199,7 @@ pub const SCENARIOS: [Scenario; 24] = [
             Kind::Probe(get("/block", 1024)),
         ),
         &[("BLOCK", "1000ms")],
-    )),
+    ),
     life(
         "probe-computing",
         "50 probes/s while 256 connections ask for computing, no quota",
@@ -176,19 +210,11 @@ pub const SCENARIOS: [Scenario; 24] = [
         life("idle", "10,000 idle connections, 32 busy ones beside them, 500m", Some(500), Kind::Idle),
         &[("MAX_CONNECTIONS", "12000")],
     ),
-    quick(life(
-        "memory",
-        "resident memory at rest and at 32 busy connections, 500m",
-        Some(500),
-        Kind::Memory,
-    )),
-    quick(life(
-        "start",
-        "from the start of the process to the first 200 on /readyz, no quota",
-        None,
-        Kind::Start,
-    )),
-    quick(with_env(
+    RESIDENT,
+    quick(with_static_binary("memory-static", RESIDENT)),
+    FIRST_ANSWER,
+    quick(with_static_binary("start-static", FIRST_ANSWER)),
+    with_env(
         life(
             "stop",
             "SIGTERM under 500 requests/s that block for 20 ms each, no quota",
@@ -196,6 +222,7 @@ pub const SCENARIOS: [Scenario; 24] = [
             Kind::Stop,
         ),
         &[("BLOCK", "20ms"), ("WORKERS", "64"), ("DRAIN_DELAY", "0s")],
-    )),
-    quick(life("size", "size of the static, stripped binary", None, Kind::Size)),
+    ),
+    life("system-calls", "greeting, 32 connections, no quota, traced", None, Kind::SystemCalls),
+    quick(with_static_binary("size", life("size", "the binary, stripped", None, Kind::Size))),
 ];

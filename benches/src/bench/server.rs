@@ -74,6 +74,10 @@ impl Server {
         Ok(Server { child, port, cgroup })
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The CPU time so far: the group's where there is one, else the process's.
     pub fn cpu(&self) -> io::Result<Duration> {
         if let Some(time) = self.cgroup.as_ref().and_then(Cgroup::cpu) {

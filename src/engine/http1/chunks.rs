@@ -103,11 +103,7 @@ impl Chunks {
         match (self.state, byte) {
             (State::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => self.add_digit(byte),
             (State::Size, _) if self.digits == 0 => Err(Refusal::bad("chunk without a size")),
-            (State::Size | State::BeforeExtension | State::Extension, b'\r')
-                if self.line_may_end() =>
-            {
-                Ok(State::SizeLf)
-            }
+            (State::Size | State::Extension, b'\r') => Ok(State::SizeLf),
             (State::Size | State::BeforeExtension, b' ' | b'\t') => {
                 self.spend_extension(State::BeforeExtension)
             }
@@ -140,11 +136,6 @@ impl Chunks {
                 Err(Refusal::bad("bare CR in a chunked body"))
             }
         }
-    }
-
-    /// Whether the size line may end here: not within the whitespace before an extension.
-    fn line_may_end(&self) -> bool {
-        self.state != State::BeforeExtension
     }
 
     /// Takes one more hex digit into the size.
@@ -202,3 +193,7 @@ impl Chunks {
         Ok(next)
     }
 }
+
+#[cfg(test)]
+#[path = "chunks_tests.rs"]
+mod tests;

@@ -250,13 +250,20 @@ fn refusal(error: httparse::Error, head: &[u8]) -> Refusal {
     }
 }
 
-/// Whether the request line ends in what is a version by its form (RFC 9112, section 2.3: `HTTP/`
-/// digit `.` digit).
+/// Whether the third word of the request line is a version by its form: `HTTP/`, a digit, a dot and a
+/// digit (RFC 9112, section 2.3).
 fn names_a_version(head: &[u8]) -> bool {
     let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
-    let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
+    let version = line
+        .splitn(3, |&byte| byte == b' ')
+        .nth(2)
+        .unwrap_or_default();
     matches!(
         version,
         [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']
     )
 }
+
+#[cfg(test)]
+#[path = "head_tests.rs"]
+mod tests;

@@ -90,3 +90,7 @@ fn split_query(target: &[u8], path: usize, authority: Option<Span>) -> Result<Ta
         authority,
     })
 }
+
+#[cfg(test)]
+#[path = "target_tests.rs"]
+mod tests;

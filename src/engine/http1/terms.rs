@@ -86,13 +86,14 @@ impl Collector {
     pub(super) fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
         // By length first: nearly every field is none of these, and then this is all it costs.
         match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => self.add_host(value),
+            4 if name.eq_ignore_ascii_case(b"host") => self.add_host(value)?,
             6 if name.eq_ignore_ascii_case(b"expect") => self.add_expectations(value),
             10 if name.eq_ignore_ascii_case(b"connection") => self.add_options(value),
-            14 if name.eq_ignore_ascii_case(b"content-length") => self.add_length(value),
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.add_codings(value),
-            _ => Ok(()),
+            14 if name.eq_ignore_ascii_case(b"content-length") => self.add_length(value)?,
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.add_codings(value)?,
+            _ => {}
         }
+        Ok(())
     }
 
     /// `Host` (RFC 9112, section 3.2): once, and host and port by their form.
@@ -108,23 +109,21 @@ impl Collector {
     }
 
     /// `Expect` (RFC 9110, section 10.1.1).
-    fn add_expectations(&mut self, value: &[u8]) -> Result<(), Refusal> {
+    fn add_expectations(&mut self, value: &[u8]) {
         for expectation in list(value) {
             match expectation.eq_ignore_ascii_case(b"100-continue") {
                 true => self.expects_continue = true,
                 false => self.expects_other = true,
             }
         }
-        Ok(())
     }
 
     /// `Connection` (RFC 9110, section 7.6.1); its other options are for proxies.
-    fn add_options(&mut self, value: &[u8]) -> Result<(), Refusal> {
+    fn add_options(&mut self, value: &[u8]) {
         for option in list(value) {
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
         }
-        Ok(())
     }
 
     /// `Content-Length` (RFC 9110, section 8.6; RFC 9112, section 6.3, rule 5): digits, once. Equal
@@ -272,3 +271,7 @@ fn after_name(mut value: &[u8]) -> Option<&[u8]> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "terms_tests.rs"]
+mod tests;

@@ -177,3 +177,7 @@ fn write_number<const BASE: u64>(out: &mut Vec<u8>, mut number: u64) {
     }
     out.extend_from_slice(&digits[start..]);
 }
+
+#[cfg(test)]
+#[path = "write_tests.rs"]
+mod tests;

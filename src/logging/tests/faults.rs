@@ -1,5 +1,6 @@
 //! What a stdout, or a value, that misbehaves may do.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::ErrorKind;
 use std::panic::{self, AssertUnwindSafe};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use log::Log;
 use serde_json::json;
 
+use super::super::MAX_NESTING;
 use super::super::pipe::CAPACITY;
 use super::super::writer::Writer;
 use super::outputs::{Does, Output};
@@ -69,7 +71,7 @@ fn flushing_to_a_blocked_stdout_ends_with_the_timeout() {
 fn flushing_waits_for_what_was_logged_before() {
     let out = Output::default();
     let bench = Bench::new(LogFormat::Json, &out);
-    for number in 0..1000 {
+    for number in 0..100 {
         bench.info(&number.to_string());
         bench.flush();
         assert_eq!(out.text().lines().count(), number + 1);
@@ -204,6 +206,8 @@ fn a_value_that_logs_when_it_is_logged_neither_recurses_nor_deadlocks() {
         assert_eq!(bench.logger.pipe.dropped(), 1);
         bench.info("still here");
         bench.flush();
+        let said = 2 + usize::from(MAX_NESTING);
+        assert_eq!(out.text().matches("said").count(), said);
         assert!(out.text().contains("still here"));
     }
 }
@@ -234,6 +238,36 @@ fn a_value_that_panics_when_it_is_logged_silences_no_later_record() {
         bench.flush();
         assert_eq!(out.text().lines().count(), 1);
         assert_eq!(bench.logger.pipe.dropped(), 0);
+    }
+}
+
+/// Logs when its thread ends.
+struct LastWords(Arc<Bench>);
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        self.0.info("last words");
+    }
+}
+
+thread_local! {
+    static LAST_WORDS: Cell<Option<LastWords>> = const { Cell::new(None) };
+}
+
+#[test]
+fn a_thread_that_logs_while_it_ends_is_heard() {
+    for format in [LogFormat::Json, LogFormat::Text] {
+        let out = Output::default();
+        let bench = Arc::new(Bench::new(format, &out));
+        let its_bench = Arc::clone(&bench);
+        let thread = thread::spawn(move || {
+            LAST_WORDS.set(Some(LastWords(Arc::clone(&its_bench))));
+            // Of a thread's locals the one used first ends last: the logger's are gone when `LAST_WORDS` ends.
+            its_bench.info("alive");
+        });
+        thread.join().unwrap();
+        bench.flush();
+        assert_eq!(out.text().matches("last words").count(), 1);
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Broken, Client, Engine, Resources, Server, Setup, eventually};
 
 both_engines! {
+    a_size_means_the_same_however_it_is_written,
     a_body_over_the_limit_is_refused_by_its_length_alone,
     chunks_over_the_limit_are_refused,
     a_client_that_sends_a_refused_body_all_the_same_can_read_why,
@@ -27,9 +28,31 @@ both_engines! {
 const TIMEOUT: Duration = Duration::from_millis(500);
 const LATEST: Duration = Duration::from_secs(4);
 
+fn a_size_means_the_same_however_it_is_written(engine: Engine) {
+    for limit in ["65536", "64Ki", "64KiB"] {
+        let server = Setup::new(engine)
+            .set("MAX_BODY_BYTES", limit)
+            .start()
+            .ready();
+        for (length, status) in [(65_536, 200), (65_537, 413)] {
+            let mut client = server.client();
+            client.send(format!(
+                "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n"
+            ));
+            client.send(vec![b'x'; length]);
+            client.response().expect(status);
+        }
+    }
+}
+
 fn a_body_over_the_limit_is_refused_by_its_length_alone(engine: Engine) {
-    let server = Setup::new(engine).set("MAX_BODY_BYTES", "100KiB").start().ready();
-    let post = |length: u64, more: &str| format!("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n{more}\r\n");
+    let server = Setup::new(engine)
+        .set("MAX_BODY_BYTES", "100KiB")
+        .start()
+        .ready();
+    let post = |length: u64, more: &str| {
+        format!("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n{more}\r\n")
+    };
     for length in [102_401, 1 << 40, 100_000_000_000_000_000, u64::MAX] {
         for more in ["", "Expect: 100-continue\r\n"] {
             let mut client = server.client().patience(Duration::from_secs(5));
@@ -43,12 +66,19 @@ fn a_body_over_the_limit_is_refused_by_its_length_alone(engine: Engine) {
     let mut client = server.client();
     client.send(post(102_400, ""));
     client.send(vec![b'x'; 102_400]);
-    assert_eq!(client.response().expect(200).body.len(), 102_400, "exactly the limit is not over it");
+    assert_eq!(
+        client.response().expect(200).body.len(),
+        102_400,
+        "exactly the limit is not over it"
+    );
     client.get("/").expect(200);
 }
 
 fn chunks_over_the_limit_are_refused(engine: Engine) {
-    let server = Setup::new(engine).set("MAX_BODY_BYTES", "100KiB").start().ready();
+    let server = Setup::new(engine)
+        .set("MAX_BODY_BYTES", "100KiB")
+        .start()
+        .ready();
     let mut client = server.client();
     client.send("POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
     for _ in 0..101 {
@@ -68,10 +98,15 @@ fn chunks_over_the_limit_are_refused(engine: Engine) {
 
 fn a_client_that_sends_a_refused_body_all_the_same_can_read_why(engine: Engine) {
     const SIZE: usize = 4 << 20;
-    let server = Setup::new(engine).set("MAX_BODY_BYTES", "1000").start().ready();
+    let server = Setup::new(engine)
+        .set("MAX_BODY_BYTES", "1000")
+        .start()
+        .ready();
     for _ in 0..5 {
         let mut client = server.client();
-        client.send(format!("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: {SIZE}\r\n\r\n"));
+        client.send(format!(
+            "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: {SIZE}\r\n\r\n"
+        ));
         // Most clients write first and read then; a reset would take the answer from them.
         let _ = client.try_send(vec![b'x'; SIZE]);
         client.response().expect(413);
@@ -80,41 +115,70 @@ fn a_client_that_sends_a_refused_body_all_the_same_can_read_why(engine: Engine) 
 }
 
 fn an_endless_request_line_is_told_414(engine: Engine) {
-    let server = Setup::new(engine).set("MAX_HEAD_BYTES", "4KiB").start().ready();
+    let server = Setup::new(engine)
+        .set("MAX_HEAD_BYTES", "4KiB")
+        .start()
+        .ready();
     let mut client = server.client();
-    client.send(format!("GET /{} HTTP/1.1\r\nHost: test\r\n\r\n", "x".repeat(5000)));
+    client.send(format!(
+        "GET /{} HTTP/1.1\r\nHost: test\r\n\r\n",
+        "x".repeat(5000)
+    ));
     assert!(client.response().expect(414).closes());
     client.expect_close();
 
     let mut client = server.client();
     client.send(format!("GET /{}", "x".repeat(5000)));
-    assert!(client.response().expect(414).closes(), "it need not come to an end");
+    assert!(
+        client.response().expect(414).closes(),
+        "it need not come to an end"
+    );
     client.expect_close();
 
     let mut client = server.client();
-    client.send(format!("GET /?{} HTTP/1.1\r\nHost: test\r\n\r\n", "x".repeat(3900)));
+    client.send(format!(
+        "GET /?{} HTTP/1.1\r\nHost: test\r\n\r\n",
+        "x".repeat(3900)
+    ));
     client.response().expect(200);
 }
 
 fn endless_headers_are_told_431(engine: Engine) {
-    let server = Setup::new(engine).set("MAX_HEAD_BYTES", "4KiB").start().ready();
+    let server = Setup::new(engine)
+        .set("MAX_HEAD_BYTES", "4KiB")
+        .start()
+        .ready();
     for tail in ["\r\n\r\n", ""] {
         let mut client = server.client();
-        client.send(format!("GET / HTTP/1.1\r\nHost: test\r\nX-Long: {}{tail}", "x".repeat(5000)));
+        client.send(format!(
+            "GET / HTTP/1.1\r\nHost: test\r\nX-Long: {}{tail}",
+            "x".repeat(5000)
+        ));
         assert!(client.response().expect(431).closes());
         client.expect_close();
     }
     let mut client = server.client();
-    client.send(format!("GET / HTTP/1.1\r\nHost: test\r\nX-Long: {}\r\n\r\n", "x".repeat(3900)));
+    client.send(format!(
+        "GET / HTTP/1.1\r\nHost: test\r\nX-Long: {}\r\n\r\n",
+        "x".repeat(3900)
+    ));
     client.response().expect(200);
     // The limit is for each head, not for the connection.
-    client.send(format!("GET / HTTP/1.1\r\nHost: test\r\nX-Long: {}\r\n\r\n", "x".repeat(3900)));
+    client.send(format!(
+        "GET / HTTP/1.1\r\nHost: test\r\nX-Long: {}\r\n\r\n",
+        "x".repeat(3900)
+    ));
     client.response().expect(200);
 }
 
 fn too_many_headers_are_told_431(engine: Engine) {
     let server = Setup::new(engine).start().ready();
-    let head = |count: usize| format!("GET / HTTP/1.1\r\nHost: test\r\n{}\r\n", "A: b\r\n".repeat(count));
+    let head = |count: usize| {
+        format!(
+            "GET / HTTP/1.1\r\nHost: test\r\n{}\r\n",
+            "A: b\r\n".repeat(count)
+        )
+    };
     let mut client = server.client();
     // Well below `MAX_HEAD_BYTES`: it is their number that costs.
     client.send(head(4000));
@@ -127,8 +191,15 @@ fn too_many_headers_are_told_431(engine: Engine) {
 }
 
 fn a_head_that_stops_in_the_middle_is_told_408(engine: Engine) {
-    let server = Setup::new(engine).set("HEAD_TIMEOUT", "500ms").start().ready();
-    for beginning in ["G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: test\r\n"] {
+    let server = Setup::new(engine)
+        .set("HEAD_TIMEOUT", "500ms")
+        .start()
+        .ready();
+    for beginning in [
+        "G",
+        "GET / HTTP/1.1\r\n",
+        "GET / HTTP/1.1\r\nHost: test\r\n",
+    ] {
         expect_408(&server, |client| client.send(beginning));
         // Also on a connection that has served before.
         expect_408(&server, |client| {
@@ -139,7 +210,10 @@ fn a_head_that_stops_in_the_middle_is_told_408(engine: Engine) {
 }
 
 fn a_head_that_drips_is_told_408(engine: Engine) {
-    let server = Setup::new(engine).set("HEAD_TIMEOUT", "500ms").start().ready();
+    let server = Setup::new(engine)
+        .set("HEAD_TIMEOUT", "500ms")
+        .start()
+        .ready();
     let mut client = server.client();
     let began = Instant::now();
     client.send("GET / HTTP/1.1\r\nHost: test\r\nX-Slow: ");
@@ -147,7 +221,10 @@ fn a_head_that_drips_is_told_408(engine: Engine) {
 }
 
 fn a_body_that_stops_in_the_middle_is_told_408(engine: Engine) {
-    let server = Setup::new(engine).set("BODY_TIMEOUT", "500ms").start().ready();
+    let server = Setup::new(engine)
+        .set("BODY_TIMEOUT", "500ms")
+        .start()
+        .ready();
     for beginning in [
         "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n",
         "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhello",
@@ -159,7 +236,10 @@ fn a_body_that_stops_in_the_middle_is_told_408(engine: Engine) {
 }
 
 fn a_body_that_drips_is_told_408(engine: Engine) {
-    let server = Setup::new(engine).set("BODY_TIMEOUT", "500ms").start().ready();
+    let server = Setup::new(engine)
+        .set("BODY_TIMEOUT", "500ms")
+        .start()
+        .ready();
     let mut client = server.client();
     let began = Instant::now();
     client.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 100000\r\n\r\n");
@@ -171,7 +251,11 @@ fn a_body_that_drips_is_told_408(engine: Engine) {
 }
 
 fn a_connection_that_never_speaks_is_closed(engine: Engine) {
-    let server = Setup::new(engine).set("HEAD_TIMEOUT", "500ms").set("KEEP_ALIVE_TIMEOUT", "500ms").start().ready();
+    let server = Setup::new(engine)
+        .set("HEAD_TIMEOUT", "500ms")
+        .set("KEEP_ALIVE_TIMEOUT", "500ms")
+        .start()
+        .ready();
     let mut client = server.client();
     let began = Instant::now();
     match client.try_response() {
@@ -183,7 +267,10 @@ fn a_connection_that_never_speaks_is_closed(engine: Engine) {
 }
 
 fn a_connection_that_is_idle_for_too_long_is_closed_without_a_word(engine: Engine) {
-    let server = Setup::new(engine).set("KEEP_ALIVE_TIMEOUT", "500ms").start().ready();
+    let server = Setup::new(engine)
+        .set("KEEP_ALIVE_TIMEOUT", "500ms")
+        .start()
+        .ready();
     let mut client = server.client();
     // For longer than the timeout in all, but never idle for so long.
     for _ in 0..4 {
@@ -198,7 +285,10 @@ fn a_connection_that_is_idle_for_too_long_is_closed_without_a_word(engine: Engin
 }
 
 fn a_client_that_stops_reading_is_let_go(engine: Engine) {
-    let mut server = Setup::new(engine).set("WRITE_TIMEOUT", "500ms").start().ready();
+    let mut server = Setup::new(engine)
+        .set("WRITE_TIMEOUT", "500ms")
+        .start()
+        .ready();
     let before = Resources::warm(&server);
     let began = Instant::now();
     let mut stuck: Vec<Client> = (0..3)
@@ -208,7 +298,9 @@ fn a_client_that_stops_reading_is_let_go(engine: Engine) {
             client
         })
         .collect();
-    eventually("they are connected", || Resources::of(&server).descriptors >= before.descriptors + 3);
+    eventually("they are connected", || {
+        Resources::of(&server).descriptors >= before.descriptors + 3
+    });
     // While the clients are there and do nothing.
     before.expect_again(&mut server, engine, 8);
     expect_in_time(began);
@@ -219,7 +311,11 @@ fn a_client_that_stops_reading_is_let_go(engine: Engine) {
 
 fn bodies_that_do_not_fit_in_memory_together_are_told_to_come_again(engine: Engine) {
     const SIZE: usize = 800 << 10;
-    let server = Setup::new(engine).set("BUFFER_MEMORY", "1MiB").set("MAX_BODY_BYTES", "800KiB").start().ready();
+    let server = Setup::new(engine)
+        .set("BUFFER_MEMORY", "1MiB")
+        .set("MAX_BODY_BYTES", "800KiB")
+        .start()
+        .ready();
     // A body that comes back in no answer: that would take memory too.
     let head = format!("GET / HTTP/1.1\r\nHost: test\r\nContent-Length: {SIZE}\r\n\r\n");
     let mut first = server.client();
@@ -247,8 +343,17 @@ fn bodies_that_do_not_fit_in_memory_together_are_told_to_come_again(engine: Engi
 }
 
 fn a_slow_handler_is_none_of_the_clients_timeouts_business(engine: Engine) {
-    let names = ["HEAD_TIMEOUT", "BODY_TIMEOUT", "WRITE_TIMEOUT", "KEEP_ALIVE_TIMEOUT"];
-    let server = names.iter().fold(Setup::new(engine), |setup, name| setup.set(name, "500ms")).start().ready();
+    let names = [
+        "HEAD_TIMEOUT",
+        "BODY_TIMEOUT",
+        "WRITE_TIMEOUT",
+        "KEEP_ALIVE_TIMEOUT",
+    ];
+    let server = names
+        .iter()
+        .fold(Setup::new(engine), |setup, name| setup.set(name, "500ms"))
+        .start()
+        .ready();
     let mut client = server.client();
     for _ in 0..2 {
         client.get("/delay/1").expect(200);
@@ -270,7 +375,10 @@ fn expect_408(server: &Server, begin: impl FnOnce(&mut Client)) {
 /// The same for someone who says a little every now and then, more often than the timeout.
 #[track_caller]
 fn expect_408_while_dripping(mut client: Client, began: Instant, drop: &str) {
-    client.stream().set_read_timeout(Some(TIMEOUT / 10)).expect("a timeout can be set");
+    client
+        .stream()
+        .set_read_timeout(Some(TIMEOUT / 10))
+        .expect("a timeout can be set");
     let mut first = [0];
     loop {
         match client.stream().read(&mut first) {
@@ -278,7 +386,11 @@ fn expect_408_while_dripping(mut client: Client, began: Instant, drop: &str) {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(error) => panic!("cut without a word: {error}"),
         }
-        assert!(began.elapsed() < LATEST, "dripping for {:?}", began.elapsed());
+        assert!(
+            began.elapsed() < LATEST,
+            "dripping for {:?}",
+            began.elapsed()
+        );
         let _ = client.try_send(drop);
     }
     expect_in_time(began);

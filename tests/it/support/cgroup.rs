@@ -15,12 +15,18 @@ impl Cgroup {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let made = mount_point(controller).and_then(|mount| {
-            let group = Cgroup(mount.join(format!("seaworthy-test-{}-{count}", std::process::id())));
+            let group =
+                Cgroup(mount.join(format!("seaworthy-test-{}-{count}", std::process::id())));
             fs::create_dir(&group.0).ok()?;
-            limits.iter().all(|(file, value)| group.write(file, value)).then_some(group)
+            limits
+                .iter()
+                .all(|(file, value)| group.write(file, value))
+                .then_some(group)
         });
         if made.is_none() {
-            note(&format!("skipped: no {controller} cgroup of version 1 can be made here"));
+            note(&format!(
+                "skipped: no {controller} cgroup of version 1 can be made here"
+            ));
         }
         made
     }

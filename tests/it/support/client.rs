@@ -49,7 +49,8 @@ pub(crate) enum Broken {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Client {
-        Client::try_connect(address).unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"))
+        Client::try_connect(address)
+            .unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"))
     }
 
     pub(crate) fn try_connect(address: SocketAddr) -> io::Result<Client> {
@@ -58,10 +59,18 @@ impl Client {
 
     /// A client whose kernel takes in little before it is read, as behind a slow network.
     pub(crate) fn connect_narrow(address: SocketAddr) -> Client {
-        let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)
-            .expect("a socket can be made");
-        socket.set_recv_buffer_size(4096).expect("the receive buffer can be set");
-        socket.connect(&address.into()).unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(address),
+            socket2::Type::STREAM,
+            None,
+        )
+        .expect("a socket can be made");
+        socket
+            .set_recv_buffer_size(4096)
+            .expect("the receive buffer can be set");
+        socket
+            .connect(&address.into())
+            .unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));
         Client::over(socket.into()).expect("a fresh connection takes options")
     }
 
@@ -69,13 +78,19 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Client { stream, unread: Vec::new(), patience: PATIENCE })
+        Ok(Client {
+            stream,
+            unread: Vec::new(),
+            patience: PATIENCE,
+        })
     }
 
     /// Bounds every wait for bytes from now on.
     pub(crate) fn patience(mut self, patience: Duration) -> Client {
         self.patience = patience;
-        self.stream.set_read_timeout(Some(patience)).expect("a timeout can be set");
+        self.stream
+            .set_read_timeout(Some(patience))
+            .expect("a timeout can be set");
         self
     }
 
@@ -84,7 +99,8 @@ impl Client {
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.try_send(bytes).unwrap_or_else(|error| panic!("the server took no bytes: {error}"));
+        self.try_send(bytes)
+            .unwrap_or_else(|error| panic!("the server took no bytes: {error}"));
     }
 
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
@@ -93,13 +109,17 @@ impl Client {
 
     /// No more bytes will be sent; answers can still be read.
     pub(crate) fn finish_sending(&mut self) {
-        self.stream.shutdown(Shutdown::Write).expect("a connection can be half-closed");
+        self.stream
+            .shutdown(Shutdown::Write)
+            .expect("a connection can be half-closed");
     }
 
     /// Ends the connection with a reset, as a killed client's kernel does.
     pub(crate) fn reset(self) {
         let socket = socket2::SockRef::from(&self.stream);
-        socket.set_linger(Some(Duration::ZERO)).expect("linger can be set");
+        socket
+            .set_linger(Some(Duration::ZERO))
+            .expect("linger can be set");
     }
 
     /// Sends a GET on this connection and reads its answer.
@@ -114,7 +134,8 @@ impl Client {
     }
 
     pub(crate) fn response_to(&mut self, method: &str) -> Response {
-        self.try_response_to(method).unwrap_or_else(|broken| panic!("no whole answer: {broken:?}"))
+        self.try_response_to(method)
+            .unwrap_or_else(|broken| panic!("no whole answer: {broken:?}"))
     }
 
     pub(crate) fn try_response(&mut self) -> Result<Response, Broken> {
@@ -147,6 +168,11 @@ impl Client {
         Ok(self.unread.drain(..length).collect())
     }
 
+    /// Undoes [`Client::exactly`].
+    pub(crate) fn put_back(&mut self, bytes: &[u8]) {
+        self.unread.splice(..0, bytes.iter().copied());
+    }
+
     /// Reads until the connection ends, in either way, and tells how many bytes came.
     pub(crate) fn count_to_end(&mut self) -> usize {
         let mut count = 0;
@@ -169,19 +195,24 @@ impl Client {
         }
     }
 
-    /// Whether the connection is open and quiet, as far as can be seen at this moment.
-    pub(crate) fn is_open(&mut self) -> bool {
-        self.stream.set_nonblocking(true).expect("a socket can be made non-blocking");
+    /// Whether bytes or an end can be read at this moment.
+    pub(crate) fn has_news(&self) -> bool {
+        self.stream
+            .set_nonblocking(true)
+            .expect("a socket can be made non-blocking");
         let seen = self.stream.peek(&mut [0]);
-        self.stream.set_nonblocking(false).expect("a socket can be made blocking");
-        matches!(seen, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        self.stream
+            .set_nonblocking(false)
+            .expect("a socket can be made blocking");
+        !matches!(seen, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     fn line(&mut self) -> Result<String, Broken> {
         loop {
             if let Some(at) = find(&self.unread, b"\r\n") {
                 let line: Vec<u8> = self.unread.drain(..at + 2).collect();
-                return String::from_utf8(line[..at].to_vec()).map_err(|error| Broken::Malformed(error.to_string()));
+                return String::from_utf8(line[..at].to_vec())
+                    .map_err(|error| Broken::Malformed(error.to_string()));
             }
             self.more().map_err(|broken| broken.midway(&self.unread))?;
         }
@@ -195,7 +226,11 @@ impl Client {
                 .map_err(|_| Broken::Malformed(format!("a chunk's size is {line:?}")))?;
             if size == 0 {
                 let end = self.line()?;
-                return if end.is_empty() { Ok(body) } else { Err(Broken::Malformed(format!("a trailer {end:?}"))) };
+                return if end.is_empty() {
+                    Ok(body)
+                } else {
+                    Err(Broken::Malformed(format!("a trailer {end:?}")))
+                };
             }
             body.extend(self.exactly(size)?);
             if self.exactly(2)? != b"\r\n" {
@@ -229,7 +264,9 @@ impl Client {
         let started = Instant::now();
         loop {
             match self.stream.read(&mut buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted && started.elapsed() < self.patience => {}
+                Err(error)
+                    if error.kind() == io::ErrorKind::Interrupted
+                        && started.elapsed() < self.patience => {}
                 Err(error) => return Err(error),
                 Ok(count) => {
                     self.unread.extend_from_slice(&buffer[..count]);
@@ -253,9 +290,16 @@ impl Broken {
 impl Response {
     /// The one value of a header; a repeated one is a mistake in every header that the tests ask for.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut values = self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        let mut values = self
+            .headers
+            .iter()
+            .filter(|(key, _)| key.eq_ignore_ascii_case(name));
         let first = values.next().map(|(_, value)| value.as_str());
-        assert!(values.next().is_none(), "{name} comes twice: {:?}", self.headers);
+        assert!(
+            values.next().is_none(),
+            "{name} comes twice: {:?}",
+            self.headers
+        );
         first
     }
 
@@ -265,7 +309,10 @@ impl Response {
 
     /// Whether the server says that this is the connection's last answer.
     pub(crate) fn closes(&self) -> bool {
-        let connection = self.header("connection").unwrap_or_default().to_ascii_lowercase();
+        let connection = self
+            .header("connection")
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         let named = |token: &str| connection.split(',').any(|part| part.trim() == token);
         named("close") || (self.version == "HTTP/1.0" && !named("keep-alive"))
     }
@@ -273,7 +320,13 @@ impl Response {
     /// Asserts the status, with the whole answer in the message.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Response {
-        assert_eq!(self.status, status, "{:?} {:?}", self.headers, text(&self.body));
+        assert_eq!(
+            self.status,
+            status,
+            "{:?} {:?}",
+            self.headers,
+            text(&self.body)
+        );
         self
     }
 }
@@ -282,9 +335,17 @@ impl Response {
 #[track_caller]
 pub(crate) fn get(address: SocketAddr, path: &str) -> Response {
     let mut client = Client::connect(address);
-    client.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"));
-    let response = client.try_response().unwrap_or_else(|broken| panic!("GET {path}: {broken:?}"));
-    assert!(response.closes(), "asked to close and not saying so: {:?}", response.headers);
+    client.send(format!(
+        "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+    ));
+    let response = client
+        .try_response()
+        .unwrap_or_else(|broken| panic!("GET {path}: {broken:?}"));
+    assert!(
+        response.closes(),
+        "asked to close and not saying so: {:?}",
+        response.headers
+    );
     client.expect_close();
     response
 }
@@ -292,12 +353,18 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Response {
 /// Status line and headers as RFC 9112 sections 4 and 5 have them, without the leniencies.
 fn parse_head(head: &[u8], method: &str) -> Result<Response, String> {
     let head = std::str::from_utf8(head).map_err(|error| error.to_string())?;
-    let mut lines = head.strip_suffix("\r\n\r\n").expect("found by it").split("\r\n");
+    let mut lines = head
+        .strip_suffix("\r\n\r\n")
+        .expect("found by it")
+        .split("\r\n");
     let status_line = lines.next().expect("split gives at least one");
     let bad = |what: &str| Err(format!("{what} in {head:?}"));
 
     let mut parts = status_line.splitn(3, ' ');
-    let (version, code) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let (version, code) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
     if !matches!(version, "HTTP/1.0" | "HTTP/1.1") || parts.next().is_none() {
         return bad("no status line");
     }
@@ -308,19 +375,28 @@ fn parse_head(head: &[u8], method: &str) -> Result<Response, String> {
 
     let mut headers = Vec::new();
     for line in lines {
-        let Some((name, value)) = line.split_once(':') else { return bad("a line without a colon") };
+        let Some((name, value)) = line.split_once(':') else {
+            return bad("a line without a colon");
+        };
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         if name.is_empty() || !name.bytes().all(token) {
             return bad("a header's name");
         }
-        if value.bytes().any(|byte| byte != b'\t' && (byte < 0x20 || byte == 0x7f)) {
+        if value
+            .bytes()
+            .any(|byte| byte != b'\t' && (byte < 0x20 || byte == 0x7f))
+        {
             return bad("a header's value");
         }
         headers.push((name.to_owned(), value.trim_matches([' ', '\t']).to_owned()));
     }
 
     let all = |wanted: &str| -> Vec<&str> {
-        headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.as_str()).collect()
+        headers
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case(wanted))
+            .map(|(_, value)| value.as_str())
+            .collect()
     };
     let framing = match (&all("content-length")[..], &all("transfer-encoding")[..]) {
         // RFC 9110 8.6 and 9112 6.1: neither header in 1xx or 204.
@@ -329,12 +405,24 @@ fn parse_head(head: &[u8], method: &str) -> Result<Response, String> {
         ([] | [_], [] | [_]) if status == 304 || method == "HEAD" => Framing::None,
         ([], []) => Framing::Close,
         ([], ["chunked"]) if version == "HTTP/1.1" => Framing::Chunked,
-        ([length], []) if !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Framing::Length(length.parse().map_err(|_| format!("a length in {head:?}"))?)
+        ([length], [])
+            if !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            Framing::Length(
+                length
+                    .parse()
+                    .map_err(|_| format!("a length in {head:?}"))?,
+            )
         }
         _ => return bad("the framing"),
     };
-    Ok(Response { version: version.to_owned(), status, headers, framing, body: Vec::new() })
+    Ok(Response {
+        version: version.to_owned(),
+        status,
+        headers,
+        framing,
+        body: Vec::new(),
+    })
 }
 
 fn broken(error: &io::Error, got: &[u8]) -> Broken {
@@ -351,5 +439,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
 }

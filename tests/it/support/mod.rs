@@ -76,7 +76,11 @@ pub(crate) fn run(module: &str, case: &str, engine: Engine, alone: bool, test: f
         note(&format!("{name} skipped for {}: {reason}", engine.name()));
         return;
     }
-    let _turn = if alone { Turn::alone() } else { Turn::together() };
+    let _turn = if alone {
+        Turn::alone()
+    } else {
+        Turn::together()
+    };
     test(engine);
 }
 

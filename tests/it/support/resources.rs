@@ -25,7 +25,11 @@ impl Resources {
             line.split_whitespace().next()?.parse().ok()
         };
         let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64;
-        Some(Resources { threads: field("Threads:")?, descriptors, memory: field("VmRSS:")? })
+        Some(Resources {
+            threads: field("Threads:")?,
+            descriptors,
+            memory: field("VmRSS:")?,
+        })
     }
 
     #[track_caller]
@@ -60,7 +64,11 @@ impl Resources {
         let spare = if engine == Engine::TinyHttp { 4 } else { 0 };
         let started = Instant::now();
         loop {
-            assert!(server.is_running(), "the process is gone; it said {:#?}", server.records());
+            assert!(
+                server.is_running(),
+                "the process is gone; it said {:#?}",
+                server.records()
+            );
             let now = Resources::of(server);
             let again = now.threads <= self.threads + spare
                 && now.descriptors <= self.descriptors
@@ -68,7 +76,10 @@ impl Resources {
             if again {
                 return;
             }
-            assert!(started.elapsed() < PATIENCE, "{now:?} and before it was {self:?}");
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{now:?} and before it was {self:?}"
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }

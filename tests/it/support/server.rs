@@ -44,13 +44,17 @@ pub(crate) enum Stdout {
 
 impl Setup {
     pub(crate) fn new(engine: Engine) -> Setup {
-        Setup { environment: BTreeMap::new(), before: String::new(), stdout: Stdout::Read }
-            .set("HTTP_ENGINE", engine.name())
-            .set("HOST", "127.0.0.1")
-            .set("PORT", "0")
-            .set("DEMO_ENDPOINTS", "true")
-            .set("DRAIN_DELAY", "0")
-            .set("SHUTDOWN_TIMEOUT", "10s")
+        Setup {
+            environment: BTreeMap::new(),
+            before: String::new(),
+            stdout: Stdout::Read,
+        }
+        .set("HTTP_ENGINE", engine.name())
+        .set("HOST", "127.0.0.1")
+        .set("PORT", "0")
+        .set("DEMO_ENDPOINTS", "true")
+        .set("DRAIN_DELAY", "0")
+        .set("SHUTDOWN_TIMEOUT", "10s")
     }
 
     pub(crate) fn set(mut self, name: &str, value: impl ToString) -> Setup {
@@ -78,14 +82,24 @@ impl Setup {
     pub(crate) fn start(self) -> Server {
         let mut server = self.clone().launch();
         if matches!(self.stdout, Stdout::Text | Stdout::Full | Stdout::Closed) {
-            let port = self.environment["PORT"].parse().expect("a port that the test chose");
+            let port = self.environment["PORT"]
+                .parse()
+                .expect("a port that the test chose");
             server.address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-            super::eventually("the server listens", || Client::try_connect(server.address).is_ok());
+            super::eventually("the server listens", || {
+                Client::try_connect(server.address).is_ok()
+            });
             return server;
         }
-        let listening = server.wait_for("the record that names the address", |record| record["msg"] == "listening");
-        let address = listening["addr"].as_str().unwrap_or_else(|| panic!("no addr in {listening}"));
-        server.address = address.parse().unwrap_or_else(|error| panic!("{address:?} is no address: {error}"));
+        let listening = server.wait_for("the record that names the address", |record| {
+            record["msg"] == "listening"
+        });
+        let address = listening["addr"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no addr in {listening}"));
+        server.address = address
+            .parse()
+            .unwrap_or_else(|error| panic!("{address:?} is no address: {error}"));
         if server.address.ip().is_unspecified() {
             server.address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
         }
@@ -100,7 +114,10 @@ impl Setup {
         };
         let stdout = match self.stdout {
             Stdout::Full => {
-                let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full can be opened");
+                let full = std::fs::File::options()
+                    .write(true)
+                    .open("/dev/full")
+                    .expect("/dev/full can be opened");
                 Stdio::from(full)
             }
             Stdout::Closed => Stdio::null(),
@@ -128,7 +145,13 @@ impl Setup {
             String::from_utf8_lossy(&text).into_owned()
         });
         let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        Server { child, address: nowhere, started, log, errors: Some(errors) }
+        Server {
+            child,
+            address: nowhere,
+            started,
+            log,
+            errors: Some(errors),
+        }
     }
 }
 
@@ -172,8 +195,13 @@ impl Server {
 
     /// Sends a signal by the name that `kill` knows.
     pub(crate) fn signal(&self, name: &str) {
-        let done = process::Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status();
-        assert!(done.expect("kill can be run").success(), "the process is gone before {name}");
+        let done = process::Command::new("kill")
+            .args([format!("-{name}"), self.pid().to_string()])
+            .status();
+        assert!(
+            done.expect("kill can be run").success(),
+            "the process is gone before {name}"
+        );
     }
 
     /// Waits until `/readyz` answers 200.
@@ -199,7 +227,10 @@ impl Server {
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("a child can be asked").is_none()
+        self.child
+            .try_wait()
+            .expect("a child can be asked")
+            .is_none()
     }
 
     /// SIGTERM, then [`Server::exit`].
@@ -223,9 +254,20 @@ impl Server {
         if !self.log.lock().held {
             self.log.wait_for_end();
         }
-        let stderr = self.errors.take().expect("only taken here").join().expect("the reader cannot fail");
+        let stderr = self
+            .errors
+            .take()
+            .expect("only taken here")
+            .join()
+            .expect("the reader cannot fail");
         let text = self.log.lock().text.clone();
-        Exit { code: status.code(), signal: status.signal(), records: self.records(), text, stderr }
+        Exit {
+            code: status.code(),
+            signal: status.signal(),
+            records: self.records(),
+            text,
+            stderr,
+        }
     }
 }
 
@@ -242,8 +284,15 @@ impl Exit {
     /// The drain report, which must be the last record.
     #[track_caller]
     pub(crate) fn report(&self) -> &Value {
-        let last = self.records.last().unwrap_or_else(|| panic!("an empty log: {self:?}"));
-        assert_eq!(last["msg"], "drained", "the last record is no drain report: {:#?}", self.records);
+        let last = self
+            .records
+            .last()
+            .unwrap_or_else(|| panic!("an empty log: {self:?}"));
+        assert_eq!(
+            last["msg"], "drained",
+            "the last record is no drain report: {:#?}",
+            self.records
+        );
         last
     }
 
@@ -267,7 +316,9 @@ impl Exit {
 #[track_caller]
 pub(crate) fn number(record: &Value, key: &str) -> f64 {
     let value = &record[key];
-    let number = value.as_f64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+    let number = value
+        .as_f64()
+        .or_else(|| value.as_str().and_then(|text| text.parse().ok()));
     number.unwrap_or_else(|| panic!("{key} is no number in {record}"))
 }
 
@@ -289,7 +340,9 @@ struct LogState {
 
 impl Log {
     fn lock(&self) -> MutexGuard<'_, LogState> {
-        self.state.lock().unwrap_or_else(|failed| failed.into_inner())
+        self.state
+            .lock()
+            .unwrap_or_else(|failed| failed.into_inner())
     }
 
     fn follow(self, stdout: process::ChildStdout, mode: Stdout) {
@@ -309,7 +362,10 @@ impl Log {
                     break;
                 }
                 while state.held {
-                    state = self.changed.wait(state).unwrap_or_else(|failed| failed.into_inner());
+                    state = self
+                        .changed
+                        .wait(state)
+                        .unwrap_or_else(|failed| failed.into_inner());
                 }
             }
             self.lock().ended = true;
@@ -332,9 +388,15 @@ impl Log {
 
     /// Waits, and asserts that every line was a record.
     fn wait_until(&self, fits: impl Fn(&LogState) -> bool) -> MutexGuard<'_, LogState> {
-        let waiting = self.changed.wait_timeout_while(self.lock(), PATIENCE, |state| !fits(state));
+        let waiting = self
+            .changed
+            .wait_timeout_while(self.lock(), PATIENCE, |state| !fits(state));
         let (state, _) = waiting.unwrap_or_else(|failed| failed.into_inner());
-        assert!(state.bad.is_empty(), "lines that are no records: {:?}", state.bad);
+        assert!(
+            state.bad.is_empty(),
+            "lines that are no records: {:?}",
+            state.bad
+        );
         state
     }
 }
@@ -355,8 +417,14 @@ pub(crate) struct Output {
 
 impl Command {
     pub(crate) fn new(arguments: &[&str]) -> Command {
-        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        Command { arguments, environment: BTreeMap::new() }
+        let arguments = arguments
+            .iter()
+            .map(|&argument| argument.to_owned())
+            .collect();
+        Command {
+            arguments,
+            environment: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn set(mut self, name: &str, value: impl ToString) -> Command {
@@ -382,10 +450,21 @@ impl Command {
             }
             thread::sleep(Duration::from_millis(1));
         }
-        let output = child.wait_with_output().expect("a child's output can be read");
-        assert!(started.elapsed() <= PATIENCE, "{:?} {:?} does not end", self.arguments, self.environment);
+        let output = child
+            .wait_with_output()
+            .expect("a child's output can be read");
+        assert!(
+            started.elapsed() <= PATIENCE,
+            "{:?} {:?} does not end",
+            self.arguments,
+            self.environment
+        );
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Output { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        Output {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
     }
 }
 

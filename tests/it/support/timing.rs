@@ -13,7 +13,10 @@ use super::{Client, PATIENCE, get};
 pub(crate) fn eventually(what: &str, mut so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !so() {
-        assert!(started.elapsed() < PATIENCE, "it never came to be that {what}");
+        assert!(
+            started.elapsed() < PATIENCE,
+            "it never came to be that {what}"
+        );
         thread::sleep(Duration::from_millis(5));
     }
 }
