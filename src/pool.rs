@@ -23,6 +23,7 @@ use crate::{
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::{
+    mem,
     sync::{
         Arc, Mutex, MutexGuard, TryLockError,
         atomic::{
@@ -37,9 +38,9 @@ use std::{
 /// to be shorter is not worth handing over.
 pub(crate) const HANDOVER: Duration = Duration::from_micros(40);
 
-/// How often the standby looks whether a handler keeps the seat from being taken. Two looks are needed, so a request
+/// How often the standby looks whether a handler keeps the seat from being taken. At most three looks are needed, so a request
 /// behind a handler that was wrongly expected to be short waits less than a millisecond.
-pub(crate) const TICK: Duration = Duration::from_micros(400);
+pub(crate) const TICK: Duration = Duration::from_micros(300);
 
 /// A request with its place in the queue, or a streamed response that goes on.
 struct Job {
@@ -64,8 +65,8 @@ pub(crate) struct Pool {
     running: AtomicUsize,
     seat: Mutex<Seat>,
     seat_is_taken: AtomicBool,
-    /// How often the seat was taken: the standby sees by it whether the pool makes progress.
-    turns: AtomicUsize,
+    /// Counts turns in the seat and finished jobs: the standby sees by it whether somebody still works.
+    progress: AtomicUsize,
     closed: AtomicBool,
     idle: Idle,
     pub(crate) ledger: Ledger,
@@ -99,7 +100,7 @@ impl Pool {
             running: AtomicUsize::new(0),
             seat: Mutex::default(),
             seat_is_taken: AtomicBool::new(false),
-            turns: AtomicUsize::new(0),
+            progress: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             idle: Idle::default(),
             ledger: Ledger::new(workers + 1),
@@ -162,13 +163,13 @@ impl Pool {
             Err(TryLockError::WouldBlock) => return None,
         };
         self.seat_is_taken.store(true, SeqCst);
-        self.turns.fetch_add(1, Relaxed);
+        self.progress.fetch_add(1, Relaxed);
         Some(seat)
     }
 
     /// Pulls once and deals with what came: probes are answered, the rest is queued or shed.
     fn drive(&self, mut seat: MutexGuard<'_, Seat>) {
-        let mut ready = std::mem::take(&mut seat.ready);
+        let mut ready = mem::take(&mut seat.ready);
         if self.engine.pull(seat.expiry, &mut ready) == Pulled::Closed {
             self.closed.store(true, SeqCst);
         }
@@ -242,6 +243,7 @@ impl Pool {
             log::error!(panic:% = panicked; "a panic outside the handler cut a connection");
         }
         self.ledger.end(number);
+        self.progress.fetch_add(1, Relaxed);
         if was_admitted {
             self.admitted.fetch_sub(1, SeqCst);
         }
@@ -313,19 +315,17 @@ impl Pool {
 
     /// What the standby sees: whether the seat or the queue has been left alone since its last look.
     fn needs_a_hand(&self, look: &mut Look) -> Need {
-        let turns = self.turns.load(Relaxed);
-        let taken = self.seat_is_taken.load(SeqCst);
-        let waiting = !self.queue.1.is_empty() && self.running.load(SeqCst) < self.slots();
-        let same_turn = std::mem::replace(&mut look.turns, turns) == turns;
-        match (taken, waiting) {
+        let progress = self.progress.load(Relaxed);
+        let stands_still = mem::replace(&mut look.progress, progress) == progress;
+        let seat_is_taken = self.seat_is_taken.load(SeqCst);
+        let work_waits = !self.queue.1.is_empty() && self.running.load(SeqCst) < self.slots();
+        let left_alone = stands_still && (!seat_is_taken || work_waits);
+        let was_left_alone = mem::replace(&mut look.left_alone, left_alone);
+        match left_alone {
             _ if self.closed.load(SeqCst) => Need::Now,
-            (true, false) if same_turn => Need::Nothing,
-            (true, false) => Need::Soon,
-            _ if same_turn && look.seen_before => Need::Now,
-            _ => {
-                look.seen_before = same_turn;
-                Need::Soon
-            }
+            true if was_left_alone => Need::Now,
+            false if stands_still => Need::Nothing,
+            _ => Need::Soon,
         }
     }
 
@@ -366,8 +366,8 @@ impl Pool {
 /// What the standby remembers between two looks.
 #[derive(Default)]
 struct Look {
-    turns: usize,
-    seen_before: bool,
+    progress: usize,
+    left_alone: bool,
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -34,27 +34,32 @@ pub(crate) struct Route {
 pub(crate) struct Cost(AtomicU32);
 
 impl Cost {
-    /// A single sample counts for at most this much, so that one pause of the whole process (a throttled quota)
-    /// does not mark a short route as a long one for long.
-    const LONGEST_SAMPLE: Duration = Duration::from_millis(1);
+    /// The most that is ever expected; it is more than any handover costs, and more need not be known.
+    const LONGEST: Duration = Duration::from_millis(1);
     const UNKNOWN: u32 = u32::MAX;
 
     /// The expected run time; a route that never ran may take any time.
     pub(crate) fn expected(&self) -> Duration {
         match self.0.load(Relaxed) {
-            Cost::UNKNOWN => Cost::LONGEST_SAMPLE,
+            Cost::UNKNOWN => Cost::LONGEST,
             nanos => Duration::from_nanos(nanos.into()),
         }
     }
 
+    /// Takes a run into the average. A run far above it counts as four times it: one pause of the whole process (a
+    /// throttled quota, a busy neighbour) must not mark a short route as a long one, and a route that has turned slow
+    /// is known for it after a few runs all the same.
     pub(crate) fn record(&self, took: Duration) {
-        let sample = took.min(Cost::LONGEST_SAMPLE).as_nanos() as u32;
+        let sample = took.min(Cost::LONGEST).as_nanos() as u32;
         let average = match self.0.load(Relaxed) {
             Cost::UNKNOWN => sample,
-            average => average - average / 8 + sample / 8,
+            average => average - average / 8 + sample.min(4 * average + Cost::LEAST_STEP) / 8,
         };
         self.0.store(average, Relaxed);
     }
+
+    /// Lets an average of next to nothing grow at all; in nanoseconds.
+    const LEAST_STEP: u32 = 8_000;
 }
 
 impl Default for Cost {

@@ -87,6 +87,11 @@ fn a_route_is_taken_for_long_until_it_has_shown_that_it_is_short() {
     assert_eq!(cost.expected(), Duration::from_millis(1));
     cost.record(Duration::from_micros(4));
     assert_eq!(cost.expected(), Duration::from_micros(4));
+    cost.record(Duration::from_secs(1));
+    assert!(
+        cost.expected() < Duration::from_micros(20),
+        "one pause of the process says nothing"
+    );
     (0..40).for_each(|_| cost.record(Duration::from_secs(1)));
     assert!(
         cost.expected() > Duration::from_micros(900),

@@ -110,7 +110,7 @@ func up(w http.ResponseWriter, r *http.Request) {
 // work is the loop of the Rust variants, step for step.
 func work() string {
 	hash := uint64(0xcbf29ce484222325)
-	for step := uint64(0); step < 350_000; step++ {
+	for step := uint64(0); step < 500_000; step++ {
 		hash = (hash ^ step) * 0x100000001b3
 		hash ^= hash >> 29
 	}

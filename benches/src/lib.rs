@@ -38,7 +38,7 @@ pub fn pod() -> Pod {
 /// compiler can shorten or vectorise it, and Go's takes as long as Rust's.
 pub fn work() -> String {
     let mut hash: u64 = black_box(0xcbf2_9ce4_8422_2325);
-    for step in 0..350_000 {
+    for step in 0..500_000 {
         hash = (hash ^ step).wrapping_mul(0x0100_0000_01b3);
         hash ^= hash >> 29;
     }

@@ -40,8 +40,15 @@ fn append_with(
     write: impl FnOnce(&mut Escaping<'_>) -> fmt::Result,
 ) {
     let end = line.len() + MAX_TEXT - CUT.len();
-    // An error is ours, at the end, or that of a `Display` that failed: either way something is missing.
-    if write(&mut Escaping { line, place, end }).is_err() {
+    let mut escaping = Escaping {
+        line,
+        place,
+        end,
+        cut: false,
+    };
+    // A `Display` may fail by itself, and may go on where it should have failed: either way something is missing.
+    let failed = write(&mut escaping).is_err();
+    if failed || escaping.cut {
         line.extend_from_slice(CUT.as_bytes());
     }
 }
@@ -62,6 +69,7 @@ struct Escaping<'l> {
     line: &'l mut Vec<u8>,
     place: Place,
     end: usize,
+    cut: bool,
 }
 
 impl Escaping<'_> {
@@ -76,33 +84,35 @@ impl Escaping<'_> {
             room -= 1;
         }
         self.line.extend_from_slice(&text.as_bytes()[..room]);
-        // Nothing shorter may follow what was cut.
-        self.end = 0;
-        Err(fmt::Error)
+        self.stop()
     }
 
     fn escaped(&mut self, special: char) -> fmt::Result {
-        let code = u32::from(special);
-        let escape = match special {
-            '"' => "\\\"",
-            '\\' => "\\\\",
-            '\n' => "\\n",
-            '\r' => "\\r",
-            '\t' => "\\t",
-            // All that is special is in the basic plane, so that four digits do.
-            _ => return self.plain_escape(&format!("\\u{code:04x}")),
-        };
-        self.plain_escape(escape)
+        match special {
+            '"' => self.whole("\\\""),
+            '\\' => self.whole("\\\\"),
+            '\n' => self.whole("\\n"),
+            '\r' => self.whole("\\r"),
+            '\t' => self.whole("\\t"),
+            // All that is special has four digits.
+            _ => self.whole(&format!("\\u{:04x}", u32::from(special))),
+        }
     }
 
-    /// Half an escape would be worse than none.
-    fn plain_escape(&mut self, escape: &str) -> fmt::Result {
+    /// Appends an escape: half of one would be worse than none.
+    fn whole(&mut self, escape: &str) -> fmt::Result {
         if self.line.len() + escape.len() > self.end {
-            self.end = 0;
-            return Err(fmt::Error);
+            return self.stop();
         }
         self.line.extend_from_slice(escape.as_bytes());
         Ok(())
+    }
+
+    /// No more from now on, not even what is shorter than what did not fit.
+    fn stop(&mut self) -> fmt::Result {
+        self.end = 0;
+        self.cut = true;
+        Err(fmt::Error)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::panic::{self, panic_any};
 use std::process::{Command, Output};
 use std::time::Duration;
-use std::{env, thread};
+use std::{env, process, thread};
 
 use super::{Panicked, catch, install_hook};
 use crate::config::LogFormat;
@@ -118,7 +118,10 @@ fn a_caught_panic_is_left_to_the_caller_who_knows_more() {
 fn a_panic_outside_any_request_is_one_record_and_not_lines_on_stderr() {
     let scenario = || {
         let thread = thread::Builder::new().name("refresher".into());
-        let panicking = thread.spawn(|| panic!("gone\nwrong"));
+        let panicking = thread.spawn(|| {
+            assert!(catch(|| panic!("not this one")).is_err());
+            panic!("gone\nwrong")
+        });
         assert!(panicking.unwrap().join().is_err());
     };
     let test = "a_panic_outside_any_request_is_one_record_and_not_lines_on_stderr";
@@ -133,6 +136,20 @@ fn a_panic_outside_any_request_is_one_record_and_not_lines_on_stderr() {
         assert_eq!(record["thread"], "refresher");
         assert!(record["location"].as_str().unwrap().contains("tests.rs:"));
         assert_eq!(output.stderr, b"");
+    }
+}
+
+#[test]
+fn a_process_that_ends_by_panicking_has_told_why() {
+    let scenario = || {
+        for _ in 0..3 {
+            assert!(thread::spawn(|| panic!("the end")).join().is_err());
+        }
+        process::exit(3);
+    };
+    if let Some(output) = alone("a_process_that_ends_by_panicking_has_told_why", scenario) {
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        assert_eq!(records(&output).len(), 3);
     }
 }
 
@@ -178,7 +195,11 @@ fn each_of_two_nested_panics_is_told_where_it_happened() {
 fn a_panic_that_a_handler_catches_itself_is_not_mistaken_for_a_later_one() {
     let scenario = || {
         let swallow = || drop(panic::catch_unwind(|| panic!("swallowed")));
-        assert_eq!(catch(swallow), Ok(()));
+        let swallow_and_catch = || {
+            swallow();
+            assert!(catch(|| ()).is_ok());
+        };
+        assert_eq!(catch(swallow_and_catch), Ok(()));
         let resumed = catch(|| panic::resume_unwind(Box::new("resumed"))).unwrap_err();
         assert_eq!((&*resumed.message, resumed.location), ("resumed", None));
     };

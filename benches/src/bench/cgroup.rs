@@ -11,8 +11,14 @@ const PERIOD_MICROS: u64 = 100_000;
 
 /// Where this machine lets control groups be made.
 pub enum Hierarchy {
-    V1 { cpu: PathBuf, cpuacct: PathBuf, memory: PathBuf },
-    V2 { parent: PathBuf },
+    V1 {
+        cpu: PathBuf,
+        cpuacct: PathBuf,
+        memory: PathBuf,
+    },
+    V2 {
+        parent: PathBuf,
+    },
     /// Without the right to make one there are no quotas, and CPU time is the process's own.
     None,
 }
@@ -37,11 +43,7 @@ impl Hierarchy {
             }
             Hierarchy::V2 { parent: parent.into() }
         } else if root.join("cpu/cpu.cfs_quota_us").exists() {
-            Hierarchy::V1 {
-                cpu: root.join("cpu"),
-                cpuacct: root.join("cpuacct"),
-                memory: root.join("memory"),
-            }
+            Hierarchy::V1 { cpu: root.join("cpu"), cpuacct: root.join("cpuacct"), memory: root.join("memory") }
         } else {
             Hierarchy::None
         }
@@ -184,10 +186,7 @@ mod tests {
     #[test]
     fn usage_of_both_versions() {
         assert_eq!(parse_usage("1500\n"), Some(Duration::from_nanos(1500)));
-        assert_eq!(
-            parse_usage("usage_usec 42\nuser_usec 40\nsystem_usec 2\n"),
-            Some(Duration::from_micros(42))
-        );
+        assert_eq!(parse_usage("usage_usec 42\nuser_usec 40\nsystem_usec 2\n"), Some(Duration::from_micros(42)));
         assert_eq!(parse_usage("nonsense"), None);
     }
 

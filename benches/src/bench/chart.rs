@@ -77,13 +77,16 @@ fn draw_panel(svg: &mut String, panel: &Panel, left: f64, top: f64) {
     let bottom = top + HEAD + panel.rows.len() as f64 * ROW;
     for tick in scale.ticks() {
         let x = left + LABEL + scale.place(tick);
-        put(svg, format!(
-            "<line class=\"grid\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{}\" y2=\"{bottom}\"/>\
+        put(
+            svg,
+            format!(
+                "<line class=\"grid\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{}\" y2=\"{bottom}\"/>\
              <text class=\"note\" text-anchor=\"middle\" x=\"{x:.1}\" y=\"{}\">{}</text>",
-            top + HEAD - 4.0,
-            bottom + 14.0,
-            escape(&(panel.axis)(tick)),
-        ));
+                top + HEAD - 4.0,
+                bottom + 14.0,
+                escape(&(panel.axis)(tick)),
+            ),
+        );
     }
     for (index, row) in panel.rows.iter().enumerate() {
         let middle = top + HEAD + (index as f64 + 0.5) * ROW;
@@ -104,14 +107,17 @@ fn draw_panel(svg: &mut String, panel: &Panel, left: f64, top: f64) {
 fn draw_bar(svg: &mut String, point: &Point, scale: &Scale, ours: &str, left: f64, y: f64) -> f64 {
     let Summary { median, min, max } = point.summary;
     let (width, from, to) = (scale.place(median), scale.place(min), scale.place(max));
-    put(svg, format!(
-        "<rect class=\"{ours}bar\" x=\"{left}\" y=\"{}\" width=\"{:.1}\" height=\"14\" rx=\"2\"/>\
+    put(
+        svg,
+        format!(
+            "<rect class=\"{ours}bar\" x=\"{left}\" y=\"{}\" width=\"{:.1}\" height=\"14\" rx=\"2\"/>\
          <line class=\"spread\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{y}\" y2=\"{y}\"/>",
-        y - 7.0,
-        width.max(1.0),
-        left + from,
-        left + to,
-    ));
+            y - 7.0,
+            width.max(1.0),
+            left + from,
+            left + to,
+        ),
+    );
     width.max(to)
 }
 
@@ -119,11 +125,14 @@ fn draw_dots(svg: &mut String, points: &[Point], scale: &Scale, ours: &str, left
     let places: Vec<f64> = points.iter().map(|point| scale.place(point.summary.median)).collect();
     let first = places.iter().copied().fold(f64::INFINITY, f64::min);
     let last = places.iter().copied().fold(0.0, f64::max);
-    put(svg, format!(
-        "<line class=\"{ours}line\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{y}\" y2=\"{y}\"/>",
-        left + first,
-        left + last,
-    ));
+    put(
+        svg,
+        format!(
+            "<line class=\"{ours}line\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{y}\" y2=\"{y}\"/>",
+            left + first,
+            left + last,
+        ),
+    );
     for (index, place) in places.iter().enumerate() {
         let radius = 3.0 + 1.25 * index as f64;
         let x = left + place;
@@ -138,9 +147,14 @@ fn put(svg: &mut String, element: String) {
 
 /// From values to places on the plot.
 enum Scale {
-    FromZero { max: f64 },
+    FromZero {
+        max: f64,
+    },
     /// Powers of ten, from and to these exponents.
-    Decades { from: f64, to: f64 },
+    Decades {
+        from: f64,
+        to: f64,
+    },
 }
 
 impl Scale {
@@ -169,9 +183,7 @@ impl Scale {
     fn ticks(&self) -> Vec<f64> {
         match *self {
             Scale::FromZero { .. } => Vec::new(),
-            Scale::Decades { from, to } => {
-                (from as i32..=to as i32).map(|exponent| 10f64.powi(exponent)).collect()
-            }
+            Scale::Decades { from, to } => (from as i32..=to as i32).map(|exponent| 10f64.powi(exponent)).collect(),
         }
     }
 }
@@ -190,10 +202,8 @@ mod tests {
     use super::*;
 
     fn row(points: &[f64]) -> Row {
-        let point = |&median: &f64| Point {
-            summary: Summary { median, min: median, max: median },
-            text: median.to_string(),
-        };
+        let point =
+            |&median: &f64| Point { summary: Summary { median, min: median, max: median }, text: median.to_string() };
         Row { label: "a<b".into(), points: points.iter().map(point).collect(), ours: false }
     }
 

@@ -160,14 +160,7 @@ mod tests {
         let report = "Running 1s test\n  12 requests in 1.00s\n\
             {\"requests\":12,\"microseconds\":1000000,\"failed\":1,\"p50\":100,\"p99\":2000,\"p999\":3000,\"max\":4000}\n";
         let seen = parse_wrk(report).unwrap();
-        let expected = Seen {
-            answered: 12.0,
-            seconds: 1.0,
-            failed: 1.0,
-            p50: 0.0001,
-            p99: 0.002,
-            p999: 0.003,
-        };
+        let expected = Seen { answered: 12.0, seconds: 1.0, failed: 1.0, p50: 0.0001, p99: 0.002, p999: 0.003 };
         assert_eq!(seen, expected);
         assert_eq!(parse_wrk("unable to connect\n"), None);
     }
@@ -186,8 +179,7 @@ mod tests {
             }
         }"#;
         let seen = parse_oha(report).unwrap();
-        let expected =
-            Seen { answered: 91.0, seconds: 2.0, failed: 6.0, p50: 0.001, p99: 0.01, p999: 0.1 };
+        let expected = Seen { answered: 91.0, seconds: 2.0, failed: 6.0, p50: 0.001, p99: 0.01, p999: 0.1 };
         assert_eq!(seen, expected);
     }
 

@@ -31,16 +31,11 @@ pub fn describe(cgroups: &str) -> Machine {
         memory_bytes: kibibytes * 1024.0,
         kernel: first_line("uname", &["-sr"]),
         cgroups: cgroups.into(),
-        versions: [
-            ("rustc", "--version"),
-            ("go", "version"),
-            ("wrk", "--version"),
-            ("oha", "--version"),
-        ]
-        .map(|(tool, option)| tell_version(&first_line(tool, &[option])))
-        .into_iter()
-        .filter(|version| !version.is_empty())
-        .collect(),
+        versions: [("rustc", "--version"), ("go", "version"), ("wrk", "--version"), ("oha", "--version")]
+            .map(|(tool, option)| tell_version(&first_line(tool, &[option])))
+            .into_iter()
+            .filter(|version| !version.is_empty())
+            .collect(),
     }
 }
 
@@ -105,18 +100,14 @@ impl Watch {
         let busy = now.busy.saturating_sub(self.machine.busy);
         let others = busy.saturating_sub(our_cpu().saturating_sub(self.ours));
         let stolen = now.stolen.saturating_sub(self.machine.stolen);
-        Disturbance {
-            others: others.as_secs_f64() / seconds,
-            stolen: stolen.as_secs_f64() / seconds,
-        }
+        Disturbance { others: others.as_secs_f64() / seconds, stolen: stolen.as_secs_f64() / seconds }
     }
 }
 
 fn our_cpu() -> Duration {
     let of = |who| {
         getrusage(who).map_or(Duration::ZERO, |usage| {
-            let micros =
-                usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+            let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
             Duration::from_micros(micros.unsigned_abs())
         })
     };
@@ -137,8 +128,7 @@ fn machine_busy() -> Busy {
 /// softirq, steal. What interrupts take belongs to nobody and is left out.
 fn parse_busy(stat: &str) -> Busy {
     let mut fields = stat.lines().next().unwrap_or("").split_whitespace().skip(1);
-    let ticks: [u64; 8] =
-        std::array::from_fn(|_| fields.next().and_then(|field| field.parse().ok()).unwrap_or(0));
+    let ticks: [u64; 8] = std::array::from_fn(|_| fields.next().and_then(|field| field.parse().ok()).unwrap_or(0));
     let time = |ticks| Duration::from_millis(10 * ticks);
     Busy { busy: time(ticks[0] + ticks[1] + ticks[2]), stolen: time(ticks[7]) }
 }

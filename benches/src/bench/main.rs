@@ -73,17 +73,10 @@ fn run(options: &Options) -> Result<Results, String> {
     let descriptors = machine::raise_descriptor_limit();
     let cgroups = Hierarchy::find();
     if !cgroups.can_limit() {
-        missing.push(
-            "no right to make control groups: quotas are left out, and CPU time is the process's"
-                .into(),
-        );
+        missing.push("no right to make control groups: quotas are left out, and CPU time is the process's".into());
     }
-    let scenarios: Vec<&Scenario> = options
-        .scenarios
-        .iter()
-        .copied()
-        .filter(|scenario| scenario.quota.is_none() || cgroups.can_limit())
-        .collect();
+    let scenarios: Vec<&Scenario> =
+        options.scenarios.iter().copied().filter(|scenario| scenario.quota.is_none() || cgroups.can_limit()).collect();
 
     variants.retain(|variant| match variant::check(variant, &cgroups) {
         Ok(()) => true,
@@ -113,12 +106,7 @@ fn run(options: &Options) -> Result<Results, String> {
 
 /// Round by round, so that whatever changes on the machine meets all alike, and in a new order
 /// each time, so that nobody always comes after the same one.
-fn measure_all(
-    bench: &Bench,
-    scenarios: &[&Scenario],
-    variants: &[Variant],
-    rounds: u32,
-) -> Vec<Sample> {
+fn measure_all(bench: &Bench, scenarios: &[&Scenario], variants: &[Variant], rounds: u32) -> Vec<Sample> {
     let once = |scenario: &&Scenario| scenario.estimate(bench.time) * variants.len() as u32;
     let mut progress = Progress::new(scenarios.iter().map(once).sum::<Duration>() * rounds);
     let mut chance = stats::Chance::new(std::process::id().into());

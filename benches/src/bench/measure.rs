@@ -103,9 +103,8 @@ impl Bench<'_> {
 
     fn idle(&self, server: Server) -> io::Result<Values> {
         let before = server.charged();
-        let connections: Vec<TcpStream> = (0..self.idle_connections)
-            .map_while(|_| client::idle_connection(server.port).ok())
-            .collect();
+        let connections: Vec<TcpStream> =
+            (0..self.idle_connections).map_while(|_| client::idle_connection(server.port).ok()).collect();
         // What only setting up needed has had time to go.
         sleep(Duration::from_secs(1));
         let resident = server.memory()?;

@@ -59,17 +59,12 @@ impl Metric {
 
     pub fn unit(self) -> Unit {
         match self {
-            Metric::CpuPerRequest
-            | Metric::P50
-            | Metric::P99
-            | Metric::P999
-            | Metric::FirstAnswer
-            | Metric::Exit => Unit::Seconds,
-            Metric::MemoryRest
-            | Metric::MemoryBusy
-            | Metric::MemoryIdle
-            | Metric::ChargedPerIdle
-            | Metric::Size => Unit::Bytes,
+            Metric::CpuPerRequest | Metric::P50 | Metric::P99 | Metric::P999 | Metric::FirstAnswer | Metric::Exit => {
+                Unit::Seconds
+            }
+            Metric::MemoryRest | Metric::MemoryBusy | Metric::MemoryIdle | Metric::ChargedPerIdle | Metric::Size => {
+                Unit::Bytes
+            }
             Metric::ProbesFailed | Metric::ExitClean => Unit::Share,
             Metric::IdleHeld | Metric::Failed => Unit::Count,
             Metric::RequestsPerSecond => Unit::PerSecond,

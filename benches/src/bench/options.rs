@@ -69,8 +69,7 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Options, String> {
             "--out" => options.out = Some(value()?.into()),
             "--env" => {
                 let setting = value()?;
-                let (name, value) =
-                    setting.split_once('=').ok_or(format!("{setting} is not NAME=VALUE"))?;
+                let (name, value) = setting.split_once('=').ok_or(format!("{setting} is not NAME=VALUE"))?;
                 options.env.push((name.into(), value.into()));
             }
             "list" => options.command = Command::List,

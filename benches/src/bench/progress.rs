@@ -13,12 +13,7 @@ pub struct Progress {
 
 impl Progress {
     pub fn new(planned: Duration) -> Progress {
-        Progress {
-            started: Instant::now(),
-            planned,
-            done: Duration::ZERO,
-            terminal: stderr().is_terminal(),
-        }
+        Progress { started: Instant::now(), planned, done: Duration::ZERO, terminal: stderr().is_terminal() }
     }
 
     pub fn show(&self, what: &str) {

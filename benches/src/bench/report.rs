@@ -59,20 +59,12 @@ const PICTURES: [Picture; 6] = [
     Picture {
         file: "latency.svg",
         title: "Latency at a fixed rate, corrected for coordinated omission",
-        panels: &[
-            ("open-100m", LATENCY),
-            ("open-1000", LATENCY),
-            ("open-10000", LATENCY),
-            ("open-block", LATENCY),
-        ],
+        panels: &[("open-100m", LATENCY), ("open-1000", LATENCY), ("open-10000", LATENCY), ("open-block", LATENCY)],
     },
     Picture {
         file: "probes.svg",
         title: "Probes while everything is busy",
-        panels: &[
-            ("probe-blocked", &[Metric::P50, Metric::P99]),
-            ("probe-computing", &[Metric::P50, Metric::P99]),
-        ],
+        panels: &[("probe-blocked", &[Metric::P50, Metric::P99]), ("probe-computing", &[Metric::P50, Metric::P99])],
     },
     Picture {
         file: "memory.svg",
@@ -91,11 +83,8 @@ const PICTURES: [Picture; 6] = [
 /// The pictures for which something was measured.
 pub fn charts(results: &Results) -> Vec<(&'static str, String)> {
     let drawn = |picture: &Picture| {
-        let panels: Vec<Panel> = picture
-            .panels
-            .iter()
-            .filter_map(|(name, metrics)| panel(results, find(name)?, metrics))
-            .collect();
+        let panels: Vec<Panel> =
+            picture.panels.iter().filter_map(|(name, metrics)| panel(results, find(name)?, metrics)).collect();
         (!panels.is_empty()).then(|| (picture.file, chart::draw(picture.title, &panels)))
     };
     PICTURES.iter().filter_map(drawn).collect()
@@ -206,17 +195,13 @@ fn goals(results: &Results) -> String {
     let mut text = String::from("| goal | measured | bound | |\n|---|---|---|---|\n");
     for verdict in verdicts {
         let reached = if verdict.reached { "reached" } else { "**missed**" };
-        text += &format!(
-            "| {} | {} | {} | {reached} |\n",
-            verdict.text, verdict.measured, verdict.bound
-        );
+        text += &format!("| {} | {} | {} | {reached} |\n", verdict.text, verdict.measured, verdict.bound);
     }
     text + "\n"
 }
 
 fn table(results: &Results, scenario: &Scenario) -> String {
-    let mut metrics: Vec<Metric> =
-        results.of(scenario.name).flat_map(|sample| sample.values.keys().copied()).collect();
+    let mut metrics: Vec<Metric> = results.of(scenario.name).flat_map(|sample| sample.values.keys().copied()).collect();
     metrics.sort();
     metrics.dedup();
     if metrics.is_empty() {
@@ -261,8 +246,7 @@ fn disturbances(results: &Results, scenario: &Scenario) -> String {
     if matches!(scenario.kind, Kind::Size) {
         return String::new();
     }
-    let disturbed: Vec<&Sample> =
-        results.of(scenario.name).filter(|sample| sample.disturbance.matters()).collect();
+    let disturbed: Vec<&Sample> = results.of(scenario.name).filter(|sample| sample.disturbance.matters()).collect();
     if disturbed.is_empty() {
         return String::new();
     }
@@ -286,8 +270,7 @@ pub fn short(results: &Results) -> String {
         for variant in names(results, scenario.name) {
             let summary = results.summary(scenario.name, variant, metric);
             let cell = summary.map_or("–".into(), |summary| {
-                let [middle, min, max] =
-                    [summary.median, summary.min, summary.max].map(|value| metric.format(value));
+                let [middle, min, max] = [summary.median, summary.min, summary.max].map(|value| metric.format(value));
                 format!("{middle:>10}   {min} – {max}")
             });
             text += &format!("  {variant:24}{cell}\n");

@@ -46,8 +46,7 @@ impl Results {
 
     pub fn summary(&self, scenario: &str, variant: &str, metric: Metric) -> Option<Summary> {
         let rounds = self.of(scenario).filter(|sample| sample.variant == variant);
-        let values: Vec<f64> =
-            rounds.filter_map(|sample| sample.values.get(&metric).copied()).collect();
+        let values: Vec<f64> = rounds.filter_map(|sample| sample.values.get(&metric).copied()).collect();
         summarise(&values)
     }
 }

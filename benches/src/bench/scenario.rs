@@ -80,31 +80,15 @@ const fn get(path: &'static str, connections: usize) -> Target {
     Target { method: "GET", path, connections, fresh: false }
 }
 
-const fn closed(
-    name: &'static str,
-    about: &'static str,
-    quota: Option<u32>,
-    target: Target,
-) -> Scenario {
+const fn closed(name: &'static str, about: &'static str, quota: Option<u32>, target: Target) -> Scenario {
     Scenario { name, about, quota, env: &[], kind: Kind::Closed(target), is_static: false, quick: false }
 }
 
-const fn open(
-    name: &'static str,
-    about: &'static str,
-    quota: Option<u32>,
-    target: Target,
-    rate: u32,
-) -> Scenario {
+const fn open(name: &'static str, about: &'static str, quota: Option<u32>, target: Target, rate: u32) -> Scenario {
     Scenario { name, about, quota, env: &[], kind: Kind::Open(target, rate), is_static: false, quick: false }
 }
 
-const fn life(
-    name: &'static str,
-    about: &'static str,
-    quota: Option<u32>,
-    kind: Kind,
-) -> Scenario {
+const fn life(name: &'static str, about: &'static str, quota: Option<u32>, kind: Kind) -> Scenario {
     Scenario { name, about, quota, env: &[], kind, is_static: false, quick: false }
 }
 
@@ -123,22 +107,13 @@ const fn with_static_binary(name: &'static str, scenario: Scenario) -> Scenario 
 /// As many handlers at once as connections, as async variants have by their blocking pool.
 const EQUAL_WORKERS: &[(&str, &str)] = &[("WORKERS", "32")];
 
-const BUSY_GREETING: Scenario =
-    closed("greeting", "greeting, 32 connections, 500m", Some(500), GREETING);
+const BUSY_GREETING: Scenario = closed("greeting", "greeting, 32 connections, 500m", Some(500), GREETING);
 
-const RESIDENT: Scenario = life(
-    "memory",
-    "resident memory at rest and at 32 busy connections, 500m",
-    Some(500),
-    Kind::Memory,
-);
+const RESIDENT: Scenario =
+    life("memory", "resident memory at rest and at 32 busy connections, 500m", Some(500), Kind::Memory);
 
-const FIRST_ANSWER: Scenario = life(
-    "start",
-    "from the start of the process to the first 200 on /readyz, no quota",
-    None,
-    Kind::Start,
-);
+const FIRST_ANSWER: Scenario =
+    life("start", "from the start of the process to the first 200 on /readyz, no quota", None, Kind::Start);
 
 pub const SCENARIOS: [Scenario; 28] = [
     quick(BUSY_GREETING),
@@ -164,12 +139,7 @@ pub const SCENARIOS: [Scenario; 28] = [
     ),
     closed("work", "1 ms of computing, 32 connections, 500m", Some(500), get("/work", 32)),
     with_env(
-        closed(
-            "block",
-            "5 ms blocking wait, 32 connections, 32 threads, 500m",
-            Some(500),
-            get("/block", 32),
-        ),
+        closed("block", "5 ms blocking wait, 32 connections, 32 threads, 500m", Some(500), get("/block", 32)),
         EQUAL_WORKERS,
     ),
     closed(
@@ -215,12 +185,7 @@ pub const SCENARIOS: [Scenario; 28] = [
     FIRST_ANSWER,
     quick(with_static_binary("start-static", FIRST_ANSWER)),
     with_env(
-        life(
-            "stop",
-            "SIGTERM under 500 requests/s that block for 20 ms each, no quota",
-            None,
-            Kind::Stop,
-        ),
+        life("stop", "SIGTERM under 500 requests/s that block for 20 ms each, no quota", None, Kind::Stop),
         &[("BLOCK", "20ms"), ("WORKERS", "64"), ("DRAIN_DELAY", "0s")],
     ),
     life("system-calls", "greeting, 32 connections, no quota, traced", None, Kind::SystemCalls),

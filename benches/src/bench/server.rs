@@ -58,11 +58,7 @@ impl Server {
         Ok((server, started.elapsed()))
     }
 
-    fn spawn(
-        mut command: Command,
-        env: &[(String, String)],
-        cgroup: Option<Cgroup>,
-    ) -> io::Result<Server> {
+    fn spawn(mut command: Command, env: &[(String, String)], cgroup: Option<Cgroup>) -> io::Result<Server> {
         let port = free_port()?;
         let child = command
             .env_clear()

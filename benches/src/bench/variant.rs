@@ -140,12 +140,7 @@ pub fn check(variant: &Variant, cgroups: &Hierarchy) -> Result<(), String> {
 }
 
 /// Starts it in a group of its own.
-pub fn start(
-    variant: &Variant,
-    env: &[(&str, &str)],
-    cgroups: &Hierarchy,
-    quota: Option<u32>,
-) -> io::Result<Server> {
+pub fn start(variant: &Variant, env: &[(&str, &str)], cgroups: &Hierarchy, quota: Option<u32>) -> io::Result<Server> {
     let group = cgroups.create(&format!("seaworthy-bench-{}", std::process::id()), quota)?;
     Server::start(&variant.program, &environment(variant, env), group)
 }

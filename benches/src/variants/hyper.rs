@@ -45,9 +45,8 @@ async fn main() -> io::Result<()> {
 
 fn serve(socket: TcpStream, connections: &GracefulShutdown) {
     let _ = socket.set_nodelay(true);
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(socket), service_fn(answer));
+    let connection =
+        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), service_fn(answer));
     tokio::spawn(connections.watch(connection));
 }
 

@@ -1,5 +1,6 @@
 //! What is in a line.
 
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use log::kv::Value;
@@ -129,6 +130,23 @@ fn what_escaping_makes_long_is_cut_between_escapes() {
     assert!(text.ends_with("\u{1}…[cut]"));
 }
 
+/// A value that takes no error for an answer.
+struct Stubborn;
+
+impl fmt::Display for Stubborn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let _ = f.write_str(&"€".repeat(escape::MAX_TEXT));
+        let _ = f.write_str("more");
+        Ok(())
+    }
+}
+
+#[test]
+fn a_value_that_ignores_that_it_is_cut_is_cut() {
+    let object = object("m", &[("k", Value::from_display(&Stubborn))]);
+    assert!(object["k"].as_str().unwrap().ends_with("€…[cut]"));
+}
+
 #[test]
 fn a_record_with_too_many_key_values_says_so_and_fits_a_line() {
     let long = "x".repeat(escape::MAX_TEXT);
@@ -239,7 +257,7 @@ fn the_time_agrees_with_the_date_header_on_every_day_for_centuries() {
 
 #[test]
 fn a_clock_gone_wild_still_gives_a_time() {
-    for seconds in [1 << 40, i64::MAX as u64 / 2, i64::MAX as u64] {
+    for seconds in [1 << 40, u64::MAX >> 2, u64::MAX >> 1, 1 << 63] {
         let wild = Duration::from_secs(seconds);
         for time in [UNIX_EPOCH.checked_add(wild), UNIX_EPOCH.checked_sub(wild)] {
             let text = timestamped(time.unwrap_or(UNIX_EPOCH));

@@ -214,8 +214,8 @@ fn a_head_that_drips_is_told_408(engine: Engine) {
         .set("HEAD_TIMEOUT", "500ms")
         .start()
         .ready();
-    let mut client = server.client();
     let began = Instant::now();
+    let mut client = server.client();
     client.send("GET / HTTP/1.1\r\nHost: test\r\nX-Slow: ");
     expect_408_while_dripping(client, began, "x");
 }
@@ -240,12 +240,12 @@ fn a_body_that_drips_is_told_408(engine: Engine) {
         .set("BODY_TIMEOUT", "500ms")
         .start()
         .ready();
-    let mut client = server.client();
     let began = Instant::now();
+    let mut client = server.client();
     client.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 100000\r\n\r\n");
     expect_408_while_dripping(client, began, "x");
-    let mut client = server.client();
     let began = Instant::now();
+    let mut client = server.client();
     client.send("POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
     expect_408_while_dripping(client, began, "1\r\nx\r\n");
 }
@@ -256,8 +256,8 @@ fn a_connection_that_never_speaks_is_closed(engine: Engine) {
         .set("KEEP_ALIVE_TIMEOUT", "500ms")
         .start()
         .ready();
-    let mut client = server.client();
     let began = Instant::now();
+    let mut client = server.client();
     match client.try_response() {
         Err(Broken::Closed) => {}
         Ok(answer) if answer.status == 408 => client.expect_close(),
@@ -277,8 +277,8 @@ fn a_connection_that_is_idle_for_too_long_is_closed_without_a_word(engine: Engin
         client.get("/delay/0").expect(200);
         std::thread::sleep(TIMEOUT / 3);
     }
-    client.get("/").expect(200);
     let began = Instant::now();
+    client.get("/").expect(200);
     // A word would be taken for the answer to the next request.
     client.expect_close();
     expect_in_time(began);
@@ -363,8 +363,8 @@ fn a_slow_handler_is_none_of_the_clients_timeouts_business(engine: Engine) {
 /// Asserts that someone who begins so and then says nothing more is told 408 in time.
 #[track_caller]
 fn expect_408(server: &Server, begin: impl FnOnce(&mut Client)) {
-    let mut client = server.client();
     let began = Instant::now();
+    let mut client = server.client();
     begin(&mut client);
     let answer = client.response().expect(408);
     assert!(answer.closes());
