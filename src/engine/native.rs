@@ -34,6 +34,8 @@ pub(super) struct Shared {
     home_count: AtomicUsize,
     stage: AtomicU8,
     woken: AtomicBool,
+    /// The reactor waits for events, or is about to: whoever wants it otherwise has to wake it.
+    waits: AtomicBool,
     /// The reactor waits for connections to end: because it is closing, or because it has too many.
     pub(super) waits_for_ends: AtomicBool,
 }
@@ -87,6 +89,7 @@ pub(crate) fn start(listener: TcpListener, config: &Config) -> io::Result<Box<dy
         home_count: AtomicUsize::new(0),
         stage: AtomicU8::new(Stage::Open as u8),
         woken: AtomicBool::new(false),
+        waits: AtomicBool::new(false),
         waits_for_ends: AtomicBool::new(false),
     });
     let listener = mio::net::TcpListener::from_std(listener);
@@ -178,21 +181,31 @@ impl Shared {
         }
     }
 
-    /// A connection that is away had an event. False where it is on its way home already: take it before waiting.
-    pub(super) fn await_return(&self, place: usize) -> bool {
+    /// A connection that is away had an event: unless it is on its way home already, its return is to wake the reactor.
+    pub(super) fn await_return(&self, place: usize) {
         let mut home = self.home();
         let is_back = home.back.iter().any(|back| back.place() == place);
         if !is_back && !home.awaited.contains(&place) {
             home.awaited.push(place);
         }
-        !is_back
+    }
+
+    /// Brackets the reactor's wait. False where something has come home in the meantime, so that it must not wait.
+    pub(super) fn begin_wait(&self) -> bool {
+        self.waits.store(true, SeqCst);
+        self.home_count.load(SeqCst) == 0
+    }
+
+    pub(super) fn end_wait(&self) {
+        self.waits.store(false, SeqCst);
     }
 
     /// Gives a connection back to the reactor, and wakes it only where it has something to do at once.
     fn bring_home(&self, mut visit: Box<Visit>) {
         let place = visit.place;
         visit.is_away = false;
-        let ended = visit.connection.is_closed();
+        // After a cut nobody takes in what comes home.
+        let ended = visit.connection.is_closed() || self.stage() == Stage::Cut;
         let urgent = !ended && (visit.connection.has_more() || !visit.connection.is_idle());
         let back = if ended {
             end(visit, &self.rules)
@@ -211,7 +224,8 @@ impl Shared {
             home.awaited.swap_remove(position);
         }
         drop(home);
-        if urgent || awaited.is_some() || self.waits_for_ends.load(SeqCst) {
+        let matters = urgent || awaited.is_some() || self.waits_for_ends.load(SeqCst);
+        if matters && self.waits.load(SeqCst) {
             self.wake();
         }
     }

@@ -82,17 +82,7 @@ impl Reactor {
             if self.stage == Stage::Cut || (self.stage == Stage::Closing && self.table.is_empty()) {
                 return Pulled::Closed;
             }
-            let now = Instant::now();
-            let wait = if ready.is_empty() {
-                self.wait(until, now)
-            } else {
-                Some(Duration::ZERO)
-            };
-            if let Err(error) = self.poll.poll(&mut self.events, wait)
-                && error.kind() != io::ErrorKind::Interrupted
-            {
-                log::error!(reason:% = error; "waiting for events failed");
-            }
+            self.wait_for_events(until, !ready.is_empty());
             let now = Instant::now();
             self.handle_events(now, ready);
             self.accept(now);
@@ -106,8 +96,26 @@ impl Reactor {
         }
     }
 
+    /// Waits until something happens or is due; not at all where `only_look`, or where something has come home.
+    fn wait_for_events(&mut self, until: Option<Instant>, only_look: bool) {
+        let may_wait = self.shared.begin_wait() && !only_look;
+        let now = Instant::now();
+        let wait = if may_wait {
+            self.time_left(until, now)
+        } else {
+            Some(Duration::ZERO)
+        };
+        let polled = self.poll.poll(&mut self.events, wait);
+        self.shared.end_wait();
+        if let Err(error) = polled
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            log::error!(reason:% = error; "waiting for events failed");
+        }
+    }
+
     /// How long nothing is due.
-    fn wait(&self, until: Option<Instant>, now: Instant) -> Option<Duration> {
+    fn time_left(&self, until: Option<Instant>, now: Instant) -> Option<Duration> {
         let sweep = self.next_sweep.map(|due| due.max(self.last_sweep + SWEEP));
         let accept = self
             .acceptor

@@ -121,9 +121,9 @@ impl<'v> VisitValue<'v> for JsonValue<'_> {
     }
 
     fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
-        // JSON has no word for infinity or NaN. Debug, unlike Display, writes no hundred zeros.
+        // JSON has no word for infinity or NaN.
         if value.is_finite() {
-            self.bare(format_args!("{value:?}"))
+            self.bare(format_args!("{value}"))
         } else {
             self.visit_any(Value::from(value))
         }

@@ -314,10 +314,10 @@ fn pipelines_without_end_cost_no_memory(engine: Engine) {
     let many = "GET /bytes/1000 HTTP/1.1\r\nHost: test\r\n\r\n".repeat(1000);
     let mut clients: Vec<Client> = Vec::new();
     for _ in 0..20 {
-        let mut client = scene.server.client();
+        let mut client = Client::connect_narrow(scene.server.address);
         client
             .stream()
-            .set_write_timeout(Some(Duration::from_millis(200)))
+            .set_write_timeout(Some(Duration::from_millis(100)))
             .expect("a timeout can be set");
         // 16 MiB, unless the server lets them pile up in front of its door, as it should.
         for _ in 0..400 {

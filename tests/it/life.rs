@@ -128,7 +128,11 @@ fn a_pod_stopped_the_moment_it_listens_always_ends_cleanly(engine: Engine) {
 
 fn a_draining_pod_serves_on_while_endpoints_update(engine: Engine) {
     let delay = Duration::from_secs(1);
-    let server = Setup::new(engine).set("DRAIN_DELAY", "1s").start().ready();
+    let server = Setup::new(engine)
+        .own_port()
+        .set("DRAIN_DELAY", "1s")
+        .start()
+        .ready();
     let mut idle = server.client();
     idle.get("/").expect(200);
     let mut kept = server.client();
@@ -191,7 +195,7 @@ fn a_draining_pod_serves_on_while_endpoints_update(engine: Engine) {
 }
 
 fn a_request_in_flight_is_answered_whole_after_the_listener_has_closed(engine: Engine) {
-    let server = Setup::new(engine).start().ready();
+    let server = Setup::new(engine).own_port().start().ready();
     let mut busy = in_flight(&server, "/delay/2");
     server.signal("TERM");
     expect_refusal(&server);
@@ -213,31 +217,12 @@ fn requests_waiting_for_a_worker_are_answered_before_the_pod_ends(engine: Engine
         .set("QUEUE_CAPACITY", "4")
         .start()
         .ready();
-    let mut clients: Vec<Client> = (0..7).map(|_| server.client()).collect();
-    // Known to the server first: connections in a burst are another test.
-    for client in &mut clients {
-        client.get("/").expect(200);
-    }
-    for client in &mut clients {
-        client.send("GET /delay/1 HTTP/1.1\r\nHost: test\r\n\r\n");
-    }
-    // The seventh is turned away, which shows that the others have arrived.
-    eventually("two run and four wait", || {
-        clients.iter().any(Client::has_news)
-    });
+    let mut clients = server.fill("/delay/2");
+    assert_eq!(clients.len(), 6, "two run and four wait");
     server.signal("TERM");
-    let answers = clients.iter_mut().map(Client::response);
-    let statuses: Vec<(u16, bool)> = answers
-        .map(|answer| (answer.status, answer.closes()))
-        .collect();
-    assert_eq!(
-        statuses
-            .iter()
-            .filter(|&&answer| answer == (200, true))
-            .count(),
-        6,
-        "{statuses:?}"
-    );
+    for client in &mut clients {
+        assert!(client.response().expect(200).closes());
+    }
     server.exit().expect_clean();
 }
 
@@ -257,6 +242,7 @@ fn connections_in_the_backlog_are_served_before_the_listener_closes(engine: Engi
 
 fn a_connection_that_has_not_spoken_yet_gets_a_second_in_a_drain(engine: Engine) {
     let server = Setup::new(engine)
+        .own_port()
         .set("DRAIN_DELAY", "300ms")
         .start()
         .ready();
@@ -287,7 +273,7 @@ fn a_connection_that_has_not_spoken_yet_gets_a_second_in_a_drain(engine: Engine)
 }
 
 fn a_request_half_sent_when_the_drain_begins_is_answered(engine: Engine) {
-    let server = Setup::new(engine).start().ready();
+    let server = Setup::new(engine).own_port().start().ready();
     let mut head = in_flight(&server, "/");
     head.response().expect(200);
     head.send("GET / HTTP/1.1\r\nHo");
@@ -309,7 +295,7 @@ fn a_request_half_sent_when_the_drain_begins_is_answered(engine: Engine) {
 
 fn a_download_in_progress_is_finished_in_a_drain(engine: Engine) {
     const SIZE: usize = 8 << 20;
-    let server = Setup::new(engine).start().ready();
+    let server = Setup::new(engine).own_port().start().ready();
     let mut slow = Client::connect_narrow(server.address);
     slow.send(format!("GET /bytes/{SIZE} HTTP/1.1\r\nHost: test\r\n\r\n"));
     assert_eq!(slow.exactly(9).expect("it begins"), b"HTTP/1.1 ");
@@ -394,7 +380,11 @@ fn a_second_signal_ends_the_pod_at_once(engine: Engine) {
 
 fn the_admin_port_answers_probes_until_the_end(engine: Engine) {
     let port = free_port();
-    let server = Setup::new(engine).set("ADMIN_PORT", port).start().ready();
+    let server = Setup::new(engine)
+        .own_port()
+        .set("ADMIN_PORT", port)
+        .start()
+        .ready();
     let admin = (server.address.ip(), port).into();
     assert_eq!(get(admin, "/readyz").expect(200).text(), "ok");
     assert!(

@@ -120,6 +120,9 @@ fn a_quiet_level_is_quiet(engine: Engine) {
         eventually("the server listens", || {
             Client::try_connect(address).is_ok()
         });
+        eventually("the server has started", || {
+            Client::connect(address).get("/").status == 200
+        });
         Client::connect(address).get("/panic").expect(500);
         let exit = server.stop();
         assert_eq!(

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use cgroup::Hierarchy;
 use machine::Watch;
-use measure::Bench;
+use measure::{Bench, Values};
 use options::{Command, Options};
 use progress::Progress;
 use results::{Results, Sample};
@@ -116,33 +116,32 @@ fn measure_all(bench: &Bench, scenarios: &[&Scenario], variants: &[Variant], rou
         for scenario in scenarios {
             chance.shuffle(&mut order);
             for variant in &order {
-                let (name, variant_name) = (scenario.name, &variant.name);
-                progress.show(&format!("round {round} of {rounds}: {name}, {variant_name}"));
-                let watch = Watch::start();
-                let measured = bench.measure(scenario, variant);
-                let disturbance = watch.stop();
-                let (mut values, problem) = match measured {
-                    Ok(values) => (values, None),
-                    Err(error) => (Default::default(), Some(error.to_string())),
-                };
-                values.retain(|_, value| value.is_finite());
-                if let Some(problem) = &problem {
-                    progress.note(&format!("{name}, {variant_name}: {problem}"));
-                }
-                samples.push(Sample {
-                    scenario: name.into(),
-                    variant: variant_name.clone(),
-                    round,
-                    values,
-                    problem,
-                    disturbance,
-                });
+                progress.show(&format!("round {round} of {rounds}: {}, {}", scenario.name, variant.name));
+                samples.extend(measure(bench, scenario, variant, round, &progress));
                 progress.advance(scenario.estimate(bench.time));
             }
         }
     }
     progress.finish();
     samples
+}
+
+/// Nothing where the variant has nothing to measure there, as a binary from elsewhere has no static one beside it.
+fn measure(bench: &Bench, scenario: &Scenario, variant: &Variant, round: u32, progress: &Progress) -> Option<Sample> {
+    let watch = Watch::start();
+    let measured = bench.measure(scenario, variant);
+    let disturbance = watch.stop();
+    let (mut values, problem) = match measured {
+        Ok(values) if values.is_empty() => return None,
+        Ok(values) => (values, None),
+        Err(error) => (Values::new(), Some(error.to_string())),
+    };
+    values.retain(|_, value| value.is_finite());
+    if let Some(problem) = &problem {
+        progress.note(&format!("{}, {}: {problem}", scenario.name, variant.name));
+    }
+    let (scenario, variant) = (scenario.name.into(), variant.name.clone());
+    Some(Sample { scenario, variant, round, values, problem, disturbance })
 }
 
 /// Where cargo put this program, and puts the variants.

@@ -30,19 +30,17 @@ fn answer(request: &Request) -> Response {
         (GET) (/) => { Response::text(GREETING) },
         (GET) (/json) => { Response::json(&benches::pod()) },
         (GET) (/down) => { Response::from_data("application/octet-stream", &DOWN[..]) },
-        (POST) (/up) => { up(request) },
+        (POST) (/up) => {
+            let mut body = Vec::with_capacity(BODY);
+            match request.data().map(|mut data| data.read_to_end(&mut body)) {
+                Some(Ok(length)) => Response::text(length.to_string()),
+                _ => Response::empty_400(),
+            }
+        },
         (GET) (/work) => { Response::text(benches::work()) },
         (GET) (/block) => { Response::text(benches::block()) },
         (GET) (/healthz) => { Response::text("ok") },
         (GET) (/readyz) => { Response::text("ok") },
         _ => { Response::empty_404() }
     )
-}
-
-fn up(request: &Request) -> Response {
-    let mut body = Vec::with_capacity(BODY);
-    match request.data().map(|mut data| data.read_to_end(&mut body)) {
-        Some(Ok(length)) => Response::text(length.to_string()),
-        _ => Response::empty_400(),
-    }
 }

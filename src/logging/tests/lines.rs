@@ -46,7 +46,8 @@ fn numbers_and_booleans_can_be_computed_with_in_a_query() {
         ("big", Value::from(u64::MAX)),
         ("bigger", Value::from(u128::MAX)),
         ("float", Value::from(0.25)),
-        ("huge", Value::from(f64::MAX)),
+        ("huge", Value::from(1e300)),
+        ("tiny", Value::from(-1e-300)),
         ("nan", Value::from(f64::NAN)),
         ("yes", Value::from(true)),
         ("none", Value::null()),
@@ -58,7 +59,8 @@ fn numbers_and_booleans_can_be_computed_with_in_a_query() {
     assert_eq!(object["big"], json!(u64::MAX));
     assert!(object["bigger"].is_number());
     assert_eq!(object["float"], json!(0.25));
-    assert_eq!(object["huge"], json!(f64::MAX));
+    assert_eq!(object["huge"], json!(1e300));
+    assert_eq!(object["tiny"], json!(-1e-300));
     assert_eq!(object["nan"], json!("NaN"));
     assert_eq!(object["yes"], json!(true));
     assert_eq!(object["none"], json!(null));

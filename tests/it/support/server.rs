@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Client, Engine, PATIENCE, Response, get};
+use super::{Broken, Client, Engine, PATIENCE, Response, get};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_seaworthy");
 
@@ -65,6 +65,12 @@ impl Setup {
     pub(crate) fn unset(mut self, name: &str) -> Setup {
         self.environment.remove(name);
         self
+    }
+
+    /// A port of its own: once the listener is closed, the kernel may give a picked one to anybody, and a test that
+    /// looks for a closed port would find somebody else's.
+    pub(crate) fn own_port(self) -> Setup {
+        self.set("PORT", free_port())
     }
 
     /// Shell commands that run in the child before it becomes the server, such as `ulimit -n 16`.
@@ -191,6 +197,25 @@ impl Server {
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Response {
         get(self.address, path)
+    }
+
+    /// Asks for a path that takes long, one client after the other, until one is turned away. Returns the others: those
+    /// who run and those who wait.
+    pub(crate) fn fill(&self, path: &str) -> Vec<Client> {
+        let mut clients = Vec::new();
+        loop {
+            // Patient enough for a refusal, which comes at once.
+            let mut client = self.client().patience(Duration::from_millis(150));
+            client.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
+            match client.try_response() {
+                Ok(answer) => {
+                    answer.expect(503);
+                    return clients;
+                }
+                Err(Broken::Silent(_)) => clients.push(client.patience(PATIENCE)),
+                Err(broken) => panic!("neither an answer nor patience: {broken:?}"),
+            }
+        }
     }
 
     /// Sends a signal by the name that `kill` knows.

@@ -1,0 +1,119 @@
+//! tiny_http's acceptor: its start, how its death is noticed, and its successor.
+//!
+//! tiny_http accepts on a thread that ends with the first error: with a message where `accept` fails, silently where
+//! it panics for want of a second descriptor or of a thread. Either way it closes its listener, so the descriptor's
+//! number tells. A duplicate is kept here, from which the next acceptor gets its own.
+
+use super::sockets::Sockets;
+use crate::panics;
+use socket2::SockRef;
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    os::fd::{AsRawFd, RawFd},
+    sync::Arc,
+    time::Duration,
+};
+use tiny_http::Server;
+
+/// How long a connection to our own port may take.
+const NUDGE_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// The acceptor at work, those before it, and the listener.
+pub(super) struct Acceptor {
+    /// Whose queue most requests come out of.
+    pub(super) current: Arc<Server>,
+    /// Servers whose acceptor died and whose connections may still have something to say.
+    pub(super) retired: Vec<Arc<Server>>,
+    /// The number of the listener that `current` accepts from.
+    descriptor: RawFd,
+    /// Our own duplicate of the listener; none once that is closed.
+    keeper: Option<TcpListener>,
+}
+
+impl Acceptor {
+    /// Starts to accept.
+    pub(super) fn start(keeper: TcpListener) -> io::Result<Acceptor> {
+        let (current, descriptor) = serve(&keeper)?;
+        Ok(Acceptor { current, retired: Vec::new(), descriptor, keeper: Some(keeper) })
+    }
+
+    /// Whether tiny_http still has its listener.
+    pub(super) fn is_alive(&self, sockets: &Sockets) -> bool {
+        sockets.is_listener(self.descriptor)
+    }
+
+    /// Starts anew after the acceptor's death.
+    ///
+    /// # Errors
+    /// Where there are still too few descriptors or threads.
+    pub(super) fn replace(&mut self) -> io::Result<()> {
+        let Some(keeper) = &self.keeper else { return Ok(()) };
+        // Each connection takes two: there is no sense in dying again of the very first.
+        let _room = (keeper.try_clone()?, keeper.try_clone()?);
+        let (next, descriptor) = serve(keeper)?;
+        self.retired.push(std::mem::replace(&mut self.current, next));
+        self.descriptor = descriptor;
+        Ok(())
+    }
+
+    /// Gives up the servers whose connections have ended.
+    pub(super) fn forget_retired(&mut self) {
+        // Dropping one would make it connect to our port, to wake the acceptor that it no longer has.
+        self.retired.drain(..).for_each(std::mem::forget);
+    }
+
+    /// Has tiny_http accept what has arrived, and end where `accept` would have to wait.
+    ///
+    /// Not so outside Linux: there accepted sockets would not block either, which tiny_http cannot handle, so those
+    /// connections are closed unserved.
+    pub(super) fn finish(&self, local: SocketAddr) {
+        if let Some(keeper) = &self.keeper {
+            let stops_blocking = keeper.set_nonblocking(true);
+            // The thread may be waiting inside `accept`, where it does not notice.
+            if stops_blocking.is_err() || nudge(local).is_err() {
+                self.interrupt();
+            }
+        }
+    }
+
+    /// Ends an acceptor that waits, whatever is in the backlog.
+    pub(super) fn interrupt(&self) {
+        if let Some(keeper) = &self.keeper {
+            // Fails where it was already done.
+            let _ = SockRef::from(keeper).shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Closes the listener for good; connections that came since the acceptor ended are refused.
+    pub(super) fn close(&mut self) {
+        self.keeper = None;
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.keeper.is_none()
+    }
+}
+
+/// Connects to our own port and leaves: to wake the acceptor, or to make tiny_http start a thread.
+pub(super) fn nudge(local: SocketAddr) -> io::Result<()> {
+    let host = match local.ip() {
+        IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        host => host,
+    };
+    TcpStream::connect_timeout(&SocketAddr::new(host, local.port()), NUDGE_TIMEOUT).map(drop)
+}
+
+fn serve(keeper: &TcpListener) -> io::Result<(Arc<Server>, RawFd)> {
+    let listener = keeper.try_clone()?;
+    let descriptor = listener.as_raw_fd();
+    // It starts a thread without asking whether there is one to be had.
+    let started = panics::catch(|| tiny_http::Server::from_listener(listener, None));
+    let server = started.map_err(io_error)?.map_err(io::Error::other)?;
+    Ok((Arc::new(server), descriptor))
+}
+
+fn io_error(panicked: panics::Panicked) -> io::Error {
+    io::Error::other(panicked.to_string())
+}

@@ -1,0 +1,119 @@
+//! A request's body, read on the worker thread that holds the slot.
+
+use super::{Inner, Shared, head::Head, sockets::Sockets};
+use crate::{
+    engine::http1::{BodyLength, Chunks, Refusal},
+    response::Response,
+};
+use http::StatusCode;
+use std::{
+    io::{self, Read},
+    net::SocketAddr,
+};
+
+/// Bodies up to this length are read by tiny_http on its own thread, before the request is handed out.
+pub(super) const READ_AHEAD: u64 = 1024;
+
+/// What a body's memory begins with; it grows as bytes arrive, for a length is easily declared.
+const FIRST_CAPACITY: u64 = 16 * 1024;
+
+/// Why a body could not be read.
+pub(super) enum Problem {
+    Refused(Refusal),
+    /// It ended early, or its connection failed.
+    Broken,
+    NoMemory,
+}
+
+impl Problem {
+    pub(super) fn response(self, timed_out: bool) -> Response {
+        match self {
+            _ if timed_out => Response::text(StatusCode::REQUEST_TIMEOUT, "body took too long"),
+            Problem::Refused(Refusal { status, reason }) => Response::text(status, reason),
+            Problem::Broken => Response::text(StatusCode::BAD_REQUEST, "body ended early"),
+            Problem::NoMemory => Response::unavailable("no memory for the body"),
+        }
+    }
+}
+
+impl From<io::Error> for Problem {
+    fn from(_: io::Error) -> Problem {
+        Problem::Broken
+    }
+}
+
+/// Reads the whole body, blocking. `charged` is brought up to what it takes of `BUFFER_MEMORY`.
+pub(super) fn read(
+    inner: &mut Inner,
+    head: &Head,
+    shared: &Shared,
+    peer: SocketAddr,
+    charged: &mut usize,
+) -> Result<Vec<u8>, Problem> {
+    let max = shared.rules.limits.max_body_bytes;
+    match head.terms.body {
+        BodyLength::Known(length) => {
+            // It is within the limit, which is a `usize`.
+            if !shared.memory.settle(charged, length as usize) {
+                return Err(Problem::NoMemory);
+            }
+            read_known(inner.as_reader(), length)
+        }
+        BodyLength::Chunked => {
+            let body = match head.has_bare_body {
+                true => read_chunks(inner.as_reader(), max)?,
+                false => read_decoded(inner.as_reader(), max, &shared.sockets, peer)?,
+            };
+            match shared.memory.settle(charged, body.len()) {
+                true => Ok(body),
+                false => Err(Problem::NoMemory),
+            }
+        }
+    }
+}
+
+fn read_known(reader: &mut dyn Read, length: u64) -> Result<Vec<u8>, Problem> {
+    let mut body = Vec::with_capacity(length.min(FIRST_CAPACITY) as usize);
+    reader.take(length).read_to_end(&mut body)?;
+    if (body.len() as u64) < length { Err(Problem::Broken) } else { Ok(body) }
+}
+
+/// Reads what tiny_http decodes from chunks.
+fn read_decoded(reader: &mut dyn Read, max: usize, sockets: &Sockets, peer: SocketAddr) -> Result<Vec<u8>, Problem> {
+    let mut body = Vec::new();
+    match reader.take(max as u64 + 1).read_to_end(&mut body) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            return Err(refuse(StatusCode::BAD_REQUEST, "malformed chunk"));
+        }
+        read => read?,
+    };
+    if body.len() > max {
+        return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "chunks over MAX_BODY_BYTES"));
+    }
+    // Its decoder takes the end of the connection for the end of the body, wherever that comes. So a body is believed
+    // only where the connection has not ended.
+    match sockets.find(peer, None) {
+        Some(fd) if !Sockets::is_at_end(fd) => Ok(body),
+        _ => Err(Problem::Broken),
+    }
+}
+
+/// Decodes chunks that tiny_http has left alone.
+fn read_chunks(reader: &mut dyn Read, max: usize) -> Result<Vec<u8>, Problem> {
+    let (mut chunks, mut body) = (Chunks::new(max as u64), Vec::new());
+    let mut input = [0; 4096];
+    loop {
+        let count = match reader.read(&mut input)? {
+            0 => return Err(Problem::Broken),
+            count => count,
+        };
+        // What follows is dropped with the connection: tiny_http takes no other request from it.
+        if let (_, true) = chunks.decode(&input[..count], &mut body).map_err(Problem::Refused)? {
+            return Ok(body);
+        }
+    }
+}
+
+fn refuse(status: StatusCode, reason: &'static str) -> Problem {
+    Problem::Refused(Refusal { status, reason })
+}

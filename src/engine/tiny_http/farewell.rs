@@ -1,0 +1,135 @@
+//! Ending a connection around tiny_http, without a byte that comes behind being taken for a request, and without the
+//! close destroying what was said last.
+
+use super::{
+    Inner, head,
+    sockets::{Snapshot, Sockets},
+};
+use crate::panics;
+use nix::sys::socket::Shutdown;
+use std::{
+    io::Write,
+    mem,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+/// How long a client may go on sending what nobody reads: a close with unread bytes is a reset, which would destroy
+/// the answer on its way (RFC 9112, section 9.6).
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What keeps tiny_http from going on with a connection.
+pub(super) enum Hold {
+    /// A request whose body was not read, so that tiny_http does not have the connection's reading end. Its writer
+    /// cannot be had without reading the body first, which is why the last words go past it.
+    Request(Inner),
+    /// The writer that the answer went through. The next one, be it that of tiny_http's own 400, has to wait for it.
+    Writer(#[expect(dead_code, reason = "held, not used")] Box<dyn Write + Send>),
+    Nothing,
+}
+
+/// A connection that is to end.
+pub(super) struct Farewell {
+    pub(super) peer: SocketAddr,
+    /// What is still to be sent, where the answer could not go through the writer.
+    last_words: Vec<u8>,
+    hold: Hold,
+    until: Instant,
+    said: bool,
+}
+
+impl Farewell {
+    /// Ends a connection whose last answer was written.
+    pub(super) fn after_answer(peer: SocketAddr, writer: Box<dyn Write + Send>) -> Farewell {
+        Farewell::new(peer, Vec::new(), Hold::Writer(writer), LINGER)
+    }
+
+    /// Answers a request whose body will not be read, and ends its connection.
+    pub(super) fn instead_of_reading(peer: SocketAddr, request: Inner, last_words: Vec<u8>) -> Farewell {
+        Farewell::new(peer, last_words, Hold::Request(request), LINGER)
+    }
+
+    /// Ends a connection at once, so that its client sees that what it got is not the whole.
+    pub(super) fn cut(peer: SocketAddr, hold: Hold) -> Farewell {
+        Farewell::new(peer, Vec::new(), hold, Duration::ZERO)
+    }
+
+    fn new(peer: SocketAddr, last_words: Vec<u8>, hold: Hold, linger: Duration) -> Farewell {
+        Farewell { peer, last_words, hold, until: Instant::now() + linger, said: false }
+    }
+
+    /// Goes one step on; false where it is over.
+    pub(super) fn proceed(&mut self, sockets: &Sockets, connections: &Snapshot, now: Instant) -> bool {
+        let Some(&fd) = connections.get(&self.peer) else {
+            self.let_go();
+            return false;
+        };
+        let goes_on = now < self.until && self.say(sockets, fd) && self.linger(sockets, fd);
+        if !goes_on {
+            sockets.shut(fd, self.peer, Shutdown::Both);
+            self.let_go();
+        }
+        goes_on
+    }
+
+    /// Says the last words and that nothing more will be said.
+    fn say(&mut self, sockets: &Sockets, fd: i32) -> bool {
+        if self.said {
+            return true;
+        }
+        self.said = true;
+        let all_was_taken = self.last_words.is_empty() || sockets.send(fd, self.peer, &self.last_words);
+        if all_was_taken {
+            sockets.shut(fd, self.peer, Shutdown::Write);
+            // What tiny_http may write behind this goes nowhere, so it may go on to read until the end.
+            if matches!(self.hold, Hold::Writer(_)) {
+                self.hold = Hold::Nothing;
+            }
+        }
+        all_was_taken
+    }
+
+    /// Reads what the client still sends, where tiny_http does not do it; false once it has ended.
+    fn linger(&mut self, sockets: &Sockets, fd: i32) -> bool {
+        match self.hold {
+            Hold::Request(_) => sockets.discard(fd, self.peer, &mut [0; 16 * 1024]),
+            Hold::Writer(_) | Hold::Nothing => true,
+        }
+    }
+
+    /// Ends it without waiting for anything: nobody will look after it any more.
+    pub(super) fn cut_now(mut self, sockets: &Sockets) {
+        if let Some(fd) = sockets.find(self.peer, None) {
+            self.say(sockets, fd);
+            sockets.shut(fd, self.peer, Shutdown::Both);
+        }
+        self.let_go();
+    }
+
+    fn let_go(&mut self) {
+        if let Hold::Request(request) = mem::replace(&mut self.hold, Hold::Nothing) {
+            bury(request);
+        }
+    }
+}
+
+/// Drops a request whose connection was shut down, and with it what tiny_http left to be done on drop: to send a 500,
+/// and to read the rest of the body into a buffer of the *declared* length.
+///
+/// Where memory of that size cannot even be reserved, that would abort the process. Such a request is kept for ever
+/// instead: it costs a thread that waits for it and two descriptors, and the log says so.
+pub(super) fn bury(request: Inner) {
+    let length = if head::reads_on_drop(&request) { request.body_length().unwrap_or(0) } else { 0 };
+    if isize::try_from(length).is_ok() && Vec::<u8>::new().try_reserve_exact(length).is_err() {
+        log::error!(
+            content_length = length;
+            "a request declared a body that no memory can be reserved for: tiny_http keeps its thread for good"
+        );
+        mem::forget(request);
+        return;
+    }
+    // A length that no allocation may have at all is a panic in there, and no abort.
+    if panics::catch(|| drop(request.into_writer())).is_err() {
+        log::warn!(content_length = length; "a request declared a body larger than the address space");
+    }
+}

@@ -1,0 +1,108 @@
+//! What tiny_http parsed, as a [`Request`] on terms, or the reason to refuse it.
+
+use super::Inner;
+use crate::{
+    engine::http1::{Refusal, Terms, Version, read_target, validate},
+    request::Request,
+};
+use http::{Method, StatusCode};
+use std::net::SocketAddr;
+use tiny_http::HTTPVersion;
+
+/// More fields than this are refused, as by the native engine.
+const MAX_FIELDS: usize = 100;
+
+/// What the configuration allows a request.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) max_head_bytes: usize,
+    pub(super) max_body_bytes: usize,
+}
+
+/// A head that was accepted.
+pub(super) struct Head {
+    /// The request, complete but for its body.
+    pub(super) request: Request,
+    pub(super) terms: Terms,
+    /// Whether tiny_http will read no further request from the connection, and close it after this one's answer.
+    pub(super) is_last: bool,
+    /// Whether tiny_http hands out the bare connection as the body, because the client offers another protocol. The
+    /// body is delimited here then.
+    pub(super) has_bare_body: bool,
+}
+
+/// Converts a head, or says why its request is refused.
+pub(super) fn read(inner: &Inner, peer: SocketAddr, limits: Limits) -> Result<Head, Refusal> {
+    let version = match inner.http_version() {
+        HTTPVersion(1, 0) => Version::Http10,
+        HTTPVersion(1, 1) => Version::Http11,
+        _ => return Err(refuse(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "neither HTTP/1.0 nor HTTP/1.1")),
+    };
+    check_size(inner, limits.max_head_bytes)?;
+    let method = Method::from_bytes(inner.method().as_str().as_bytes())
+        .map_err(|_| refuse(StatusCode::BAD_REQUEST, "malformed method"))?;
+    let target = read_target(&method, inner.url().as_bytes())?;
+    let terms = validate(version, fields(inner), limits.max_body_bytes as u64)?;
+
+    let mut request = Request::default();
+    request.set_start_line(method, inner.url(), version);
+    // The target is what the request's bytes begin with, so its parts lie where they were found.
+    request.head.path = target.path;
+    request.head.query = target.query;
+    request.head.authority = target.authority;
+    fields(inner).for_each(|(name, value)| request.push_field(name, value));
+    request.peer = Some(peer);
+    Ok(Head { request, terms, is_last: is_last(inner), has_bare_body: offers_upgrade(inner) })
+}
+
+/// Whether dropping the request would read the rest of its body first: tiny_http does that where it knows the length
+/// and has not read the body beforehand.
+pub(super) fn reads_on_drop(inner: &Inner) -> bool {
+    !offers_upgrade(inner) && inner.body_length().is_some_and(|length| length > 1024 || length > 0 && expects(inner))
+}
+
+fn fields(inner: &Inner) -> impl Iterator<Item = (&[u8], &[u8])> {
+    inner.headers().iter().map(|header| (header.field.as_str().as_bytes(), header.value.as_bytes()))
+}
+
+/// By the time it is seen here the memory is spent; but a head is refused or not whichever engine reads it.
+fn check_size(inner: &Inner, max: usize) -> Result<(), Refusal> {
+    let line = inner.method().as_str().len() + inner.url().len() + "  HTTP/1.1\r\n".len();
+    if line > max {
+        return Err(refuse(StatusCode::URI_TOO_LONG, "request line over MAX_HEAD_BYTES"));
+    }
+    let lines = fields(inner).map(|(name, value)| name.len() + value.len() + ":\r\n".len());
+    if line + lines.sum::<usize>() + "\r\n".len() > max {
+        return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head over MAX_HEAD_BYTES"));
+    }
+    if inner.headers().len() > MAX_FIELDS {
+        return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many fields"));
+    }
+    Ok(())
+}
+
+/// tiny_http's own reckoning, which looks at the first `Connection` field only and for parts of words.
+fn is_last(inner: &Inner) -> bool {
+    match first(inner, "Connection") {
+        Some(value) if value.contains("close") || value.contains("upgrade") => true,
+        Some(value) => *inner.http_version() == (1, 0) && !value.contains("keep-alive"),
+        None => *inner.http_version() == (1, 0),
+    }
+}
+
+fn offers_upgrade(inner: &Inner) -> bool {
+    first(inner, "Connection").is_some_and(|value| value.contains("upgrade"))
+}
+
+fn expects(inner: &Inner) -> bool {
+    first(inner, "Expect").is_some()
+}
+
+fn first(inner: &Inner, name: &'static str) -> Option<String> {
+    let field = inner.headers().iter().find(|header| header.field.equiv(name))?;
+    Some(field.value.as_str().to_ascii_lowercase())
+}
+
+fn refuse(status: StatusCode, reason: &'static str) -> Refusal {
+    Refusal { status, reason }
+}

@@ -1,0 +1,199 @@
+//! The thread that looks after what tiny_http leaves alone: connections that are to end, its acceptor, its stuck
+//! connections, and the time.
+//!
+//! It looks at all descriptors, so it does so seldom where nothing happens, soon where something was reported, and
+//! never for more than a twentieth of its time.
+
+use super::{
+    Shared,
+    acceptor,
+    farewell::Farewell,
+    peers::Review,
+    sockets::Snapshot,
+};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use std::{
+    collections::HashSet,
+    io,
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::{Duration, Instant},
+};
+
+/// Between two looks when nothing happens.
+const REST: Duration = Duration::from_millis(500);
+
+/// Between two looks while something is to be seen through.
+const HURRY: Duration = Duration::from_millis(10);
+
+/// After a connection that was unknown: others that came with it may be stuck.
+const AFTER_NEWS: Duration = Duration::from_millis(20);
+
+/// How many times as long as a look the pause after it is at least.
+const LEISURE: u32 = 20;
+
+/// An acceptor that does not end by itself when told to is interrupted.
+const ACCEPTOR_GRACE: Duration = Duration::from_millis(500);
+
+/// How long the servers of acceptors that died are listened to at least.
+const RETIREMENT: Duration = Duration::from_secs(2);
+
+/// What the other threads tell this one.
+pub(super) enum Note {
+    /// A request came from a connection that was unknown.
+    News,
+    Farewell(Farewell),
+    /// `accept` failed.
+    AcceptorDied(io::Error),
+    Stop,
+    /// The engine is dropped.
+    End,
+}
+
+pub(super) struct Watch {
+    shared: Arc<Shared>,
+    notes: Receiver<Note>,
+    farewells: Vec<Farewell>,
+    stopped: Option<Instant>,
+    /// Since when nothing is accepted, where that is so.
+    down: Option<Instant>,
+    mended: Option<Instant>,
+}
+
+impl Watch {
+    pub(super) fn new(shared: Arc<Shared>, notes: Receiver<Note>) -> Watch {
+        Watch { shared, notes, farewells: Vec::new(), stopped: None, down: None, mended: None }
+    }
+
+    pub(super) fn run(mut self) {
+        let mut earliest = Instant::now();
+        let mut due = earliest + REST;
+        loop {
+            match self.notes.recv_deadline(due) {
+                Ok(Note::End) => return self.end(),
+                Ok(note) => due = due.min(earliest.max(Instant::now() + self.take(note))),
+                Err(RecvTimeoutError::Timeout) => {
+                    let began = Instant::now();
+                    let pause = self.look(began);
+                    earliest = Instant::now() + began.elapsed() * LEISURE;
+                    due = earliest.max(began + pause);
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Takes a note, and says how soon it wants a look.
+    fn take(&mut self, note: Note) -> Duration {
+        match note {
+            Note::News => return AFTER_NEWS,
+            Note::Farewell(farewell) => self.farewells.push(farewell),
+            Note::AcceptorDied(error) => self.note_death(Some(&error)),
+            Note::Stop => {
+                self.stopped = Some(Instant::now());
+                self.shared.acceptor().finish(self.shared.address);
+            }
+            Note::End => {}
+        }
+        Duration::ZERO
+    }
+
+    /// Looks at everything once, and says when to look again.
+    fn look(&mut self, now: Instant) -> Duration {
+        self.shared.news.store(false, SeqCst);
+        let connections = self.shared.sockets.all();
+        let sockets = &self.shared.sockets;
+        self.farewells.retain_mut(|farewell| farewell.proceed(sockets, &connections, now));
+        self.tend_acceptor(&connections, now);
+        let review = self.review(&connections, now);
+        for &(peer, fd, how) in &review.to_shut {
+            self.shared.sockets.shut(fd, peer, how);
+        }
+        if self.stopped.is_some() {
+            self.conclude(&review);
+        }
+        self.unstick(review.stuck);
+        let in_a_hurry = self.stopped.or(self.down).is_some() || review.suspects > 0 || !self.farewells.is_empty();
+        if in_a_hurry { HURRY } else { REST }
+    }
+
+    fn review(&self, connections: &Snapshot, now: Instant) -> Review {
+        let parting: HashSet<_> = self.farewells.iter().map(|farewell| farewell.peer).collect();
+        self.shared.peers().review(connections, &parting, &self.shared.rules, self.stopped, now)
+    }
+
+    /// Sees to it that there is an acceptor, or, after the stop, that there is none.
+    fn tend_acceptor(&mut self, connections: &Snapshot, now: Instant) {
+        let is_alive = self.shared.acceptor().is_alive(&self.shared.sockets);
+        match self.stopped {
+            Some(_) if !is_alive => self.shared.acceptor().close(),
+            Some(stopped) if stopped + ACCEPTOR_GRACE < now => self.shared.acceptor().interrupt(),
+            Some(_) => {}
+            None if !is_alive => self.mend(connections, now),
+            None => self.let_retired_go(now),
+        }
+    }
+
+    /// Replaces an acceptor that died. Its connections end as soon as they can: that gives back what it died for the
+    /// want of, and its queue need not be looked at for ever.
+    fn mend(&mut self, connections: &Snapshot, now: Instant) {
+        self.note_death(None);
+        self.shared.peers().let_all_go(connections, now);
+        let replaced = self.shared.acceptor().replace();
+        if replaced.is_ok() {
+            let down_ms = self.down.take().map_or(0, |since| since.elapsed().as_millis() as u64);
+            log::info!(down_ms = down_ms; "connections are accepted again");
+            self.mended = Some(now);
+            self.shared.wake_retired();
+        }
+    }
+
+    fn note_death(&mut self, error: Option<&io::Error>) {
+        if self.stopped.is_none() && self.down.is_none() {
+            self.down = Some(Instant::now());
+            let reason = error.map_or_else(|| "no descriptor or no thread was left".to_owned(), ToString::to_string);
+            log::warn!(reason = reason.as_str(); "connections cannot be accepted for now");
+        }
+    }
+
+    fn let_retired_go(&mut self, now: Instant) {
+        let is_over = |mended: Instant| mended + RETIREMENT < now && self.shared.peers().busy(true) == 0;
+        if self.mended.is_some_and(is_over) {
+            self.mended = None;
+            self.shared.acceptor().forget_retired();
+        }
+    }
+
+    /// Makes tiny_http start a thread for each stuck connection: it counts threads as idle that are already spoken for,
+    /// so a connection that comes in a burst may wait in its queue until some thread has come to the end of another
+    /// one. A connection that is over at once gets a new thread, which then takes what waits.
+    fn unstick(&self, stuck: usize) {
+        for _ in 0..stuck {
+            if acceptor::nudge(self.shared.address).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Declares the engine closed where nothing is left.
+    fn conclude(&self, review: &Review) {
+        let nothing_is_left = review.open == 0
+            && self.farewells.is_empty()
+            && self.shared.acceptor().is_closed()
+            && self.shared.peers().busy(false) == 0;
+        if nothing_is_left {
+            self.shared.close();
+        }
+    }
+
+    fn end(mut self) {
+        self.look(Instant::now());
+        self.shared.cut();
+        while let Ok(note) = self.notes.try_recv() {
+            if let Note::Farewell(farewell) = note {
+                self.farewells.push(farewell);
+            }
+        }
+        let sockets = &self.shared.sockets;
+        self.farewells.drain(..).for_each(|farewell| farewell.cut_now(sockets));
+    }
+}
