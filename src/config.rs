@@ -1,6 +1,10 @@
 //! seaworthy's own settings: their defaults, their ranges, and the rules between them.
 
-use std::io::{self, IsTerminal, Write};
+mod print;
+
+pub(crate) use print::print;
+
+use std::io::{self, IsTerminal};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -44,9 +48,6 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Between the end of the shutdown timeout and the kubelet's SIGKILL: to cut what is left, report and exit.
 const SHUTDOWN_MARGIN: Duration = Duration::from_secs(2);
-
-/// A longer assignment, such as a list of hosts, does not push every source off the screen.
-const WIDEST_ASSIGNMENT: usize = 48;
 
 /// What seaworthy is configured with, each field from the setting of its name.
 ///
@@ -138,6 +139,14 @@ pub enum HttpEngine {
 impl HttpEngine {
     /// The engine where `HTTP_ENGINE` is unset.
     pub const DEFAULT: HttpEngine = HttpEngine::Native;
+
+    /// As the configuration and the log call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            HttpEngine::Native => "native",
+            HttpEngine::TinyHttp => "tiny_http",
+        }
+    }
 }
 
 impl Config {
@@ -366,34 +375,4 @@ fn timeout(settings: &mut Settings, name: &'static str, default_seconds: u64) ->
 
 fn phase(settings: &mut Settings, name: &'static str, default_seconds: u64) -> Duration {
     settings.duration_within(name, Duration::from_secs(default_seconds), PHASES)
-}
-
-/// Prints every setting that was read, a service's own too, as `NAME=value  # source` with the sources aligned.
-///
-/// # Errors
-/// What `out` reports.
-pub(crate) fn print(settings: &Settings, out: &mut dyn Write) -> io::Result<()> {
-    let printed = |shown: &str| {
-        if shown.contains(char::is_control) {
-            format!("{shown:?}")
-        } else {
-            shown.to_owned()
-        }
-    };
-    let assignments = settings
-        .entries()
-        .iter()
-        .map(|entry| format!("{}={}", entry.name, printed(&entry.shown)));
-    let lines: Vec<_> = assignments.zip(settings.entries()).collect();
-    let lengths = lines
-        .iter()
-        .map(|(assignment, _)| assignment.chars().count());
-    let width = lengths
-        .filter(|length| *length <= WIDEST_ASSIGNMENT)
-        .max()
-        .unwrap_or(0);
-    for (assignment, entry) in lines {
-        writeln!(out, "{assignment:<width$}  # {entry}")?;
-    }
-    Ok(())
 }

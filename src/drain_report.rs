@@ -1,6 +1,6 @@
 //! What the last log record says, and `/dev/termination-log` with it.
 
-use crate::lifecycle::millis;
+use crate::{lifecycle::millis, logging};
 use std::{fmt::Write, fs::OpenOptions, io::Write as _, path::Path, time::Duration};
 
 /// How a service ended.
@@ -102,7 +102,8 @@ impl DrainReport {
             slowest_ms = slowest_ms,
             drain_delay_ms = millis(self.drain_delay),
             in_flight_ms = millis(self.in_flight),
-            services_ms = millis(self.services);
+            services_ms = millis(self.services),
+            log_records_dropped = logging::dropped();
             "drained"
         );
     }

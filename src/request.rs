@@ -103,13 +103,13 @@ impl Request {
     /// The path as it was sent, still percent-encoded, without the query.
     #[must_use]
     pub fn path(&self) -> &str {
-        ascii(self.slice(self.head.path))
+        self.head.path.text(&self.bytes)
     }
 
     /// The query as it was sent: what follows `?`, still percent-encoded.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
-        self.head.query.map(|span| ascii(self.slice(span)))
+        self.head.query.map(|span| span.text(&self.bytes))
     }
 
     /// The query's first value under `name`, decoded (`+` is a space); an empty string where the name stands alone.
@@ -156,8 +156,8 @@ impl Request {
             .head
             .fields
             .iter()
-            .find(|field| self.slice(field.name).eq_ignore_ascii_case(name))?;
-        std::str::from_utf8(self.slice(field.value)).ok()
+            .find(|field| field.name.of(&self.bytes).eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(field.value.of(&self.bytes)).ok()
     }
 
     /// Every header, as the `http` crate's map. It is built at the first call; [`Request::header`] does without.
@@ -165,8 +165,11 @@ impl Request {
     pub fn headers(&self) -> &HeaderMap {
         self.header_map.get_or_init(|| {
             let pairs = self.head.fields.iter().filter_map(|field| {
-                let name = HeaderName::from_bytes(self.slice(field.name)).ok()?;
-                Some((name, HeaderValue::from_bytes(self.slice(field.value)).ok()?))
+                let name = HeaderName::from_bytes(field.name.of(&self.bytes)).ok()?;
+                Some((
+                    name,
+                    HeaderValue::from_bytes(field.value.of(&self.bytes)).ok()?,
+                ))
             });
             let mut map = HeaderMap::with_capacity(self.head.fields.len());
             pairs.for_each(|(name, value)| {
@@ -310,15 +313,6 @@ impl Request {
             end: self.bytes.len() as u32,
         }
     }
-
-    fn slice(&self, span: Span) -> &[u8] {
-        &self.bytes[span.start as usize..span.end as usize]
-    }
-}
-
-/// A target holds visible ASCII only: the parser and the builders see to it.
-fn ascii(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 impl fmt::Debug for Request {
@@ -328,7 +322,7 @@ impl fmt::Debug for Request {
             f,
             "Request({} {})",
             self.method(),
-            ascii(self.slice(self.head.target))
+            self.head.target.text(&self.bytes)
         )
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     request::Request,
     response::Response,
     router::Router,
-    settings::Settings,
+    settings::{Settings, show_size},
 };
 use http::Method;
 use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, thread};
@@ -242,7 +242,7 @@ impl Service {
         control: &Arc<Control>,
     ) -> io::Result<DrainReport> {
         let vessel = self.launch(config, Arc::clone(control))?;
-        log::info!(addr:% = vessel.pool.local_addr(), engine:? = config.http_engine, pid = std::process::id(); "listening");
+        log::info!(addr:% = vessel.pool.local_addr(), engine = config.http_engine.name(), pid = std::process::id(); "listening");
         log_sizes(config, limits);
         Ok(lifecycle::live(vessel, control))
     }
@@ -324,10 +324,13 @@ fn log_sizes(config: &Config, limits: &Limits) {
     let quota = limits
         .cpu_quota
         .map_or_else(|| "none".to_owned(), cgroup::show_cpus);
+    let memory = limits
+        .memory_limit
+        .map_or_else(|| "none".to_owned(), show_size);
     log::info!(
         cpus = limits.cpus,
         cpu_quota = quota.as_str(),
-        memory_limit:? = limits.memory_limit,
+        memory_limit = memory.as_str(),
         workers = config.workers,
         queue_capacity = config.queue_capacity,
         max_connections = config.max_connections,

@@ -11,7 +11,7 @@
 
 mod chunks;
 mod head;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod invariants;
 mod target;
 mod terms;

@@ -18,8 +18,10 @@ const BACKLOG: i32 = 4096;
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A peer that has been silent for so long is asked whether it is still there, so that half-open connections end.
-const KEEPALIVE: TcpKeepalive =
-    TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10)).with_retries(3);
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(3);
 
 /// Listens on `host` and `port`. Without a host that is `::` for IPv6 and IPv4, or `0.0.0.0` where IPv6 is off.
 ///
@@ -47,7 +49,11 @@ pub(crate) fn set_send_timeout(listener: &TcpListener, timeout: Duration) -> io:
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
@@ -66,7 +72,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 fn lacks_ipv6(error: &io::Error) -> bool {
     use nix::errno::Errno;
     let errno = error.raw_os_error().map(Errno::from_raw);
-    matches!(errno, Some(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL | Errno::EPROTONOSUPPORT))
+    matches!(
+        errno,
+        Some(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL | Errno::EPROTONOSUPPORT)
+    )
 }
 
 fn name_address(error: &io::Error, host: Option<IpAddr>, port: u16) -> io::Error {
@@ -109,7 +118,13 @@ mod tests {
         let options = SockRef::from(&accepted);
         assert!(options.tcp_nodelay().unwrap() && options.keepalive().unwrap());
         assert_eq!(options.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
-        assert_eq!(options.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
-        assert_eq!(options.write_timeout().unwrap(), Some(Duration::from_secs(7)));
+        assert_eq!(
+            options.tcp_keepalive_time().unwrap(),
+            Duration::from_secs(60)
+        );
+        assert_eq!(
+            options.write_timeout().unwrap(),
+            Some(Duration::from_secs(7))
+        );
     }
 }

@@ -69,7 +69,9 @@ pub(crate) fn start(listener: TcpListener, config: &Config) -> io::Result<Box<dy
         closed: AtomicBool::new(false),
     });
     let watch = Watch::new(Arc::clone(&shared), inbox);
-    thread::Builder::new().name("tiny-http-watch".to_owned()).spawn(move || watch.run())?;
+    thread::Builder::new()
+        .name("tiny-http-watch".to_owned())
+        .spawn(move || watch.run())?;
     Ok(Box::new(TinyHttp { shared }))
 }
 
@@ -85,7 +87,10 @@ struct Rules {
 impl Rules {
     fn of(config: &Config) -> Rules {
         Rules {
-            limits: Limits { max_head_bytes: config.max_head_bytes, max_body_bytes: config.max_body_bytes },
+            limits: Limits {
+                max_head_bytes: config.max_head_bytes,
+                max_body_bytes: config.max_body_bytes,
+            },
             head_timeout: config.head_timeout,
             body_timeout: config.body_timeout,
             write_timeout: config.write_timeout,
@@ -123,7 +128,11 @@ impl Engine for TinyHttp {
             self.shared.wait(until, ready);
         }
         self.shared.take_waiting(ready);
-        if self.shared.closed.load(SeqCst) { Pulled::Closed } else { Pulled::Open }
+        if self.shared.closed.load(SeqCst) {
+            Pulled::Closed
+        } else {
+            Pulled::Open
+        }
     }
 
     fn wake(&self) {
@@ -180,7 +189,9 @@ impl Shared {
             (until, retired) => until.or(retired),
         };
         let received = match deadline {
-            Some(deadline) => server.recv_timeout(deadline.saturating_duration_since(Instant::now())),
+            Some(deadline) => {
+                server.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            }
             None => server.recv().map(Some),
         };
         self.receive(received, ready);
@@ -210,7 +221,11 @@ impl Shared {
     }
 
     /// Deals with what came out of a server's queue; false where that was nothing.
-    fn receive(self: &Arc<Shared>, received: io::Result<Option<Inner>>, ready: &mut Vec<Ready>) -> bool {
+    fn receive(
+        self: &Arc<Shared>,
+        received: io::Result<Option<Inner>>,
+        ready: &mut Vec<Ready>,
+    ) -> bool {
         match received {
             Ok(Some(request)) => self.arrive(request, ready),
             Ok(None) => return false,
@@ -226,7 +241,9 @@ impl Shared {
     /// Hands a request out if it is its connection's turn.
     fn arrive(self: &Arc<Shared>, request: Inner, ready: &mut Vec<Ready>) {
         // Every TCP connection has had a peer.
-        let Some(peer) = request.remote_addr().copied().map(without_scope) else { return };
+        let Some(peer) = request.remote_addr().copied().map(without_scope) else {
+            return;
+        };
         let (turn, is_news) = self.peers().arrive(peer, request);
         if is_news && !self.news.swap(true, SeqCst) {
             self.tell(Note::News);
@@ -240,11 +257,16 @@ impl Shared {
 
     fn hand_out(self: &Arc<Shared>, peer: SocketAddr, request: Inner, ready: &mut Vec<Ready>) {
         match head::read(&request, peer, self.rules.limits) {
-            Ok(head) => ready.push(Ready::Request(Box::new(TinyExchange::new(self, peer, request, head)))),
+            Ok(head) => ready.push(Ready::Request(Box::new(TinyExchange::new(
+                self, peer, request, head,
+            )))),
             Err(refusal) => {
                 log::debug!(peer:% = peer, reason = refusal.reason; "request refused");
                 let response = Response::text(refusal.status, refusal.reason);
-                let asked = Asked { method: Method::GET, version: Version::Http11 };
+                let asked = Asked {
+                    method: Method::GET,
+                    version: Version::Http11,
+                };
                 let last_words = answer::message(&asked, &response, true);
                 self.part(Farewell::instead_of_reading(peer, request, last_words));
             }
@@ -256,13 +278,19 @@ impl Shared {
         let peer = farewell.peer;
         let behind = self.peers().end(peer);
         self.tell(Note::Farewell(farewell));
-        behind.into_iter().for_each(|request| self.drop_unanswered(peer, request));
+        behind
+            .into_iter()
+            .for_each(|request| self.drop_unanswered(peer, request));
     }
 
     /// Drops a request that came behind the end of its connection.
     fn drop_unanswered(&self, peer: SocketAddr, request: Inner) {
         if head::reads_on_drop(&request) {
-            self.tell(Note::Farewell(Farewell::instead_of_reading(peer, request, Vec::new())));
+            self.tell(Note::Farewell(Farewell::instead_of_reading(
+                peer,
+                request,
+                Vec::new(),
+            )));
         } else {
             farewell::bury(request);
         }
@@ -284,12 +312,17 @@ impl Shared {
 
     fn forget(&self, peer: SocketAddr) {
         let behind = self.peers().forget(peer);
-        behind.into_iter().for_each(|request| self.drop_unanswered(peer, request));
+        behind
+            .into_iter()
+            .for_each(|request| self.drop_unanswered(peer, request));
     }
 
     /// Makes a pull that waits for a retired server look at the new one.
     fn wake_retired(&self) {
-        self.acceptor().retired.iter().for_each(|server| server.unblock());
+        self.acceptor()
+            .retired
+            .iter()
+            .for_each(|server| server.unblock());
     }
 
     fn close(&self) {

@@ -19,6 +19,7 @@ both_engines! {
     a_request_half_sent_when_the_drain_begins_is_answered,
     a_download_in_progress_is_finished_in_a_drain,
     a_request_past_the_deadline_is_cut_visibly_and_named_in_the_report,
+    what_still_waits_at_the_deadline_is_cut_and_counted_too,
     a_download_past_the_deadline_is_cut_visibly,
     a_second_signal_ends_the_pod_at_once,
     the_admin_port_answers_probes_until_the_end,
@@ -185,7 +186,11 @@ fn a_draining_pod_serves_on_while_endpoints_update(engine: Engine) {
         signalled.elapsed()
     );
     let address = server.address;
-    server.exit().expect_clean();
+    let exit = server.exit().expect_clean();
+    assert!(
+        number(exit.report(), "drain_delay_ms") >= 1000.0,
+        "{exit:#?}"
+    );
     assert!(
         signalled.elapsed() < delay * 3,
         "nothing was left to wait for: {:?}",
@@ -204,6 +209,10 @@ fn a_request_in_flight_is_answered_whole_after_the_listener_has_closed(engine: E
     busy.expect_close();
     let exit = server.exit().expect_clean();
     let report = exit.report();
+    assert!(
+        number(report, "in_flight_ms") > 500.0,
+        "the time of each phase is told: {report}"
+    );
     assert!(number(report, "finished") >= 1.0, "{report}");
     assert!(
         report.to_string().contains("/delay/"),
@@ -332,6 +341,32 @@ fn a_request_past_the_deadline_is_cut_visibly_and_named_in_the_report(engine: En
         report.to_string().contains("/delay/{seconds}"),
         "the route is named: {report}"
     );
+}
+
+fn what_still_waits_at_the_deadline_is_cut_and_counted_too(engine: Engine) {
+    let server = Setup::new(engine)
+        .set("WORKERS", "2")
+        .set("QUEUE_CAPACITY", "2")
+        .set("SHUTDOWN_TIMEOUT", "500ms")
+        .start()
+        .ready();
+    let mut waiting = server.fill("/delay/30");
+    assert_eq!(waiting.len(), 4, "two run and two wait");
+    let mut half = server.client();
+    half.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 8\r\n\r\nhalf");
+    // Read by now, since a later connection has been served.
+    server.get("/healthz").expect(200);
+    let exit = server.stop();
+    assert_eq!((exit.code, exit.signal), (Some(75), None), "{exit:#?}");
+    let report = exit.report();
+    assert_eq!(number(report, "abandoned"), 5.0, "{report}");
+    assert!(
+        report.to_string().contains("/delay/{seconds}: 4"),
+        "{report}"
+    );
+    for client in waiting.iter_mut().chain([&mut half]) {
+        client.expect_close();
+    }
 }
 
 fn a_download_past_the_deadline_is_cut_visibly(engine: Engine) {

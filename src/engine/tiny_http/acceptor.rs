@@ -35,7 +35,12 @@ impl Acceptor {
     /// Starts to accept.
     pub(super) fn start(keeper: TcpListener) -> io::Result<Acceptor> {
         let (current, descriptor) = serve(&keeper)?;
-        Ok(Acceptor { current, retired: Vec::new(), descriptor, keeper: Some(keeper) })
+        Ok(Acceptor {
+            current,
+            retired: Vec::new(),
+            descriptor,
+            keeper: Some(keeper),
+        })
     }
 
     /// Whether tiny_http still has its listener.
@@ -48,11 +53,14 @@ impl Acceptor {
     /// # Errors
     /// Where there are still too few descriptors or threads.
     pub(super) fn replace(&mut self) -> io::Result<()> {
-        let Some(keeper) = &self.keeper else { return Ok(()) };
+        let Some(keeper) = &self.keeper else {
+            return Ok(());
+        };
         // Each connection takes two: there is no sense in dying again of the very first.
         let _room = (keeper.try_clone()?, keeper.try_clone()?);
         let (next, descriptor) = serve(keeper)?;
-        self.retired.push(std::mem::replace(&mut self.current, next));
+        self.retired
+            .push(std::mem::replace(&mut self.current, next));
         self.descriptor = descriptor;
         Ok(())
     }

@@ -72,13 +72,26 @@ pub(super) fn write(
 }
 
 fn head(asked: &Asked, response: &Response, close: bool) -> (Vec<u8>, Framing, bool) {
-    let (framing, body_is_sent) =
-        http1::framing(&asked.method, asked.version, response.status, response.body.len());
+    let (framing, body_is_sent) = http1::framing(
+        &asked.method,
+        asked.version,
+        response.status,
+        response.body.len(),
+    );
     let mut out = Vec::with_capacity(512 + in_memory(&response.body).len().min(PIECE));
     let content_type = response.default_content_type();
     with_date(|date| {
         let headers = &response.headers;
-        http1::write_head(&mut out, response.status, headers, content_type, &framing, close, asked.version, date);
+        http1::write_head(
+            &mut out,
+            response.status,
+            headers,
+            content_type,
+            &framing,
+            close,
+            asked.version,
+            date,
+        );
     });
     (out, framing, body_is_sent)
 }
@@ -99,9 +112,15 @@ fn stream(
 ) -> io::Result<()> {
     let mut piece = vec![0; STREAM_PIECE];
     let mut chunk = Vec::new();
-    let mut left = if let Framing::Length(length) = framing { length } else { u64::MAX };
+    let mut left = if let Framing::Length(length) = framing {
+        length
+    } else {
+        u64::MAX
+    };
     while left > 0 {
-        let most = usize::try_from(left).unwrap_or(STREAM_PIECE).min(STREAM_PIECE);
+        let most = usize::try_from(left)
+            .unwrap_or(STREAM_PIECE)
+            .min(STREAM_PIECE);
         let count = match reader.read(&mut piece[..most]) {
             Ok(0) => break,
             Ok(count) => count,

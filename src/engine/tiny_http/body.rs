@@ -75,11 +75,20 @@ pub(super) fn read(
 fn read_known(reader: &mut dyn Read, length: u64) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::with_capacity(length.min(FIRST_CAPACITY) as usize);
     reader.take(length).read_to_end(&mut body)?;
-    if (body.len() as u64) < length { Err(Problem::Broken) } else { Ok(body) }
+    if (body.len() as u64) < length {
+        Err(Problem::Broken)
+    } else {
+        Ok(body)
+    }
 }
 
 /// Reads what tiny_http decodes from chunks.
-fn read_decoded(reader: &mut dyn Read, max: usize, sockets: &Sockets, peer: SocketAddr) -> Result<Vec<u8>, Problem> {
+fn read_decoded(
+    reader: &mut dyn Read,
+    max: usize,
+    sockets: &Sockets,
+    peer: SocketAddr,
+) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::new();
     match reader.take(max as u64 + 1).read_to_end(&mut body) {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
@@ -88,7 +97,10 @@ fn read_decoded(reader: &mut dyn Read, max: usize, sockets: &Sockets, peer: Sock
         read => read?,
     };
     if body.len() > max {
-        return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "chunks over MAX_BODY_BYTES"));
+        return Err(refuse(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "chunks over MAX_BODY_BYTES",
+        ));
     }
     // Its decoder takes the end of the connection for the end of the body, wherever that comes. So a body is believed
     // only where the connection has not ended.
@@ -108,7 +120,10 @@ fn read_chunks(reader: &mut dyn Read, max: usize) -> Result<Vec<u8>, Problem> {
             count => count,
         };
         // What follows is dropped with the connection: tiny_http takes no other request from it.
-        if let (_, true) = chunks.decode(&input[..count], &mut body).map_err(Problem::Refused)? {
+        if let (_, true) = chunks
+            .decode(&input[..count], &mut body)
+            .map_err(Problem::Refused)?
+        {
             return Ok(body);
         }
     }

@@ -28,17 +28,31 @@ pub(super) struct TinyExchange {
 }
 
 impl TinyExchange {
-    pub(super) fn new(shared: &Arc<Shared>, peer: SocketAddr, inner: Inner, head: Head) -> TinyExchange {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        peer: SocketAddr,
+        inner: Inner,
+        head: Head,
+    ) -> TinyExchange {
         let is_unread = head.terms.body != BodyLength::Known(0);
-        let mut exchange =
-            TinyExchange { shared: Arc::clone(shared), peer, inner: Some(inner), head, is_unread, charged: 0 };
+        let mut exchange = TinyExchange {
+            shared: Arc::clone(shared),
+            peer,
+            inner: Some(inner),
+            head,
+            is_unread,
+            charged: 0,
+        };
         exchange.take_what_was_read();
         exchange
     }
 
     /// A short body is in memory already, where tiny_http puts it before it hands the request out.
     fn take_what_was_read(&mut self) {
-        let is_short = matches!(self.head.terms.body, BodyLength::Known(1..=body::READ_AHEAD));
+        let is_short = matches!(
+            self.head.terms.body,
+            BodyLength::Known(1..=body::READ_AHEAD)
+        );
         if is_short && !self.head.has_bare_body && !self.head.terms.expect_continue {
             let _ = self.complete();
         }
@@ -46,14 +60,18 @@ impl TinyExchange {
 
     fn asked(&self) -> Asked {
         let request = &self.head.request;
-        Asked { method: request.method().clone(), version: request.version() }
+        Asked {
+            method: request.method().clone(),
+            version: request.version(),
+        }
     }
 
     /// Answers without reading the body, for which the connection has to end.
     fn answer_unread(mut self: Box<Self>, inner: Inner, response: &Response) -> bool {
         let last_words = answer::message(&self.asked(), response, true);
         self.head.request.clear();
-        self.shared.part(Farewell::instead_of_reading(self.peer, inner, last_words));
+        self.shared
+            .part(Farewell::instead_of_reading(self.peer, inner, last_words));
         true
     }
 }
@@ -64,27 +82,48 @@ impl Exchange for TinyExchange {
     }
 
     fn complete(&mut self) -> Result<(), Response> {
-        let Some(inner) = self.inner.as_mut().filter(|_| self.is_unread) else { return Ok(()) };
+        let Some(inner) = self.inner.as_mut().filter(|_| self.is_unread) else {
+            return Ok(());
+        };
         let rules = &self.shared.rules;
-        self.shared.peers().enter(self.peer, Stage::Receiving(Instant::now() + rules.body_timeout));
-        let read = body::read(inner, &self.head, &self.shared, self.peer, &mut self.charged);
+        self.shared.peers().enter(
+            self.peer,
+            Stage::Receiving(Instant::now() + rules.body_timeout),
+        );
+        let read = body::read(
+            inner,
+            &self.head,
+            &self.shared,
+            self.peer,
+            &mut self.charged,
+        );
         let timed_out = self.shared.peers().timed_out(self.peer);
         self.shared.peers().enter(self.peer, Stage::Handling);
-        self.head.request.body = RequestBody::Own(read.map_err(|problem| problem.response(timed_out))?);
+        self.head.request.body =
+            RequestBody::Own(read.map_err(|problem| problem.response(timed_out))?);
         self.is_unread = false;
         Ok(())
     }
 
     fn respond(mut self: Box<Self>, response: Response, close: bool) -> bool {
-        let Some(inner) = self.inner.take() else { return false };
+        let Some(inner) = self.inner.take() else {
+            return false;
+        };
         if self.is_unread {
             return self.answer_unread(inner, &response);
         }
         let is_last = self.head.is_last;
-        let close = close || is_last || !self.head.terms.keep_alive || self.shared.peers().must_close(self.peer);
+        let close = close
+            || is_last
+            || !self.head.terms.keep_alive
+            || self.shared.peers().must_close(self.peer);
         // Nothing of the body is left, so nothing is read here.
         let writer = inner.into_writer();
-        let mut answer = Answering { shared: &self.shared, peer: self.peer, writer: Some(writer) };
+        let mut answer = Answering {
+            shared: &self.shared,
+            peer: self.peer,
+            writer: Some(writer),
+        };
         match answer.write(&self.asked(), response, close) {
             Ok(until_close) => answer.finish(close || until_close, is_last),
             Err(_) => return false,
@@ -98,7 +137,8 @@ impl Drop for TinyExchange {
     fn drop(&mut self) {
         self.shared.memory.settle(&mut self.charged, 0);
         if let Some(inner) = self.inner.take() {
-            self.shared.part(Farewell::cut(self.peer, Hold::Request(inner)));
+            self.shared
+                .part(Farewell::cut(self.peer, Hold::Request(inner)));
         }
     }
 }
@@ -113,14 +153,21 @@ struct Answering<'a> {
 impl Answering<'_> {
     fn write(&mut self, asked: &Asked, response: Response, close: bool) -> std::io::Result<bool> {
         let (shared, peer) = (self.shared, self.peer);
-        let Some(writer) = &mut self.writer else { return Ok(true) };
+        let Some(writer) = &mut self.writer else {
+            return Ok(true);
+        };
         answer::write(writer, asked, response, close, || {
-            shared.peers().enter(peer, Stage::Sending(Instant::now() + shared.rules.write_timeout));
+            shared.peers().enter(
+                peer,
+                Stage::Sending(Instant::now() + shared.rules.write_timeout),
+            );
         })
     }
 
     fn finish(mut self, close: bool, is_last: bool) {
-        let Some(writer) = self.writer.take() else { return };
+        let Some(writer) = self.writer.take() else {
+            return;
+        };
         if is_last {
             // tiny_http has stopped reading by itself; this was all it waited for to close the connection.
             drop(writer);
@@ -138,7 +185,8 @@ impl Answering<'_> {
 impl Drop for Answering<'_> {
     fn drop(&mut self) {
         if let Some(writer) = self.writer.take() {
-            self.shared.part(Farewell::cut(self.peer, Hold::Writer(writer)));
+            self.shared
+                .part(Farewell::cut(self.peer, Hold::Writer(writer)));
         }
     }
 }

@@ -45,7 +45,11 @@ impl Farewell {
     }
 
     /// Answers a request whose body will not be read, and ends its connection.
-    pub(super) fn instead_of_reading(peer: SocketAddr, request: Inner, last_words: Vec<u8>) -> Farewell {
+    pub(super) fn instead_of_reading(
+        peer: SocketAddr,
+        request: Inner,
+        last_words: Vec<u8>,
+    ) -> Farewell {
         Farewell::new(peer, last_words, Hold::Request(request), LINGER)
     }
 
@@ -55,11 +59,22 @@ impl Farewell {
     }
 
     fn new(peer: SocketAddr, last_words: Vec<u8>, hold: Hold, linger: Duration) -> Farewell {
-        Farewell { peer, last_words, hold, until: Instant::now() + linger, said: false }
+        Farewell {
+            peer,
+            last_words,
+            hold,
+            until: Instant::now() + linger,
+            said: false,
+        }
     }
 
     /// Goes one step on; false where it is over.
-    pub(super) fn proceed(&mut self, sockets: &Sockets, connections: &Snapshot, now: Instant) -> bool {
+    pub(super) fn proceed(
+        &mut self,
+        sockets: &Sockets,
+        connections: &Snapshot,
+        now: Instant,
+    ) -> bool {
         let Some(&fd) = connections.get(&self.peer) else {
             self.let_go();
             return false;
@@ -78,7 +93,8 @@ impl Farewell {
             return true;
         }
         self.said = true;
-        let all_was_taken = self.last_words.is_empty() || sockets.send(fd, self.peer, &self.last_words);
+        let all_was_taken =
+            self.last_words.is_empty() || sockets.send(fd, self.peer, &self.last_words);
         if all_was_taken {
             sockets.shut(fd, self.peer, Shutdown::Write);
             // What tiny_http may write behind this goes nowhere, so it may go on to read until the end.
@@ -119,7 +135,11 @@ impl Farewell {
 /// Where memory of that size cannot even be reserved, that would abort the process. Such a request is kept for ever
 /// instead: it costs a thread that waits for it and two descriptors, and the log says so.
 pub(super) fn bury(request: Inner) {
-    let length = if head::reads_on_drop(&request) { request.body_length().unwrap_or(0) } else { 0 };
+    let length = if head::reads_on_drop(&request) {
+        request.body_length().unwrap_or(0)
+    } else {
+        0
+    };
     if isize::try_from(length).is_ok() && Vec::<u8>::new().try_reserve_exact(length).is_err() {
         log::error!(
             content_length = length;

@@ -36,7 +36,12 @@ pub(super) fn read(inner: &Inner, peer: SocketAddr, limits: Limits) -> Result<He
     let version = match inner.http_version() {
         HTTPVersion(1, 0) => Version::Http10,
         HTTPVersion(1, 1) => Version::Http11,
-        _ => return Err(refuse(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "neither HTTP/1.0 nor HTTP/1.1")),
+        _ => {
+            return Err(refuse(
+                StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+                "neither HTTP/1.0 nor HTTP/1.1",
+            ));
+        }
     };
     check_size(inner, limits.max_head_bytes)?;
     let method = Method::from_bytes(inner.method().as_str().as_bytes())
@@ -52,31 +57,51 @@ pub(super) fn read(inner: &Inner, peer: SocketAddr, limits: Limits) -> Result<He
     request.head.authority = target.authority;
     fields(inner).for_each(|(name, value)| request.push_field(name, value));
     request.peer = Some(peer);
-    Ok(Head { request, terms, is_last: is_last(inner), has_bare_body: offers_upgrade(inner) })
+    Ok(Head {
+        request,
+        terms,
+        is_last: is_last(inner),
+        has_bare_body: offers_upgrade(inner),
+    })
 }
 
 /// Whether dropping the request would read the rest of its body first: tiny_http does that where it knows the length
 /// and has not read the body beforehand.
 pub(super) fn reads_on_drop(inner: &Inner) -> bool {
-    !offers_upgrade(inner) && inner.body_length().is_some_and(|length| length > 1024 || length > 0 && expects(inner))
+    !offers_upgrade(inner)
+        && inner
+            .body_length()
+            .is_some_and(|length| length > 1024 || length > 0 && expects(inner))
 }
 
 fn fields(inner: &Inner) -> impl Iterator<Item = (&[u8], &[u8])> {
-    inner.headers().iter().map(|header| (header.field.as_str().as_bytes(), header.value.as_bytes()))
+    inner
+        .headers()
+        .iter()
+        .map(|header| (header.field.as_str().as_bytes(), header.value.as_bytes()))
 }
 
 /// By the time it is seen here the memory is spent; but a head is refused or not whichever engine reads it.
 fn check_size(inner: &Inner, max: usize) -> Result<(), Refusal> {
     let line = inner.method().as_str().len() + inner.url().len() + "  HTTP/1.1\r\n".len();
     if line > max {
-        return Err(refuse(StatusCode::URI_TOO_LONG, "request line over MAX_HEAD_BYTES"));
+        return Err(refuse(
+            StatusCode::URI_TOO_LONG,
+            "request line over MAX_HEAD_BYTES",
+        ));
     }
     let lines = fields(inner).map(|(name, value)| name.len() + value.len() + ":\r\n".len());
     if line + lines.sum::<usize>() + "\r\n".len() > max {
-        return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head over MAX_HEAD_BYTES"));
+        return Err(refuse(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head over MAX_HEAD_BYTES",
+        ));
     }
     if inner.headers().len() > MAX_FIELDS {
-        return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many fields"));
+        return Err(refuse(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "too many fields",
+        ));
     }
     Ok(())
 }
@@ -99,7 +124,10 @@ fn expects(inner: &Inner) -> bool {
 }
 
 fn first(inner: &Inner, name: &'static str) -> Option<String> {
-    let field = inner.headers().iter().find(|header| header.field.equiv(name))?;
+    let field = inner
+        .headers()
+        .iter()
+        .find(|header| header.field.equiv(name))?;
     Some(field.value.as_str().to_ascii_lowercase())
 }
 

@@ -41,7 +41,10 @@ const MOST_NUDGES: u8 = 3;
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Stage {
     /// Accepted; no request has come out of it yet. Bytes that nobody reads were first seen at `suspect`.
-    Fresh { suspect: Option<Instant>, nudges: u8 },
+    Fresh {
+        suspect: Option<Instant>,
+        nudges: u8,
+    },
     /// Between requests.
     Idle,
     /// Its request is in the queue, or in a handler.
@@ -55,7 +58,10 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    const FRESH: Stage = Stage::Fresh { suspect: None, nudges: 0 };
+    const FRESH: Stage = Stage::Fresh {
+        suspect: None,
+        nudges: 0,
+    };
 }
 
 struct Peer {
@@ -105,7 +111,14 @@ pub(super) struct Review {
 
 impl Peer {
     fn new(stage: Stage, since: Instant) -> Peer {
-        Peer { stage, since, waiting: VecDeque::new(), let_go: false, timed_out: false, shut: None }
+        Peer {
+            stage,
+            since,
+            waiting: VecDeque::new(),
+            let_go: false,
+            timed_out: false,
+            shut: None,
+        }
     }
 
     fn enter(&mut self, stage: Stage) {
@@ -113,7 +126,10 @@ impl Peer {
     }
 
     fn is_busy(&self) -> bool {
-        matches!(self.stage, Stage::Handling | Stage::Receiving(_) | Stage::Sending(_))
+        matches!(
+            self.stage,
+            Stage::Handling | Stage::Receiving(_) | Stage::Sending(_)
+        )
     }
 
     fn must_close(&self) -> bool {
@@ -164,7 +180,9 @@ impl Peers {
 
     /// Notes that a response was written on a connection that goes on.
     pub(super) fn finish(&mut self, peer: SocketAddr) -> Next {
-        let Some(known) = self.known.get_mut(&peer) else { return Next::Idle };
+        let Some(known) = self.known.get_mut(&peer) else {
+            return Next::Idle;
+        };
         if known.let_go {
             return Next::Close;
         }
@@ -182,12 +200,18 @@ impl Peers {
 
     /// Forgets a connection that tiny_http itself closes now. Returns what waited behind it: nothing, in truth.
     pub(super) fn forget(&mut self, peer: SocketAddr) -> VecDeque<Inner> {
-        self.known.remove(&peer).map(|known| known.waiting).unwrap_or_default()
+        self.known
+            .remove(&peer)
+            .map(|known| known.waiting)
+            .unwrap_or_default()
     }
 
     /// Notes that nothing more is to be taken from a connection, and returns the requests that waited.
     pub(super) fn end(&mut self, peer: SocketAddr) -> VecDeque<Inner> {
-        let known = self.known.entry(peer).or_insert_with(|| Peer::new(Stage::Ended, Instant::now()));
+        let known = self
+            .known
+            .entry(peer)
+            .or_insert_with(|| Peer::new(Stage::Ended, Instant::now()));
         known.enter(Stage::Ended);
         mem::take(&mut known.waiting)
     }
@@ -195,13 +219,19 @@ impl Peers {
     /// Lets every connection end as soon as it can: idle ones at the next review, others with their response.
     pub(super) fn let_all_go(&mut self, connections: &Snapshot, now: Instant) {
         for &peer in connections.keys() {
-            self.known.entry(peer).or_insert_with(|| Peer::new(Stage::FRESH, now)).let_go = true;
+            self.known
+                .entry(peer)
+                .or_insert_with(|| Peer::new(Stage::FRESH, now))
+                .let_go = true;
         }
     }
 
     /// How many connections have a request in flight; of those that were let go only, where asked.
     pub(super) fn busy(&self, let_go_only: bool) -> usize {
-        self.known.values().filter(|known| known.is_busy() && (known.let_go || !let_go_only)).count()
+        self.known
+            .values()
+            .filter(|known| known.is_busy() && (known.let_go || !let_go_only))
+            .count()
     }
 
     /// Compares what is known with the connections that are there, and says what is to be done.
@@ -217,7 +247,10 @@ impl Peers {
     ) -> Review {
         let mut review = Review::default();
         for (&peer, &fd) in connections {
-            let known = self.known.entry(peer).or_insert_with(|| Peer::new(Stage::FRESH, now));
+            let known = self
+                .known
+                .entry(peer)
+                .or_insert_with(|| Peer::new(Stage::FRESH, now));
             if stopped.is_none() {
                 known.notice_neglect(fd, &mut review, now);
             }
@@ -227,8 +260,12 @@ impl Peers {
             review.open += usize::from(known.is_busy() || !known.has_ignored_its_end(now));
         }
         self.known.retain(|peer, known| {
-            let is_remembered = known.stage == Stage::Ended && known.since + MEMORY_OF_THE_ENDED > now;
-            connections.contains_key(peer) || known.is_busy() || is_remembered || parting.contains(peer)
+            let is_remembered =
+                known.stage == Stage::Ended && known.since + MEMORY_OF_THE_ENDED > now;
+            connections.contains_key(peer)
+                || known.is_busy()
+                || is_remembered
+                || parting.contains(peer)
         });
         review
     }
@@ -236,9 +273,12 @@ impl Peers {
     /// Forgets everything, for a deadline has passed: returns what is to be shut down, and what that cuts off.
     pub(super) fn cut(&mut self, connections: &Snapshot) -> (Vec<(SocketAddr, RawFd)>, Cut) {
         let stage = |peer| self.known.get(peer).map(|known| known.stage);
-        let cuttable = connections.iter().filter(|(peer, _)| stage(peer) != Some(Stage::Handling));
+        let cuttable = connections
+            .iter()
+            .filter(|(peer, _)| stage(peer) != Some(Stage::Handling));
         let to_shut: Vec<_> = cuttable.map(|(&peer, &fd)| (peer, fd)).collect();
-        let is_at = |is: fn(&Stage) -> bool| self.known.values().filter(|known| is(&known.stage)).count();
+        let is_at =
+            |is: fn(&Stage) -> bool| self.known.values().filter(|known| is(&known.stage)).count();
         let cut = Cut {
             receiving: is_at(|stage| matches!(stage, Stage::Receiving(_))),
             sending: is_at(|stage| matches!(stage, Stage::Sending(_))),
@@ -261,7 +301,9 @@ impl Peer {
 
     /// Counts the connection as stuck where bytes have been waiting for a while and no thread reads them.
     fn notice_neglect(&mut self, fd: RawFd, review: &mut Review, now: Instant) {
-        let Stage::Fresh { suspect, nudges } = &mut self.stage else { return };
+        let Stage::Fresh { suspect, nudges } = &mut self.stage else {
+            return;
+        };
         if *nudges == MOST_NUDGES || !Sockets::has_unread(fd) {
             *suspect = None;
             return;
@@ -279,7 +321,13 @@ impl Peer {
     }
 
     /// How the connection is to be shut down now, if at all.
-    fn due(&mut self, is_parting: bool, rules: &Rules, stopped: Option<Instant>, now: Instant) -> Option<Shutdown> {
+    fn due(
+        &mut self,
+        is_parting: bool,
+        rules: &Rules,
+        stopped: Option<Instant>,
+        now: Instant,
+    ) -> Option<Shutdown> {
         let may_stay_until = match self.stage {
             Stage::Handling => return None,
             Stage::Sending(deadline) => return (deadline <= now).then_some(Shutdown::Both),

@@ -14,15 +14,14 @@ use nix::{
         socket::{self, MsgFlags, Shutdown, SockaddrStorage},
     },
 };
-use std::{
-    collections::HashMap,
-    fs,
-    net::SocketAddr,
-    os::fd::RawFd,
-};
+use std::{collections::HashMap, fs, net::SocketAddr, os::fd::RawFd};
 
 /// Lists the process's descriptors by number; on Linux `/dev/fd` would be a link to the same, if it is there.
-const DESCRIPTORS: &str = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
+const DESCRIPTORS: &str = if cfg!(target_os = "linux") {
+    "/proc/self/fd"
+} else {
+    "/dev/fd"
+};
 
 /// The connections at one moment: each client's address, and a descriptor that leads to it.
 pub(super) type Snapshot = HashMap<SocketAddr, RawFd>;
@@ -35,7 +34,9 @@ pub(super) struct Sockets {
 impl Sockets {
     /// For the listener that is bound to this address.
     pub(super) fn of(local: SocketAddr) -> Sockets {
-        Sockets { local: without_scope(local) }
+        Sockets {
+            local: without_scope(local),
+        }
     }
 
     /// Every connection of the listener that is not yet wholly gone.
@@ -43,7 +44,10 @@ impl Sockets {
         let mut found = Snapshot::new();
         for fd in descriptors() {
             if let Some(peer) = self.peer_of(fd) {
-                found.entry(peer).and_modify(|lowest| *lowest = fd.min(*lowest)).or_insert(fd);
+                found
+                    .entry(peer)
+                    .and_modify(|lowest| *lowest = fd.min(*lowest))
+                    .or_insert(fd);
             }
         }
         found
@@ -51,7 +55,8 @@ impl Sockets {
 
     /// The descriptor of one connection: `hint`, if that is still the one, or else what a search finds.
     pub(super) fn find(&self, peer: SocketAddr, hint: Option<RawFd>) -> Option<RawFd> {
-        hint.filter(|&fd| self.peer_of(fd) == Some(peer)).or_else(|| self.all().remove(&peer))
+        hint.filter(|&fd| self.peer_of(fd) == Some(peer))
+            .or_else(|| self.all().remove(&peer))
     }
 
     /// Shuts a connection down, if the descriptor still leads to it.
@@ -64,7 +69,8 @@ impl Sockets {
 
     /// Sends what fits into the socket's buffer, without waiting; true where that is all of it.
     pub(super) fn send(&self, fd: RawFd, peer: SocketAddr, bytes: &[u8]) -> bool {
-        self.peer_of(fd) == Some(peer) && socket::send(fd, bytes, MsgFlags::MSG_DONTWAIT) == Ok(bytes.len())
+        self.peer_of(fd) == Some(peer)
+            && socket::send(fd, bytes, MsgFlags::MSG_DONTWAIT) == Ok(bytes.len())
     }
 
     /// Takes bytes that nobody will read out of the socket's buffer, without waiting; false at their end.
@@ -94,11 +100,15 @@ impl Sockets {
 
     /// Whether the descriptor of this number is the listener, or a duplicate of it.
     pub(super) fn is_listener(&self, fd: RawFd) -> bool {
-        local_of(fd) == Some(self.local) && socket::getpeername::<SockaddrStorage>(fd) == Err(Errno::ENOTCONN)
+        local_of(fd) == Some(self.local)
+            && socket::getpeername::<SockaddrStorage>(fd) == Err(Errno::ENOTCONN)
     }
 
     fn peer_of(&self, fd: RawFd) -> Option<SocketAddr> {
-        let peer = socket::getpeername::<SockaddrStorage>(fd).ok().as_ref().and_then(to_std)?;
+        let peer = socket::getpeername::<SockaddrStorage>(fd)
+            .ok()
+            .as_ref()
+            .and_then(to_std)?;
         let local = local_of(fd)?;
         let is_ours = local.port() == self.local.port()
             && (self.local.ip().is_unspecified() || local.ip() == self.local.ip());
@@ -116,12 +126,23 @@ fn peek(fd: RawFd) -> nix::Result<usize> {
 }
 
 fn local_of(fd: RawFd) -> Option<SocketAddr> {
-    socket::getsockname::<SockaddrStorage>(fd).ok().as_ref().and_then(to_std)
+    socket::getsockname::<SockaddrStorage>(fd)
+        .ok()
+        .as_ref()
+        .and_then(to_std)
 }
 
 fn to_std(address: &SockaddrStorage) -> Option<SocketAddr> {
-    let v4 = || address.as_sockaddr_in().map(|v4| SocketAddr::new(v4.ip().into(), v4.port()));
-    let v6 = || address.as_sockaddr_in6().map(|v6| SocketAddr::new(v6.ip().into(), v6.port()));
+    let v4 = || {
+        address
+            .as_sockaddr_in()
+            .map(|v4| SocketAddr::new(v4.ip().into(), v4.port()))
+    };
+    let v6 = || {
+        address
+            .as_sockaddr_in6()
+            .map(|v6| SocketAddr::new(v6.ip().into(), v6.port()))
+    };
     v4().or_else(v6)
 }
 
@@ -131,5 +152,7 @@ fn descriptors() -> Vec<RawFd> {
         let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
         return (0..RawFd::try_from(limit).unwrap_or(RawFd::MAX)).collect();
     };
-    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect()
 }

@@ -4,13 +4,7 @@
 //! It looks at all descriptors, so it does so seldom where nothing happens, soon where something was reported, and
 //! never for more than a twentieth of its time.
 
-use super::{
-    Shared,
-    acceptor,
-    farewell::Farewell,
-    peers::Review,
-    sockets::Snapshot,
-};
+use super::{Shared, acceptor, farewell::Farewell, peers::Review, sockets::Snapshot};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::{
     collections::HashSet,
@@ -61,7 +55,14 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(shared: Arc<Shared>, notes: Receiver<Note>) -> Watch {
-        Watch { shared, notes, farewells: Vec::new(), stopped: None, down: None, mended: None }
+        Watch {
+            shared,
+            notes,
+            farewells: Vec::new(),
+            stopped: None,
+            down: None,
+            mended: None,
+        }
     }
 
     pub(super) fn run(mut self) {
@@ -102,7 +103,8 @@ impl Watch {
         self.shared.news.store(false, SeqCst);
         let connections = self.shared.sockets.all();
         let sockets = &self.shared.sockets;
-        self.farewells.retain_mut(|farewell| farewell.proceed(sockets, &connections, now));
+        self.farewells
+            .retain_mut(|farewell| farewell.proceed(sockets, &connections, now));
         self.tend_acceptor(&connections, now);
         let review = self.review(&connections, now);
         for &(peer, fd, how) in &review.to_shut {
@@ -112,13 +114,21 @@ impl Watch {
             self.conclude(&review);
         }
         self.unstick(review.stuck);
-        let in_a_hurry = self.stopped.or(self.down).is_some() || review.suspects > 0 || !self.farewells.is_empty();
+        let in_a_hurry = self.stopped.or(self.down).is_some()
+            || review.suspects > 0
+            || !self.farewells.is_empty();
         if in_a_hurry { HURRY } else { REST }
     }
 
     fn review(&self, connections: &Snapshot, now: Instant) -> Review {
-        let parting: HashSet<_> = self.farewells.iter().map(|farewell| farewell.peer).collect();
-        self.shared.peers().review(connections, &parting, &self.shared.rules, self.stopped, now)
+        let parting: HashSet<_> = self
+            .farewells
+            .iter()
+            .map(|farewell| farewell.peer)
+            .collect();
+        self.shared
+            .peers()
+            .review(connections, &parting, &self.shared.rules, self.stopped, now)
     }
 
     /// Sees to it that there is an acceptor, or, after the stop, that there is none.
@@ -140,7 +150,10 @@ impl Watch {
         self.shared.peers().let_all_go(connections, now);
         let replaced = self.shared.acceptor().replace();
         if replaced.is_ok() {
-            let down_ms = self.down.take().map_or(0, |since| since.elapsed().as_millis() as u64);
+            let down_ms = self
+                .down
+                .take()
+                .map_or(0, |since| since.elapsed().as_millis() as u64);
             log::info!(down_ms = down_ms; "connections are accepted again");
             self.mended = Some(now);
             self.shared.wake_retired();
@@ -150,13 +163,17 @@ impl Watch {
     fn note_death(&mut self, error: Option<&io::Error>) {
         if self.stopped.is_none() && self.down.is_none() {
             self.down = Some(Instant::now());
-            let reason = error.map_or_else(|| "no descriptor or no thread was left".to_owned(), ToString::to_string);
+            let reason = error.map_or_else(
+                || "no descriptor or no thread was left".to_owned(),
+                ToString::to_string,
+            );
             log::warn!(reason = reason.as_str(); "connections cannot be accepted for now");
         }
     }
 
     fn let_retired_go(&mut self, now: Instant) {
-        let is_over = |mended: Instant| mended + RETIREMENT < now && self.shared.peers().busy(true) == 0;
+        let is_over =
+            |mended: Instant| mended + RETIREMENT < now && self.shared.peers().busy(true) == 0;
         if self.mended.is_some_and(is_over) {
             self.mended = None;
             self.shared.acceptor().forget_retired();
@@ -194,6 +211,8 @@ impl Watch {
             }
         }
         let sockets = &self.shared.sockets;
-        self.farewells.drain(..).for_each(|farewell| farewell.cut_now(sockets));
+        self.farewells
+            .drain(..)
+            .for_each(|farewell| farewell.cut_now(sockets));
     }
 }
