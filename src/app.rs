@@ -4,7 +4,7 @@ use crate::{
     access_log,
     config::AccessLog,
     health::{self, Health},
-    into_response::IntoResponse,
+    into_response::{Error, IntoResponse},
     lifecycle::{Control, Phase},
     panics,
     request::Request,
@@ -104,7 +104,7 @@ fn bad_parameter() -> Response {
 }
 
 fn run_caught(router: &Router, request: &Request) -> Response {
-    panics::catch(|| router.run(request)).unwrap_or_else(|panicked| {
+    let response = panics::catch(|| router.run(request)).unwrap_or_else(|panicked| {
         log::error!(
             panic = panicked.message.as_str(),
             location = panicked.location.as_deref().unwrap_or("unknown"),
@@ -112,6 +112,20 @@ fn run_caught(router: &Router, request: &Request) -> Response {
             route = request.route();
             "handler panicked"
         );
-        Response::text(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
-    })
+        internal_server_error()
+    });
+    // An interim response is no answer: its client would wait for the final one (RFC 9110 section 15.2).
+    match response.status.is_informational() {
+        true => {
+            let error = Error::new(StatusCode::INTERNAL_SERVER_ERROR, "internal server error");
+            error
+                .because("the handler returned an interim status")
+                .into_response()
+        }
+        false => response,
+    }
+}
+
+fn internal_server_error() -> Response {
+    Response::text(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
 }

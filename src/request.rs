@@ -152,31 +152,37 @@ impl Request {
     #[must_use]
     pub fn header(&self, name: impl AsRef<str>) -> Option<&str> {
         let name = name.as_ref().as_bytes();
-        let field = self
-            .head
-            .fields
-            .iter()
-            .find(|field| field.name.of(&self.bytes).eq_ignore_ascii_case(name))?;
-        std::str::from_utf8(field.value.of(&self.bytes)).ok()
+        let is_named = |field: &&Field| field.name.of(&self.bytes).eq_ignore_ascii_case(name);
+        let value = match self.head.authority {
+            Some(authority) if name.eq_ignore_ascii_case(b"host") => authority,
+            _ => self.head.fields.iter().find(is_named)?.value,
+        };
+        std::str::from_utf8(value.of(&self.bytes)).ok()
     }
 
     /// Every header, as the `http` crate's map. It is built at the first call; [`Request::header`] does without.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        self.header_map.get_or_init(|| {
-            let pairs = self.head.fields.iter().filter_map(|field| {
-                let name = HeaderName::from_bytes(field.name.of(&self.bytes)).ok()?;
-                Some((
-                    name,
-                    HeaderValue::from_bytes(field.value.of(&self.bytes)).ok()?,
-                ))
-            });
-            let mut map = HeaderMap::with_capacity(self.head.fields.len());
-            pairs.for_each(|(name, value)| {
+        self.header_map
+            .get_or_init(|| Box::new(self.build_header_map()))
+    }
+
+    fn build_header_map(&self) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(self.head.fields.len());
+        for field in &self.head.fields {
+            let name = HeaderName::from_bytes(field.name.of(&self.bytes));
+            let value = HeaderValue::from_bytes(field.value.of(&self.bytes));
+            if let (Ok(name), Ok(value)) = (name, value) {
                 map.append(name, value);
-            });
-            Box::new(map)
-        })
+            }
+        }
+        // The authority of an absolute target stands in for what Host says (RFC 9112 section 3.2.2).
+        if let Some(authority) = self.head.authority
+            && let Ok(host) = HeaderValue::from_bytes(authority.of(&self.bytes))
+        {
+            map.insert(http::header::HOST, host);
+        }
+        map
     }
 
     /// The whole body, at most `MAX_BODY_BYTES`; empty where there was none.

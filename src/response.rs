@@ -125,11 +125,6 @@ impl Response {
             .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
-    pub(crate) fn because(mut self, cause: impl fmt::Display) -> Response {
-        self.cause = Some(cause.to_string().into_boxed_str());
-        self
-    }
-
     pub(crate) fn default_content_type(&self) -> Option<&'static str> {
         match &self.body {
             Body::Empty => None,

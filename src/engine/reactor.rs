@@ -43,6 +43,10 @@ pub(super) struct Reactor {
     table: Table,
     returned: Vec<Back>,
     scratch: Box<[u8]>,
+    #[expect(
+        clippy::vec_box,
+        reason = "the boxes move between here and connections"
+    )]
     spare: Vec<Box<Request>>,
     shared: Arc<Shared>,
     stage: Stage,

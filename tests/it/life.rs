@@ -20,6 +20,7 @@ both_engines! {
     a_download_in_progress_is_finished_in_a_drain,
     a_request_past_the_deadline_is_cut_visibly_and_named_in_the_report,
     what_still_waits_at_the_deadline_is_cut_and_counted_too,
+    what_is_half_received_at_the_deadline_is_cut_and_counted_too,
     a_download_past_the_deadline_is_cut_visibly,
     a_second_signal_ends_the_pod_at_once,
     the_admin_port_answers_probes_until_the_end,
@@ -352,21 +353,30 @@ fn what_still_waits_at_the_deadline_is_cut_and_counted_too(engine: Engine) {
         .ready();
     let mut waiting = server.fill("/delay/30");
     assert_eq!(waiting.len(), 4, "two run and two wait");
-    let mut half = server.client();
-    half.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 8\r\n\r\nhalf");
-    // Read by now, since a later connection has been served.
-    server.get("/healthz").expect(200);
     let exit = server.stop();
     assert_eq!((exit.code, exit.signal), (Some(75), None), "{exit:#?}");
     let report = exit.report();
-    assert_eq!(number(report, "abandoned"), 5.0, "{report}");
+    assert_eq!(number(report, "abandoned"), 4.0, "{report}");
     assert!(
         report.to_string().contains("/delay/{seconds}: 4"),
         "{report}"
     );
-    for client in waiting.iter_mut().chain([&mut half]) {
-        client.expect_close();
-    }
+    waiting.iter_mut().for_each(Client::expect_close);
+}
+
+fn what_is_half_received_at_the_deadline_is_cut_and_counted_too(engine: Engine) {
+    let server = Setup::new(engine)
+        .set("SHUTDOWN_TIMEOUT", "500ms")
+        .start()
+        .ready();
+    let mut half = server.client();
+    half.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 8\r\n\r\nhalf");
+    // Read by now, since a later connection has been served.
+    server.get("/").expect(200);
+    let exit = server.stop();
+    half.expect_close();
+    assert_eq!((exit.code, exit.signal), (Some(75), None), "{exit:#?}");
+    assert_eq!(number(exit.report(), "abandoned"), 1.0, "{exit:#?}");
 }
 
 fn a_download_past_the_deadline_is_cut_visibly(engine: Engine) {

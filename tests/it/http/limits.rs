@@ -9,14 +9,15 @@ both_engines! {
     a_size_means_the_same_however_it_is_written,
     a_body_over_the_limit_is_refused_by_its_length_alone,
     chunks_over_the_limit_are_refused,
+    a_chunk_over_the_limit_is_refused_by_its_size_alone,
     a_client_that_sends_a_refused_body_all_the_same_can_read_why,
     an_endless_request_line_is_told_414,
     endless_headers_are_told_431,
     too_many_headers_are_told_431,
-    a_head_that_stops_in_the_middle_is_told_408,
-    a_head_that_drips_is_told_408,
-    a_body_that_stops_in_the_middle_is_told_408,
-    a_body_that_drips_is_told_408,
+    a_head_that_stops_in_the_middle_is_cut_off_in_time,
+    a_head_that_drips_is_cut_off_in_time,
+    a_body_that_stops_in_the_middle_is_cut_off_in_time,
+    a_body_that_drips_is_cut_off_in_time,
     a_connection_that_never_speaks_is_closed,
     a_connection_that_is_idle_for_too_long_is_closed_without_a_word,
     a_client_that_stops_reading_is_let_go,
@@ -88,8 +89,11 @@ fn chunks_over_the_limit_are_refused(engine: Engine) {
     }
     assert!(client.response().expect(413).closes());
     client.expect_close();
+}
 
-    let mut client = server.client();
+fn a_chunk_over_the_limit_is_refused_by_its_size_alone(engine: Engine) {
+    let server = Setup::new(engine).start().ready();
+    let mut client = server.client().patience(Duration::from_secs(5));
     client.send("POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
     client.send("7fffffffffffffff\r\n");
     assert!(client.response().expect(413).closes());
@@ -190,7 +194,7 @@ fn too_many_headers_are_told_431(engine: Engine) {
     client.response().expect(200);
 }
 
-fn a_head_that_stops_in_the_middle_is_told_408(engine: Engine) {
+fn a_head_that_stops_in_the_middle_is_cut_off_in_time(engine: Engine) {
     let server = Setup::new(engine)
         .set("HEAD_TIMEOUT", "500ms")
         .start()
@@ -200,16 +204,16 @@ fn a_head_that_stops_in_the_middle_is_told_408(engine: Engine) {
         "GET / HTTP/1.1\r\n",
         "GET / HTTP/1.1\r\nHost: test\r\n",
     ] {
-        expect_408(&server, |client| client.send(beginning));
+        expect_cut_off(engine, &server, |client| client.send(beginning));
         // Also on a connection that has served before.
-        expect_408(&server, |client| {
+        expect_cut_off(engine, &server, |client| {
             client.get("/").expect(200);
             client.send(beginning);
         });
     }
 }
 
-fn a_head_that_drips_is_told_408(engine: Engine) {
+fn a_head_that_drips_is_cut_off_in_time(engine: Engine) {
     let server = Setup::new(engine)
         .set("HEAD_TIMEOUT", "500ms")
         .start()
@@ -217,10 +221,10 @@ fn a_head_that_drips_is_told_408(engine: Engine) {
     let began = Instant::now();
     let mut client = server.client();
     client.send("GET / HTTP/1.1\r\nHost: test\r\nX-Slow: ");
-    expect_408_while_dripping(client, began, "x");
+    expect_cut_off_while_dripping(engine, client, began, "x");
 }
 
-fn a_body_that_stops_in_the_middle_is_told_408(engine: Engine) {
+fn a_body_that_stops_in_the_middle_is_cut_off_in_time(engine: Engine) {
     let server = Setup::new(engine)
         .set("BODY_TIMEOUT", "500ms")
         .start()
@@ -231,11 +235,11 @@ fn a_body_that_stops_in_the_middle_is_told_408(engine: Engine) {
         "POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
         "POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
     ] {
-        expect_408(&server, |client| client.send(beginning));
+        expect_cut_off(engine, &server, |client| client.send(beginning));
     }
 }
 
-fn a_body_that_drips_is_told_408(engine: Engine) {
+fn a_body_that_drips_is_cut_off_in_time(engine: Engine) {
     let server = Setup::new(engine)
         .set("BODY_TIMEOUT", "500ms")
         .start()
@@ -243,11 +247,11 @@ fn a_body_that_drips_is_told_408(engine: Engine) {
     let began = Instant::now();
     let mut client = server.client();
     client.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 100000\r\n\r\n");
-    expect_408_while_dripping(client, began, "x");
+    expect_cut_off_while_dripping(engine, client, began, "x");
     let began = Instant::now();
     let mut client = server.client();
     client.send("POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
-    expect_408_while_dripping(client, began, "1\r\nx\r\n");
+    expect_cut_off_while_dripping(engine, client, began, "1\r\nx\r\n");
 }
 
 fn a_connection_that_never_speaks_is_closed(engine: Engine) {
@@ -360,32 +364,38 @@ fn a_slow_handler_is_none_of_the_clients_timeouts_business(engine: Engine) {
     }
 }
 
-/// Asserts that someone who begins so and then says nothing more is told 408 in time.
+/// Asserts that someone who begins so and then says nothing more is told 408 in time, or by tiny_http, which lets nobody
+/// write on a connection whose request it has not read, at least closed.
 #[track_caller]
-fn expect_408(server: &Server, begin: impl FnOnce(&mut Client)) {
+fn expect_cut_off(engine: Engine, server: &Server, begin: impl FnOnce(&mut Client)) {
     let began = Instant::now();
     let mut client = server.client();
     begin(&mut client);
-    let answer = client.response().expect(408);
-    assert!(answer.closes());
-    client.expect_close();
+    match client.try_response() {
+        Ok(answer) => {
+            assert!(answer.expect(408).closes());
+            client.expect_close();
+        }
+        Err(Broken::Closed) if engine == Engine::TinyHttp => {}
+        Err(broken) => panic!("{broken:?}"),
+    }
     expect_in_time(began);
 }
 
 /// The same for someone who says a little every now and then, more often than the timeout.
 #[track_caller]
-fn expect_408_while_dripping(mut client: Client, began: Instant, drop: &str) {
+fn expect_cut_off_while_dripping(engine: Engine, mut client: Client, began: Instant, drop: &str) {
     client
         .stream()
         .set_read_timeout(Some(TIMEOUT / 10))
         .expect("a timeout can be set");
     let mut first = [0];
-    loop {
+    let count = loop {
         match client.stream().read(&mut first) {
-            Ok(_) => break,
+            Ok(count) => break count,
             Err(error)
                 if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-            Err(error) => panic!("cut without a word: {error}"),
+            Err(_) => break 0,
         }
         assert!(
             began.elapsed() < LATEST,
@@ -393,9 +403,12 @@ fn expect_408_while_dripping(mut client: Client, began: Instant, drop: &str) {
             began.elapsed()
         );
         let _ = client.try_send(drop);
-    }
+    };
     expect_in_time(began);
-    assert_eq!(&first, b"H", "an answer has begun");
+    if count == 0 && engine == Engine::TinyHttp {
+        return;
+    }
+    assert_eq!(&first[..count], b"H", "an answer has begun");
     let rest = client.exactly(11).expect("a status line");
     assert_eq!(rest, b"TTP/1.1 408");
 }
