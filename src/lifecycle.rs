@@ -166,12 +166,12 @@ pub(crate) fn live(vessel: Vessel, control: &Arc<Control>) -> DrainReport {
     let stop = Stop::default();
     let crew = match Crew::muster(&pool) {
         Ok(crew) => crew,
-        Err(error) => return failed_start("workers", &error.to_string()),
+        Err(error) => return fail_start(&pool, "workers", &error.to_string()),
     };
 
     match run_start_tasks(start_tasks, &stop, control) {
         Started::Yes => {}
-        Started::No(failure) => return failed_start(failure.name, &failure.reason),
+        Started::No(failure) => return fail_start(&pool, failure.name, &failure.reason),
         Started::Stopped(why) => {
             log::info!(reason = why; "stopped before start-up was complete");
             stop.stop();
@@ -183,7 +183,7 @@ pub(crate) fn live(vessel: Vessel, control: &Arc<Control>) -> DrainReport {
     app.health.start(&stop);
     let company = match Company::start(companions, control.failure_sender()) {
         Ok(company) => company,
-        Err(failure) => return failed_start(failure.name, &failure.reason),
+        Err(failure) => return fail_start(&pool, failure.name, &failure.reason),
     };
     control.enter(Phase::Running);
     log::info!(startup_ms = millis(begun.elapsed()); "started");
@@ -263,8 +263,9 @@ fn run_start_tasks(tasks: Vec<Task>, stop: &Stop, control: &Arc<Control>) -> Sta
     }
 }
 
-fn failed_start(what: &str, reason: &str) -> DrainReport {
+fn fail_start(pool: &Pool, what: &str, reason: &str) -> DrainReport {
     log::error!(task = what, reason = reason; "start-up failed");
+    pool.cut();
     DrainReport::new(Ending::StartFailed)
 }
 

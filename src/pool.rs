@@ -252,7 +252,10 @@ impl Pool {
 
     fn run_job(&self, job: Job, number: usize) {
         let mut exchange = match job.ready {
-            Ready::Stream(exchange) => return exchange.stream(),
+            Ready::Stream(mut exchange) => {
+                self.ledger.begin(number, exchange.request());
+                return exchange.stream();
+            }
             Ready::Request(exchange) => exchange,
         };
         let started = Instant::now();
@@ -267,13 +270,14 @@ impl Pool {
         let handling = Instant::now();
         let response = self.app.handle(exchange.request());
         let took = handling.elapsed();
-        let route = exchange.request().route.clone();
-        if let Some(route) = &route {
+        if let Some(route) = &exchange.request().route {
             route.cost.record(took);
         }
         self.app.log_access(exchange.request(), &response, took);
+        let stopping = self.app.control.is_stopping();
+        let finished = stopping.then(|| exchange.request().route.clone());
         self.respond(exchange, response);
-        if self.app.control.is_stopping() {
+        if let Some(route) = finished {
             self.ledger.finished(route.as_deref(), started.elapsed());
         }
     }
@@ -349,9 +353,8 @@ impl Pool {
         let mut report = self.drain_report();
         report.abandoned = self.ledger.running(|index| self.app.router.template(index));
         while let Ok(job) = self.queue.1.try_recv() {
-            if let Ready::Request(mut exchange) = job.ready {
-                ledger::count(&mut report.abandoned, exchange.request().route());
-            }
+            let (Ready::Request(mut exchange) | Ready::Stream(mut exchange)) = job.ready;
+            ledger::count(&mut report.abandoned, exchange.request().route());
         }
         let Cut { receiving, sending } = self.engine.cut();
         for (what, count) in [("(receiving)", receiving), ("(sending)", sending)] {

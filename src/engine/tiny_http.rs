@@ -21,7 +21,6 @@ use crossbeam_channel::{Receiver, SendError, Sender, unbounded};
 use exchange::TinyExchange;
 use farewell::Farewell;
 use head::Limits;
-use http::Method;
 use nix::sys::socket::Shutdown;
 use peers::{Next, Peers, Turn};
 use sockets::{Sockets, without_scope};
@@ -264,7 +263,7 @@ impl Shared {
                 log::debug!(peer:% = peer, reason = refusal.reason; "request refused");
                 let response = Response::text(refusal.status, refusal.reason);
                 let asked = Asked {
-                    method: Method::GET,
+                    method: head::method(&request).unwrap_or_default(),
                     version: Version::Http11,
                 };
                 let last_words = answer::message(&asked, &response, true);

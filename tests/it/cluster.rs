@@ -32,11 +32,7 @@ pub(crate) struct Pod<'scope> {
 }
 
 impl<'scope> Pod<'scope> {
-    pub(crate) fn start(
-        scope: &'scope Scope<'scope, '_>,
-        setup: Setup,
-        endpoints: &'scope Endpoints,
-    ) -> Pod<'scope> {
+    pub(crate) fn start(scope: &'scope Scope<'scope, '_>, setup: Setup, endpoints: &'scope Endpoints) -> Pod<'scope> {
         let (kept, deleted) = channel();
         let ready = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&ready);

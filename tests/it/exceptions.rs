@@ -3,10 +3,113 @@
 //! `IT_EXCEPTIONS=1 cargo test` runs them all the same, to see whether one can go.
 
 use crate::support::{Engine, note};
-use crate::{chaos, configuration, http, library, life, logging, pool, probes};
+use crate::{chaos, configuration, http, library, life, logging, pool, probes, rolling_update};
+
+/// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
+const PARSER: &str = "tiny_http parses heads by itself, and this leniently";
+const CHUNKS: &str = "tiny_http decodes chunks by itself, and this leniently";
+const VERSION: &str =
+    "tiny_http keeps a request of a version above 1.1 to itself and waits for ever";
+const HIDDEN: &str =
+    "tiny_http reads a head, and a body up to 1 KiB, before anyone else learns that it has begun";
+const LIMITLESS: &str = "tiny_http has no limit on connections, and hides them";
+const THREADS: &str = "tiny_http has a thread for each connection, and cannot do without";
+const BLOCKING: &str = "bodies over 1 KiB and long answers keep a worker waiting for a slow client";
 
 /// Tests as `module::name`, rows of the tables in `http/tables.rs` as `row: name`.
-const TINY_HTTP: &[(&str, &str)] = &[];
+const TINY_HTTP: &[(&str, &str)] = &[
+    // Requests.
+    ("row: empty lines before the request", PARSER),
+    ("row: bytes above ASCII in a value", PARSER),
+    (
+        "row: an offer to upgrade",
+        "tiny_http ends a connection that offers an upgrade after its answer",
+    ),
+    (
+        "row: trailers",
+        "tiny_http takes trailers for the next request's head",
+    ),
+    ("row: chunked with a control byte", PARSER),
+    ("row: white space before the first header", PARSER),
+    ("row: a space behind the version", PARSER),
+    ("row: a chunk size with a plus", CHUNKS),
+    ("row: a bare LF in a chunk extension", CHUNKS),
+    ("row: HTTP/2 in a request line", VERSION),
+    ("row: HTTP/3 in a request line", VERSION),
+    ("row: an HTTP/2 preface", VERSION),
+    ("chaos::http_2_prefaces_leave_nothing_behind", VERSION),
+    (
+        "http::a_client_that_expects_a_go_ahead_gets_it",
+        "tiny_http's 100 has a Content-Length, which RFC 9110 forbids",
+    ),
+    // Limits.
+    (
+        "http::limits::an_endless_request_line_is_told_414",
+        "the connection is closed without a word",
+    ),
+    (
+        "http::limits::endless_headers_are_told_431",
+        "the connection is closed without a word",
+    ),
+    (
+        "http::limits::a_chunk_over_the_limit_is_refused_by_its_size_alone",
+        "tiny_http waits for the chunk",
+    ),
+    (
+        "http::limits::a_later_head_that_stops_in_the_middle_is_cut_off_in_time",
+        HIDDEN,
+    ),
+    (
+        "http::limits::a_short_body_that_stops_in_the_middle_is_cut_off_in_time",
+        HIDDEN,
+    ),
+    (
+        "probes::probes_answer_while_idle_connections_take_every_place",
+        LIMITLESS,
+    ),
+    (
+        "probes::probes_answer_while_stuck_connections_take_every_place",
+        LIMITLESS,
+    ),
+    (
+        "chaos::with_few_descriptors_every_newcomer_is_answered",
+        LIMITLESS,
+    ),
+    (
+        "chaos::heads_without_end_cost_no_memory",
+        "tiny_http reads heads without end: it is time that ends them",
+    ),
+    (
+        "chaos::pipelines_without_end_cost_no_memory",
+        "tiny_http reads pipelined requests without end",
+    ),
+    // Slow clients.
+    ("chaos::slow_bodies_slow_nobody_else_down", BLOCKING),
+    ("chaos::slow_readers_slow_nobody_else_down", BLOCKING),
+    ("library::slow_readers_of_streams_hold_no_worker", BLOCKING),
+    // Threads.
+    (
+        "chaos::ten_thousand_idle_connections_fit_into_a_small_pod",
+        THREADS,
+    ),
+    (
+        "chaos::without_another_thread_to_be_had_newcomers_are_answered",
+        THREADS,
+    ),
+    (
+        "chaos::connections_reset_before_they_are_accepted_end_nothing",
+        "tiny_http's threads panic on them and go on being counted: a later connection may wait for seconds",
+    ),
+    // Drain.
+    (
+        "life::a_request_half_sent_when_the_drain_begins_is_answered",
+        HIDDEN,
+    ),
+    (
+        "life::what_is_half_received_at_the_deadline_is_cut_and_counted_too",
+        HIDDEN,
+    ),
+];
 
 /// Why a test is not run on an engine, if it is not.
 pub(crate) fn reason(engine: Engine, name: &str) -> Option<&'static str> {
@@ -41,6 +144,7 @@ fn the_list_names_only_what_exists() {
         ("logging", logging::CASES),
         ("pool", pool::CASES),
         ("probes", probes::CASES),
+        ("rolling_update", rolling_update::CASES),
     ];
     let cases = modules
         .iter()

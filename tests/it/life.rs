@@ -223,12 +223,12 @@ fn a_request_in_flight_is_answered_whole_after_the_listener_has_closed(engine: E
 
 fn requests_waiting_for_a_worker_are_answered_before_the_pod_ends(engine: Engine) {
     let server = Setup::new(engine)
-        .set("WORKERS", "2")
-        .set("QUEUE_CAPACITY", "4")
+        .set("WORKERS", "3")
+        .set("QUEUE_CAPACITY", "3")
         .start()
         .ready();
     let mut clients = server.fill("/delay/2");
-    assert_eq!(clients.len(), 6, "two run and four wait");
+    assert_eq!(clients.len(), 6, "three run and three wait");
     server.signal("TERM");
     for client in &mut clients {
         assert!(client.response().expect(200).closes());

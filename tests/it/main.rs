@@ -12,10 +12,13 @@ mod support;
 mod exceptions;
 
 mod chaos;
+mod cluster;
 mod configuration;
 mod http;
 mod library;
 mod life;
 mod logging;
+mod manifests;
 mod pool;
 mod probes;
+mod rolling_update;

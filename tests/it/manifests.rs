@@ -77,9 +77,8 @@ const PROBES: [&str; 3] = ["startupProbe", "readinessProbe", "livenessProbe"];
 
 /// What `seaworthy config` says the manifests amount to.
 fn effective_config() -> BTreeMap<String, String> {
-    let command = environment()
-        .into_iter()
-        .fold(Command::new(&["config"]), |command, (name, value)| command.set(&name, value));
+    let command =
+        environment().into_iter().fold(Command::new(&["config"]), |command, (name, value)| command.set(&name, value));
     let line = |line: &str| {
         let (name, rest) = line.split_once('=')?;
         let value = rest.split_once('#').map_or(rest, |(value, _source)| value);
@@ -141,9 +140,8 @@ fn the_probes_leave_time_for_what_they_wait_for() {
 
 #[test]
 fn every_probe_of_the_manifests_passes_on_a_started_pod() {
-    let setup = environment()
-        .into_iter()
-        .fold(Setup::new(Engine::Native), |setup, (name, value)| setup.set(&name, value));
+    let setup =
+        environment().into_iter().fold(Setup::new(Engine::Native), |setup, (name, value)| setup.set(&name, value));
     // The engine that the manifests get, and ports that are free here.
     let server = setup.unset("HTTP_ENGINE").set("PORT", "0").unset("ADMIN_PORT").start();
     for probe in PROBES.map(Probe::named) {

@@ -18,7 +18,7 @@ const CLIENTS: u32 = 6;
 /// Between two requests of a client: this is a load to lose requests from, not a benchmark.
 const THINK: Duration = Duration::from_millis(1);
 /// A slow request, at the pace of the manifests: it outlasts the drain delay and fits the shutdown timeout.
-const SLOW: Duration = Duration::from_secs(10);
+const SLOW: Duration = Duration::from_secs(15);
 
 fn an_update_under_load_loses_no_request(engine: Engine) {
     let load = update_under_load(engine, manifests::duration("DRAIN_DELAY"), manifests::duration("SHUTDOWN_TIMEOUT"));
@@ -165,7 +165,7 @@ impl Load {
 
     /// The handler takes its time.
     fn slow_answer(&self, service: SocketAddr) {
-        let request = format!("GET /delay/{} HTTP/1.1\r\nHost: test\r\n\r\n", scaled(SLOW).as_secs());
+        let request = format!("GET /delay/{} HTTP/1.1\r\nHost: test\r\n\r\n", scaled(SLOW).as_secs_f64());
         self.repeat("a slow handler", || {
             let mut client = connect(service)?;
             send(&mut client, &request)?;

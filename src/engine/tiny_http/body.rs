@@ -11,9 +11,6 @@ use std::{
     net::SocketAddr,
 };
 
-/// Bodies up to this length are read by tiny_http on its own thread, before the request is handed out.
-pub(super) const READ_AHEAD: u64 = 1024;
-
 /// What a body's memory begins with; it grows as bytes arrive, for a length is easily declared.
 const FIRST_CAPACITY: u64 = 16 * 1024;
 
@@ -62,7 +59,7 @@ pub(super) fn read(
         BodyLength::Chunked => {
             let body = match head.has_bare_body {
                 true => read_chunks(inner.as_reader(), max)?,
-                false => read_decoded(inner.as_reader(), max, &shared.sockets, peer)?,
+                false => read_decoded(inner.as_reader(), max, shared, peer)?,
             };
             match shared.memory.settle(charged, body.len()) {
                 true => Ok(body),
@@ -86,7 +83,7 @@ fn read_known(reader: &mut dyn Read, length: u64) -> Result<Vec<u8>, Problem> {
 fn read_decoded(
     reader: &mut dyn Read,
     max: usize,
-    sockets: &Sockets,
+    shared: &Shared,
     peer: SocketAddr,
 ) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::new();
@@ -104,7 +101,8 @@ fn read_decoded(
     }
     // Its decoder takes the end of the connection for the end of the body, wherever that comes. So a body is believed
     // only where the connection has not ended.
-    match sockets.find(peer, None) {
+    let hint = shared.peers().descriptor(peer);
+    match shared.sockets.find(peer, hint) {
         Some(fd) if !Sockets::is_at_end(fd) => Ok(body),
         _ => Err(Problem::Broken),
     }

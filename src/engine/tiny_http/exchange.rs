@@ -3,7 +3,7 @@
 use super::{
     Inner, Shared,
     answer::{self, Asked},
-    body,
+    body::{self, Problem},
     farewell::{Farewell, Hold},
     head::Head,
     peers::Stage,
@@ -43,19 +43,32 @@ impl TinyExchange {
             is_unread,
             charged: 0,
         };
-        exchange.take_what_was_read();
+        if exchange.is_unread && exchange.head.is_body_at_hand {
+            // Where there is no memory for it, a worker will be told so.
+            let _ = exchange.read_body();
+        }
         exchange
     }
 
-    /// A short body is in memory already, where tiny_http puts it before it hands the request out.
-    fn take_what_was_read(&mut self) {
-        let is_short = matches!(
-            self.head.terms.body,
-            BodyLength::Known(1..=body::READ_AHEAD)
-        );
-        if is_short && !self.head.has_bare_body && !self.head.terms.expect_continue {
-            let _ = self.complete();
+    fn read_body(&mut self) -> Result<(), Problem> {
+        if let Some(inner) = &mut self.inner {
+            let body = body::read(
+                inner,
+                &self.head,
+                &self.shared,
+                self.peer,
+                &mut self.charged,
+            )?;
+            self.head.request.body = RequestBody::Own(body);
+            self.is_unread = false;
         }
+        Ok(())
+    }
+
+    /// Before the answer, which may take long, and after which the next request may already be there.
+    fn let_go_of_body(&mut self) {
+        self.head.request.body = RequestBody::Empty;
+        self.shared.memory.settle(&mut self.charged, 0);
     }
 
     fn asked(&self) -> Asked {
@@ -67,9 +80,8 @@ impl TinyExchange {
     }
 
     /// Answers without reading the body, for which the connection has to end.
-    fn answer_unread(mut self: Box<Self>, inner: Inner, response: &Response) -> bool {
+    fn answer_unread(self: Box<Self>, inner: Inner, response: &Response) -> bool {
         let last_words = answer::message(&self.asked(), response, true);
-        self.head.request.clear();
         self.shared
             .part(Farewell::instead_of_reading(self.peer, inner, last_words));
         true
@@ -82,27 +94,17 @@ impl Exchange for TinyExchange {
     }
 
     fn complete(&mut self) -> Result<(), Response> {
-        let Some(inner) = self.inner.as_mut().filter(|_| self.is_unread) else {
+        if !self.is_unread {
             return Ok(());
-        };
-        let rules = &self.shared.rules;
-        self.shared.peers().enter(
-            self.peer,
-            Stage::Receiving(Instant::now() + rules.body_timeout),
-        );
-        let read = body::read(
-            inner,
-            &self.head,
-            &self.shared,
-            self.peer,
-            &mut self.charged,
-        );
+        }
+        let deadline = Instant::now() + self.shared.rules.body_timeout;
+        self.shared
+            .peers()
+            .enter(self.peer, Stage::Receiving(deadline));
+        let read = self.read_body();
         let timed_out = self.shared.peers().timed_out(self.peer);
         self.shared.peers().enter(self.peer, Stage::Handling);
-        self.head.request.body =
-            RequestBody::Own(read.map_err(|problem| problem.response(timed_out))?);
-        self.is_unread = false;
-        Ok(())
+        read.map_err(|problem| problem.response(timed_out))
     }
 
     fn respond(mut self: Box<Self>, response: Response, close: bool) -> bool {
@@ -117,14 +119,16 @@ impl Exchange for TinyExchange {
             || is_last
             || !self.head.terms.keep_alive
             || self.shared.peers().must_close(self.peer);
-        // Nothing of the body is left, so nothing is read here.
+        let asked = self.asked();
+        self.let_go_of_body();
+        // Nothing of the body is left to read, so this does not wait.
         let writer = inner.into_writer();
         let mut answer = Answering {
             shared: &self.shared,
             peer: self.peer,
             writer: Some(writer),
         };
-        match answer.write(&self.asked(), response, close) {
+        match answer.write(&asked, response, close) {
             Ok(until_close) => answer.finish(close || until_close, is_last),
             Err(_) => return false,
         }
@@ -135,7 +139,7 @@ impl Exchange for TinyExchange {
 impl Drop for TinyExchange {
     /// A request that is dropped unanswered ends visibly; tiny_http by itself would answer it with an empty 500.
     fn drop(&mut self) {
-        self.shared.memory.settle(&mut self.charged, 0);
+        self.let_go_of_body();
         if let Some(inner) = self.inner.take() {
             self.shared
                 .part(Farewell::cut(self.peer, Hold::Request(inner)));

@@ -11,12 +11,16 @@ use std::{
     io::Write,
     mem,
     net::SocketAddr,
+    os::fd::RawFd,
     time::{Duration, Instant},
 };
 
 /// How long a client may go on sending what nobody reads: a close with unread bytes is a reset, which would destroy
 /// the answer on its way (RFC 9112, section 9.6).
 const LINGER: Duration = Duration::from_secs(2);
+
+/// The same for a client that has sent its request wholly, and so can send only another one.
+const LINGER_AFTER_ANSWER: Duration = Duration::from_secs(1);
 
 /// What keeps tiny_http from going on with a connection.
 pub(super) enum Hold {
@@ -34,14 +38,15 @@ pub(super) struct Farewell {
     /// What is still to be sent, where the answer could not go through the writer.
     last_words: Vec<u8>,
     hold: Hold,
-    until: Instant,
-    said: bool,
+    linger: Duration,
+    /// Until when to linger, once everything has been said.
+    until: Option<Instant>,
 }
 
 impl Farewell {
     /// Ends a connection whose last answer was written.
     pub(super) fn after_answer(peer: SocketAddr, writer: Box<dyn Write + Send>) -> Farewell {
-        Farewell::new(peer, Vec::new(), Hold::Writer(writer), LINGER)
+        Farewell::new(peer, Vec::new(), Hold::Writer(writer), LINGER_AFTER_ANSWER)
     }
 
     /// Answers a request whose body will not be read, and ends its connection.
@@ -63,8 +68,8 @@ impl Farewell {
             peer,
             last_words,
             hold,
-            until: Instant::now() + linger,
-            said: false,
+            linger,
+            until: None,
         }
     }
 
@@ -79,7 +84,8 @@ impl Farewell {
             self.let_go();
             return false;
         };
-        let goes_on = now < self.until && self.say(sockets, fd) && self.linger(sockets, fd);
+        let goes_on =
+            self.say(sockets, fd, now) && self.until > Some(now) && self.lingers(sockets, fd);
         if !goes_on {
             sockets.shut(fd, self.peer, Shutdown::Both);
             self.let_go();
@@ -87,12 +93,17 @@ impl Farewell {
         goes_on
     }
 
+    /// Gives the client no more time, once everything has been said.
+    pub(super) fn hasten(&mut self) {
+        self.until = self.until.map(|_| Instant::now());
+    }
+
     /// Says the last words and that nothing more will be said.
-    fn say(&mut self, sockets: &Sockets, fd: i32) -> bool {
-        if self.said {
+    fn say(&mut self, sockets: &Sockets, fd: RawFd, now: Instant) -> bool {
+        if self.until.is_some() {
             return true;
         }
-        self.said = true;
+        self.until = Some(now + self.linger);
         let all_was_taken =
             self.last_words.is_empty() || sockets.send(fd, self.peer, &self.last_words);
         if all_was_taken {
@@ -106,7 +117,7 @@ impl Farewell {
     }
 
     /// Reads what the client still sends, where tiny_http does not do it; false once it has ended.
-    fn linger(&mut self, sockets: &Sockets, fd: i32) -> bool {
+    fn lingers(&mut self, sockets: &Sockets, fd: RawFd) -> bool {
         match self.hold {
             Hold::Request(_) => sockets.discard(fd, self.peer, &mut [0; 16 * 1024]),
             Hold::Writer(_) | Hold::Nothing => true,
@@ -116,7 +127,7 @@ impl Farewell {
     /// Ends it without waiting for anything: nobody will look after it any more.
     pub(super) fn cut_now(mut self, sockets: &Sockets) {
         if let Some(fd) = sockets.find(self.peer, None) {
-            self.say(sockets, fd);
+            self.say(sockets, fd, Instant::now());
             sockets.shut(fd, self.peer, Shutdown::Both);
         }
         self.let_go();

@@ -12,6 +12,9 @@ use tiny_http::HTTPVersion;
 /// More fields than this are refused, as by the native engine.
 const MAX_FIELDS: usize = 100;
 
+/// Bodies up to this length are read by tiny_http on its own thread, before the request is handed out.
+const READ_AHEAD: usize = 1024;
+
 /// What the configuration allows a request.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
@@ -29,6 +32,8 @@ pub(super) struct Head {
     /// Whether tiny_http hands out the bare connection as the body, because the client offers another protocol. The
     /// body is delimited here then.
     pub(super) has_bare_body: bool,
+    /// Whether the whole body is in memory already: a short one is, before tiny_http hands the request out.
+    pub(super) is_body_at_hand: bool,
 }
 
 /// Converts a head, or says why its request is refused.
@@ -44,8 +49,7 @@ pub(super) fn read(inner: &Inner, peer: SocketAddr, limits: Limits) -> Result<He
         }
     };
     check_size(inner, limits.max_head_bytes)?;
-    let method = Method::from_bytes(inner.method().as_str().as_bytes())
-        .map_err(|_| refuse(StatusCode::BAD_REQUEST, "malformed method"))?;
+    let method = method(inner).ok_or(refuse(StatusCode::BAD_REQUEST, "malformed method"))?;
     let target = read_target(&method, inner.url().as_bytes())?;
     let terms = validate(version, fields(inner), limits.max_body_bytes as u64)?;
 
@@ -62,16 +66,24 @@ pub(super) fn read(inner: &Inner, peer: SocketAddr, limits: Limits) -> Result<He
         terms,
         is_last: is_last(inner),
         has_bare_body: offers_upgrade(inner),
+        is_body_at_hand: body_is_at_hand(inner) == Some(true),
     })
 }
 
-/// Whether dropping the request would read the rest of its body first: tiny_http does that where it knows the length
-/// and has not read the body beforehand.
+/// The request's method, unless it is malformed.
+pub(super) fn method(inner: &Inner) -> Option<Method> {
+    Method::from_bytes(inner.method().as_str().as_bytes()).ok()
+}
+
+/// Whether dropping the request would read the rest of its body first.
 pub(super) fn reads_on_drop(inner: &Inner) -> bool {
-    !offers_upgrade(inner)
-        && inner
-            .body_length()
-            .is_some_and(|length| length > 1024 || length > 0 && expects(inner))
+    body_is_at_hand(inner) == Some(false)
+}
+
+/// Whether tiny_http has read the body beforehand; none where it does not know the length.
+fn body_is_at_hand(inner: &Inner) -> Option<bool> {
+    let length = inner.body_length().filter(|_| !offers_upgrade(inner))?;
+    Some(length == 0 || length <= READ_AHEAD && first(inner, "Expect").is_none())
 }
 
 fn fields(inner: &Inner) -> impl Iterator<Item = (&[u8], &[u8])> {
@@ -117,10 +129,6 @@ fn is_last(inner: &Inner) -> bool {
 
 fn offers_upgrade(inner: &Inner) -> bool {
     first(inner, "Connection").is_some_and(|value| value.contains("upgrade"))
-}
-
-fn expects(inner: &Inner) -> bool {
-    first(inner, "Expect").is_some()
 }
 
 fn first(inner: &Inner, name: &'static str) -> Option<String> {

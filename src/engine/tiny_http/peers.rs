@@ -74,6 +74,8 @@ struct Peer {
     timed_out: bool,
     /// When it was told to end, from outside.
     shut: Option<Instant>,
+    /// Where it was last seen among the descriptors.
+    descriptor: Option<RawFd>,
 }
 
 /// What becomes of a request that has just come out.
@@ -101,7 +103,9 @@ pub(super) struct Peers {
 #[derive(Default)]
 pub(super) struct Review {
     pub(super) to_shut: Vec<(SocketAddr, RawFd, Shutdown)>,
-    /// Connections that should be seen again soon, for they may be stuck.
+    /// Connections where bytes have arrived that nobody has read yet.
+    pub(super) neglected: usize,
+    /// Those of them that should be looked at again soon, for they may be stuck.
     pub(super) suspects: usize,
     /// Connections that are stuck in tiny_http.
     pub(super) stuck: usize,
@@ -118,6 +122,7 @@ impl Peer {
             let_go: false,
             timed_out: false,
             shut: None,
+            descriptor: None,
         }
     }
 
@@ -176,6 +181,11 @@ impl Peers {
     /// Whether the body was shut off because it took too long.
     pub(super) fn timed_out(&self, peer: SocketAddr) -> bool {
         self.known.get(&peer).is_some_and(|known| known.timed_out)
+    }
+
+    /// The descriptor under which the connection was last seen.
+    pub(super) fn descriptor(&self, peer: SocketAddr) -> Option<RawFd> {
+        self.known.get(&peer)?.descriptor
     }
 
     /// Notes that a response was written on a connection that goes on.
@@ -246,15 +256,19 @@ impl Peers {
         now: Instant,
     ) -> Review {
         let mut review = Review::default();
+        let threads_are_held = !parting.is_empty() || self.busy(false) > 0;
         for (&peer, &fd) in connections {
             let known = self
                 .known
                 .entry(peer)
                 .or_insert_with(|| Peer::new(Stage::FRESH, now));
-            if stopped.is_none() {
-                known.notice_neglect(fd, &mut review, now);
-            }
-            if let Some(how) = known.due(parting.contains(&peer), rules, stopped, now) {
+            known.descriptor = Some(fd);
+            known.notice_neglect(fd, &mut review, now);
+            // After the stop tiny_http starts no thread any more, but one that comes to its connection's end goes on
+            // with a stuck one.
+            let will_be_served = stopped.is_some() && threads_are_held && known.is_neglected();
+            let due = known.due(parting.contains(&peer), rules, stopped, now);
+            if let Some(how) = due.filter(|_| !will_be_served) {
                 review.to_shut.push((peer, fd, how));
             }
             review.open += usize::from(known.is_busy() || !known.has_ignored_its_end(now));
@@ -304,8 +318,12 @@ impl Peer {
         let Stage::Fresh { suspect, nudges } = &mut self.stage else {
             return;
         };
-        if *nudges == MOST_NUDGES || !Sockets::has_unread(fd) {
+        if !Sockets::has_unread(fd) {
             *suspect = None;
+            return;
+        }
+        review.neglected += 1;
+        if *nudges == MOST_NUDGES {
             return;
         }
         review.suspects += 1;
@@ -318,6 +336,16 @@ impl Peer {
                 review.stuck += 1;
             }
         }
+    }
+
+    fn is_neglected(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Fresh {
+                suspect: Some(_),
+                ..
+            }
+        )
     }
 
     /// How the connection is to be shut down now, if at all.

@@ -23,6 +23,15 @@ const DESCRIPTORS: &str = if cfg!(target_os = "linux") {
     "/dev/fd"
 };
 
+/// How many numbers are tried at most where the list cannot be read.
+const MOST_GUESSED: u64 = 1 << 16;
+
+#[cfg(target_os = "linux")]
+const SEND: MsgFlags = MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_NOSIGNAL);
+/// Rust programs ignore SIGPIPE unless told otherwise.
+#[cfg(not(target_os = "linux"))]
+const SEND: MsgFlags = MsgFlags::MSG_DONTWAIT;
+
 /// The connections at one moment: each client's address, and a descriptor that leads to it.
 pub(super) type Snapshot = HashMap<SocketAddr, RawFd>;
 
@@ -69,8 +78,7 @@ impl Sockets {
 
     /// Sends what fits into the socket's buffer, without waiting; true where that is all of it.
     pub(super) fn send(&self, fd: RawFd, peer: SocketAddr, bytes: &[u8]) -> bool {
-        self.peer_of(fd) == Some(peer)
-            && socket::send(fd, bytes, MsgFlags::MSG_DONTWAIT) == Ok(bytes.len())
+        self.peer_of(fd) == Some(peer) && socket::send(fd, bytes, SEND) == Ok(bytes.len())
     }
 
     /// Takes bytes that nobody will read out of the socket's buffer, without waiting; false at their end.
@@ -149,8 +157,8 @@ fn to_std(address: &SockaddrStorage) -> Option<SocketAddr> {
 /// The numbers of the process's descriptors; where no descriptor is left to read the list with, all that may be.
 fn descriptors() -> Vec<RawFd> {
     let Ok(entries) = fs::read_dir(DESCRIPTORS) else {
-        let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
-        return (0..RawFd::try_from(limit).unwrap_or(RawFd::MAX)).collect();
+        let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(MOST_GUESSED, |(soft, _)| soft);
+        return (0..limit.min(MOST_GUESSED) as RawFd).collect();
     };
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())

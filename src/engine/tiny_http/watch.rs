@@ -1,8 +1,8 @@
 //! The thread that looks after what tiny_http leaves alone: connections that are to end, its acceptor, its stuck
 //! connections, and the time.
 //!
-//! It looks at all descriptors, so it does so seldom where nothing happens, soon where something was reported, and
-//! never for more than a twentieth of its time.
+//! It looks at all descriptors, so it does so seldom where nothing happens and soon where something was reported; but
+//! with many connections a look takes long, and then it rests a while after each.
 
 use super::{Shared, acceptor, farewell::Farewell, peers::Review, sockets::Snapshot};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -27,6 +27,9 @@ const LEISURE: u32 = 20;
 
 /// An acceptor that does not end by itself when told to is interrupted.
 const ACCEPTOR_GRACE: Duration = Duration::from_millis(500);
+
+/// Between two new acceptors: one that dies at once again leaves threads behind that take seconds to end.
+const BETWEEN_ACCEPTORS: Duration = Duration::from_millis(500);
 
 /// How long the servers of acceptors that died are listened to at least.
 const RETIREMENT: Duration = Duration::from_secs(2);
@@ -75,7 +78,7 @@ impl Watch {
                 Err(RecvTimeoutError::Timeout) => {
                     let began = Instant::now();
                     let pause = self.look(began);
-                    earliest = Instant::now() + began.elapsed() * LEISURE;
+                    earliest = Instant::now() + (began.elapsed() * LEISURE).min(REST);
                     due = earliest.max(began + pause);
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -110,10 +113,10 @@ impl Watch {
         for &(peer, fd, how) in &review.to_shut {
             self.shared.sockets.shut(fd, peer, how);
         }
-        if self.stopped.is_some() {
-            self.conclude(&review);
+        match self.stopped {
+            None => self.unstick(review.stuck),
+            Some(_) => self.conclude(&review),
         }
-        self.unstick(review.stuck);
         let in_a_hurry = self.stopped.or(self.down).is_some()
             || review.suspects > 0
             || !self.farewells.is_empty();
@@ -148,6 +151,12 @@ impl Watch {
     fn mend(&mut self, connections: &Snapshot, now: Instant) {
         self.note_death(None);
         self.shared.peers().let_all_go(connections, now);
+        if self
+            .mended
+            .is_some_and(|mended| now < mended + BETWEEN_ACCEPTORS)
+        {
+            return;
+        }
         let replaced = self.shared.acceptor().replace();
         if replaced.is_ok() {
             let down_ms = self
@@ -192,7 +201,11 @@ impl Watch {
     }
 
     /// Declares the engine closed where nothing is left.
-    fn conclude(&self, review: &Review) {
+    fn conclude(&mut self, review: &Review) {
+        if review.neglected > 0 {
+            // The threads that wait for clients to leave are needed.
+            self.farewells.iter_mut().for_each(Farewell::hasten);
+        }
         let nothing_is_left = review.open == 0
             && self.farewells.is_empty()
             && self.shared.acceptor().is_closed()

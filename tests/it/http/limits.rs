@@ -15,8 +15,10 @@ both_engines! {
     endless_headers_are_told_431,
     too_many_headers_are_told_431,
     a_head_that_stops_in_the_middle_is_cut_off_in_time,
+    a_later_head_that_stops_in_the_middle_is_cut_off_in_time,
     a_head_that_drips_is_cut_off_in_time,
     a_body_that_stops_in_the_middle_is_cut_off_in_time,
+    a_short_body_that_stops_in_the_middle_is_cut_off_in_time,
     a_body_that_drips_is_cut_off_in_time,
     a_connection_that_never_speaks_is_closed,
     a_connection_that_is_idle_for_too_long_is_closed_without_a_word,
@@ -194,18 +196,29 @@ fn too_many_headers_are_told_431(engine: Engine) {
     client.response().expect(200);
 }
 
+/// Beginnings of a head.
+const HEADS: [&str; 3] = [
+    "G",
+    "GET / HTTP/1.1\r\n",
+    "GET / HTTP/1.1\r\nHost: test\r\n",
+];
+
 fn a_head_that_stops_in_the_middle_is_cut_off_in_time(engine: Engine) {
     let server = Setup::new(engine)
         .set("HEAD_TIMEOUT", "500ms")
         .start()
         .ready();
-    for beginning in [
-        "G",
-        "GET / HTTP/1.1\r\n",
-        "GET / HTTP/1.1\r\nHost: test\r\n",
-    ] {
+    for beginning in HEADS {
         expect_cut_off(engine, &server, |client| client.send(beginning));
-        // Also on a connection that has served before.
+    }
+}
+
+fn a_later_head_that_stops_in_the_middle_is_cut_off_in_time(engine: Engine) {
+    let server = Setup::new(engine)
+        .set("HEAD_TIMEOUT", "500ms")
+        .start()
+        .ready();
+    for beginning in HEADS {
         expect_cut_off(engine, &server, |client| {
             client.get("/").expect(200);
             client.send(beginning);
@@ -230,13 +243,23 @@ fn a_body_that_stops_in_the_middle_is_cut_off_in_time(engine: Engine) {
         .start()
         .ready();
     for beginning in [
-        "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n",
-        "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhello",
+        "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 5000\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 5000\r\n\r\nhello",
         "POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
         "POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
     ] {
         expect_cut_off(engine, &server, |client| client.send(beginning));
     }
+}
+
+fn a_short_body_that_stops_in_the_middle_is_cut_off_in_time(engine: Engine) {
+    let server = Setup::new(engine)
+        .set("BODY_TIMEOUT", "500ms")
+        .start()
+        .ready();
+    expect_cut_off(engine, &server, |client| {
+        client.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhello");
+    });
 }
 
 fn a_body_that_drips_is_cut_off_in_time(engine: Engine) {

@@ -10,6 +10,7 @@ mod resources;
 mod server;
 mod timing;
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -91,18 +92,40 @@ pub(crate) fn note(text: &str) {
 
 static TURNS: RwLock<()> = RwLock::new(());
 
-/// The right to run, next to others or alone.
-pub(crate) enum Turn {
+thread_local! {
+    /// The turn of the test on this thread.
+    static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
+}
+
+enum Held {
     Together(#[expect(dead_code, reason = "held, not read")] RwLockReadGuard<'static, ()>),
     Alone(#[expect(dead_code, reason = "held, not read")] RwLockWriteGuard<'static, ()>),
 }
 
+/// The right to run, next to others or alone, until dropped.
+pub(crate) struct Turn(());
+
 impl Turn {
     pub(crate) fn together() -> Turn {
-        Turn::Together(TURNS.read().unwrap_or_else(|failed| failed.into_inner()))
+        let guard = TURNS.read().unwrap_or_else(|failed| failed.into_inner());
+        HELD.set(Some(Held::Together(guard)));
+        Turn(())
     }
 
     pub(crate) fn alone() -> Turn {
-        Turn::Alone(TURNS.write().unwrap_or_else(|failed| failed.into_inner()))
+        let guard = TURNS.write().unwrap_or_else(|failed| failed.into_inner());
+        HELD.set(Some(Held::Alone(guard)));
+        Turn(())
+    }
+
+    /// From here on this test only waits: nobody needs to wait for it.
+    pub(crate) fn give_up() {
+        HELD.take();
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        Turn::give_up();
     }
 }
