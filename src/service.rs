@@ -289,7 +289,10 @@ impl Service {
             control,
         });
         let admin = match config.admin_port {
-            Some(port) => Some(Admin::start(Arc::clone(&app), open_engine(config, port)?)?),
+            Some(port) => {
+                let engine = open_admin_engine(config, port)?;
+                Some(Admin::start(Arc::clone(&app), engine)?)
+            }
             None => None,
         };
         let engine = open_engine(config, config.port)?;
@@ -318,6 +321,17 @@ fn open_engine(config: &Config, port: u16) -> io::Result<Box<dyn Engine>> {
         HttpEngine::Native => engine::native::start(listener, config),
         HttpEngine::TinyHttp => engine::tiny_http::start(listener, config),
     }
+}
+
+/// The admin port is for a few probes, and takes little of what the limits leave.
+fn open_admin_engine(config: &Config, port: u16) -> io::Result<Box<dyn Engine>> {
+    const MAX_CONNECTIONS: usize = 64;
+    let max_connections = config.max_connections.min(MAX_CONNECTIONS);
+    let config = Config {
+        max_connections,
+        ..config.clone()
+    };
+    open_engine(&config, port)
 }
 
 fn log_sizes(config: &Config, limits: &Limits) {
