@@ -67,6 +67,7 @@ impl Database {
             .filter(|host| !host.is_empty())
             .ok_or("the URL has no host")?;
         let port = match (uri.port_u16(), uri.scheme_str()) {
+            _ if names_a_bad_port(&uri) => return Err("the URL's port is no number up to 65535"),
             (Some(port), Some(_)) => port,
             (None, Some("postgres" | "postgresql")) => 5432,
             (None, Some("mysql" | "mariadb")) => 3306,
@@ -93,6 +94,14 @@ impl Database {
         }
         Err(last)
     }
+}
+
+/// Whether something stands where the port does that is none: the `http` crate takes that for no port.
+fn names_a_bad_port(uri: &Uri) -> bool {
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let address = authority.rsplit('@').next().unwrap_or_default();
+    let behind_host = address.rsplit(']').next().unwrap_or_default();
+    behind_host.contains(':') && uri.port_u16().is_none()
 }
 
 /// What `DEMO_ENDPOINTS=true` adds: ways to see how the service behaves when a handler does not.

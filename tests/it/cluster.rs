@@ -32,12 +32,20 @@ pub(crate) struct Pod<'scope> {
 }
 
 impl<'scope> Pod<'scope> {
-    pub(crate) fn start(scope: &'scope Scope<'scope, '_>, setup: Setup, endpoints: &'scope Endpoints) -> Pod<'scope> {
+    pub(crate) fn start(
+        scope: &'scope Scope<'scope, '_>,
+        setup: Setup,
+        endpoints: &'scope Endpoints,
+    ) -> Pod<'scope> {
         let (kept, deleted) = channel();
         let ready = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&ready);
         let kubelet = scope.spawn(move || supervise(setup.start(), &told, &deleted, endpoints));
-        Pod { ready, kept, kubelet }
+        Pod {
+            ready,
+            kept,
+            kubelet,
+        }
     }
 
     /// Until its endpoint has been published, or it has failed, which [`Pod::delete`] then tells.
@@ -81,7 +89,10 @@ fn supervise(
         }
         liveness.ask();
         if liveness.failed() || !server.is_running() {
-            return Err(format!("{address} would have been restarted: {:?}", server.records()));
+            return Err(format!(
+                "{address} would have been restarted: {:?}",
+                server.records()
+            ));
         }
     }
 
@@ -112,7 +123,12 @@ struct Prober {
 
 impl Prober {
     fn new(name: &str, address: SocketAddr) -> Prober {
-        Prober { probe: Probe::named(name), address, due: Instant::now(), misses: 0 }
+        Prober {
+            probe: Probe::named(name),
+            address,
+            due: Instant::now(),
+            misses: 0,
+        }
     }
 
     /// Whether it passed, where it was due.
@@ -137,7 +153,11 @@ pub(crate) struct Endpoints(Vec<Node>);
 impl Endpoints {
     /// Two nodes: one that hears of every change at once, and one that hears of it as late as any.
     pub(crate) fn new() -> Endpoints {
-        Endpoints([Duration::ZERO, scaled(PROPAGATION)].map(Node::start).into())
+        Endpoints(
+            [Duration::ZERO, scaled(PROPAGATION)]
+                .map(Node::start)
+                .into(),
+        )
     }
 
     /// The Service's address as seen by this client.
@@ -147,8 +167,14 @@ impl Endpoints {
 
     fn publish(&self, address: SocketAddr, ready: bool) {
         for node in &self.0 {
-            let change = Change { at: Instant::now(), address, ready };
-            node.changes.send(change).expect("a node listens for as long as it is there");
+            let change = Change {
+                at: Instant::now(),
+                address,
+                ready,
+            };
+            node.changes
+                .send(change)
+                .expect("a node listens for as long as it is there");
         }
     }
 
@@ -181,7 +207,11 @@ impl Node {
         let (seen, stop) = (Arc::clone(&table), Arc::clone(&stopped));
         thread::spawn(move || learn(&heard, lag, &table));
         thread::spawn(move || accept(&listener, &seen, &stop));
-        Node { address, changes, stopped }
+        Node {
+            address,
+            changes,
+            stopped,
+        }
     }
 }
 
@@ -208,7 +238,10 @@ fn accept(listener: &TcpListener, table: &Mutex<Vec<SocketAddr>>, stop: &AtomicB
         if stop.load(Ordering::SeqCst) {
             return;
         }
-        let table = table.lock().expect("nothing panics under this lock").clone();
+        let table = table
+            .lock()
+            .expect("nothing panics under this lock")
+            .clone();
         // Where there is no replica, or it refuses, no other is tried: the client's connection is closed.
         if let (Ok(client), false) = (client, table.is_empty()) {
             let replica = table[turn % table.len()];
@@ -230,16 +263,27 @@ fn forward(client: TcpStream, replica: SocketAddr) -> io::Result<()> {
 
 fn pump(mut from: TcpStream, mut to: TcpStream) {
     let ended = io::copy(&mut from, &mut to);
-    let _ = to.shutdown(if ended.is_ok() { Shutdown::Write } else { Shutdown::Both });
+    let _ = to.shutdown(if ended.is_ok() {
+        Shutdown::Write
+    } else {
+        Shutdown::Both
+    });
 }
 
 impl Probe {
     /// As the kubelet asks: on a connection of its own. The timeout is not scaled: it bounds work, not a wait.
     pub(crate) fn passes(&self, address: SocketAddr) -> bool {
-        let Ok(client) = Client::try_connect(address) else { return false };
+        let Ok(client) = Client::try_connect(address) else {
+            return false;
+        };
         let mut client = client.patience(self.timeout);
-        let request = format!("GET {} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n", self.path);
+        let request = format!(
+            "GET {} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n",
+            self.path
+        );
         client.try_send(request).is_ok()
-            && client.try_response().is_ok_and(|response| (200..400).contains(&response.status))
+            && client
+                .try_response()
+                .is_ok_and(|response| (200..400).contains(&response.status))
     }
 }

@@ -29,7 +29,12 @@ pub(crate) fn environment() -> Vec<(String, String)> {
     let mut all = env_file("manifests/base/config.env");
     all.extend(env_file("manifests/base/secret.env"));
     for variable in container()["env"].as_array().unwrap() {
-        let text = |key: &str| variable[key].as_str().expect("variables are strings").to_owned();
+        let text = |key: &str| {
+            variable[key]
+                .as_str()
+                .expect("variables are strings")
+                .to_owned()
+        };
         all.push((text("name"), text("value")));
     }
     all
@@ -77,21 +82,34 @@ const PROBES: [&str; 3] = ["startupProbe", "readinessProbe", "livenessProbe"];
 
 /// What `seaworthy config` says the manifests amount to.
 fn effective_config() -> BTreeMap<String, String> {
-    let command =
-        environment().into_iter().fold(Command::new(&["config"]), |command, (name, value)| command.set(&name, value));
+    let command = environment()
+        .into_iter()
+        .fold(Command::new(&["config"]), |command, (name, value)| {
+            command.set(&name, value)
+        });
     let line = |line: &str| {
         let (name, rest) = line.split_once('=')?;
         let value = rest.split_once('#').map_or(rest, |(value, _source)| value);
         Some((name.trim().to_owned(), value.trim().to_owned()))
     };
-    command.run().expect(0).stdout.lines().filter_map(line).collect()
+    command
+        .run()
+        .expect(0)
+        .stdout
+        .lines()
+        .filter_map(line)
+        .collect()
 }
 
 /// A duration that the manifests set, all of which are in seconds.
 pub(crate) fn duration(name: &str) -> Duration {
     let variables: BTreeMap<_, _> = environment().into_iter().collect();
-    let value = variables.get(name).unwrap_or_else(|| panic!("the manifests do not set {name}"));
-    let seconds = value.strip_suffix('s').and_then(|seconds| seconds.parse().ok());
+    let value = variables
+        .get(name)
+        .unwrap_or_else(|| panic!("the manifests do not set {name}"));
+    let seconds = value
+        .strip_suffix('s')
+        .and_then(|seconds| seconds.parse().ok());
     Duration::from_secs(seconds.unwrap_or_else(|| panic!("{name}={value}")))
 }
 
@@ -99,7 +117,10 @@ pub(crate) fn duration(name: &str) -> Duration {
 fn every_variable_that_the_manifests_set_is_one_the_binary_reads() {
     let known = effective_config();
     for (name, _) in environment() {
-        assert!(known.contains_key(&name), "{name} is set in manifests/base, and nothing reads it");
+        assert!(
+            known.contains_key(&name),
+            "{name} is set in manifests/base, and nothing reads it"
+        );
     }
 }
 
@@ -114,8 +135,18 @@ fn the_pod_is_not_killed_before_its_drain_can_end() {
 fn the_named_ports_are_the_ones_the_binary_opens() {
     let config = effective_config();
     let container = container();
-    for (port, setting) in container["ports"].as_array().unwrap().iter().zip(["PORT", "ADMIN_PORT"]) {
-        assert_eq!(port["containerPort"].to_string(), config[setting], "{}", port["name"]);
+    for (port, setting) in container["ports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(["PORT", "ADMIN_PORT"])
+    {
+        assert_eq!(
+            port["containerPort"].to_string(),
+            config[setting],
+            "{}",
+            port["name"]
+        );
     }
     for probe in PROBES {
         assert_eq!(Probe::named(probe).port, "http", "{probe}");
@@ -140,10 +171,17 @@ fn the_probes_leave_time_for_what_they_wait_for() {
 
 #[test]
 fn every_probe_of_the_manifests_passes_on_a_started_pod() {
-    let setup =
-        environment().into_iter().fold(Setup::new(Engine::Native), |setup, (name, value)| setup.set(&name, value));
+    let setup = environment()
+        .into_iter()
+        .fold(Setup::new(Engine::Native), |setup, (name, value)| {
+            setup.set(&name, value)
+        });
     // The engine that the manifests get, and ports that are free here.
-    let server = setup.unset("HTTP_ENGINE").set("PORT", "0").unset("ADMIN_PORT").start();
+    let server = setup
+        .unset("HTTP_ENGINE")
+        .set("PORT", "0")
+        .unset("ADMIN_PORT")
+        .start();
     for probe in PROBES.map(Probe::named) {
         eventually(&probe.path, || probe.passes(server.address));
     }
@@ -165,7 +203,12 @@ mod yaml {
             .lines()
             .map(|line| line.split(" #").next().unwrap().trim_end())
             .filter(|line| !line.trim_start().is_empty() && !line.trim_start().starts_with('#'))
-            .map(|line| (line.len() - line.trim_start().len(), line.trim_start().to_owned()))
+            .map(|line| {
+                (
+                    line.len() - line.trim_start().len(),
+                    line.trim_start().to_owned(),
+                )
+            })
             .collect();
         lines.reverse(); // so that the next line is popped from the end
         let value = block(&mut lines);
@@ -194,7 +237,9 @@ mod yaml {
         let mut map = Map::new();
         while more(lines) {
             let (_, line) = lines.pop().unwrap();
-            let (key, rest) = line.split_once(':').unwrap_or_else(|| panic!("no key: {line}"));
+            let (key, rest) = line
+                .split_once(':')
+                .unwrap_or_else(|| panic!("no key: {line}"));
             let value = match rest.trim() {
                 "" => block(lines),
                 text => scalar(text),
@@ -205,14 +250,19 @@ mod yaml {
     }
 
     fn scalar(text: &str) -> Value {
-        assert!(!text.starts_with(['{', '[', '&', '*', '|', '>', '\'']), "not understood: {text}");
+        assert!(
+            !text.starts_with(['{', '[', '&', '*', '|', '>', '\'']),
+            "not understood: {text}"
+        );
         if let Some(quoted) = text.strip_prefix('"') {
             return Value::String(quoted.strip_suffix('"').expect("a closing quote").into());
         }
         match text {
             "true" => Value::Bool(true),
             "false" => Value::Bool(false),
-            _ => text.parse::<u64>().map_or_else(|_| text.into(), Value::from),
+            _ => text
+                .parse::<u64>()
+                .map_or_else(|_| text.into(), Value::from),
         }
     }
 }

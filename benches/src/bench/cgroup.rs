@@ -61,7 +61,8 @@ impl Hierarchy {
         !matches!(self, Hierarchy::None)
     }
 
-    /// A new group with a quota in thousandths of a CPU.
+    /// A new group with a quota in thousandths of a CPU. It weighs a hundred times as much as others, so that whatever else
+    /// the machine does leaves it its quota.
     pub fn create(&self, name: &str, quota: Option<u32>) -> io::Result<Cgroup> {
         let quota_micros = quota.map(|millis| u64::from(millis) * PERIOD_MICROS / 1000);
         match self {
@@ -76,6 +77,9 @@ impl Hierarchy {
                 let limit = quota_micros.map_or("-1".to_string(), |micros| micros.to_string());
                 fs::write(cpu.join("cpu.cfs_period_us"), PERIOD_MICROS.to_string())?;
                 fs::write(cpu.join("cpu.cfs_quota_us"), limit)?;
+                if quota.is_some() {
+                    fs::write(cpu.join("cpu.shares"), "102400")?;
+                }
                 Ok(group)
             }
             Hierarchy::V2 { parent } => {
@@ -88,6 +92,9 @@ impl Hierarchy {
                 group.make()?;
                 let limit = quota_micros.map_or("max".to_string(), |micros| micros.to_string());
                 fs::write(path.join("cpu.max"), format!("{limit} {PERIOD_MICROS}"))?;
+                if quota.is_some() {
+                    fs::write(path.join("cpu.weight"), "10000")?;
+                }
                 Ok(group)
             }
             Hierarchy::None => Ok(Cgroup { directories: Vec::new(), cpu: None, memory: None }),

@@ -14,7 +14,15 @@ pub struct Row {
     pub label: String,
     /// One to be drawn as a bar, or several as dots on one line.
     pub points: Vec<Point>,
-    pub ours: bool,
+    pub tone: Tone,
+}
+
+/// What a row should catch the eye by.
+#[derive(Clone, Copy)]
+pub enum Tone {
+    Ours,
+    Kin,
+    Others,
 }
 
 pub struct Panel {
@@ -26,7 +34,7 @@ pub struct Panel {
     pub axis: fn(f64) -> String,
 }
 
-const LABEL: f64 = 160.0;
+const LABEL: f64 = 175.0;
 const PLOT: f64 = 190.0;
 const VALUE: f64 = 90.0;
 const ROW: f64 = 22.0;
@@ -39,14 +47,15 @@ const COLUMNS: usize = 2;
 const STYLE: &str = "\
 text{font:13px system-ui,sans-serif;fill:#1f2328}\
 .title{font-size:17px;font-weight:600}.panel{font-weight:600}\
-.note{font-size:11px;fill:#656d76}.ours{font-weight:600}\
-.bar{fill:#a8b1bb}.ours.bar{fill:#0969da}\
-.dot{fill:#7d8590}.ours.dot{fill:#0969da}\
-.line{stroke:#c4cad1;stroke-width:2}.ours.line{stroke:#8cbdf0}\
+.note{font-size:11px;fill:#656d76}.ours,.kin{font-weight:600}\
+.bar{fill:#a8b1bb}.ours.bar{fill:#0969da}.kin.bar{fill:#80b4f0}\
+.dot{fill:#7d8590}.ours.dot{fill:#0969da}.kin.dot{fill:#6ba4e8}\
+.line{stroke:#c4cad1;stroke-width:2}.ours.line,.kin.line{stroke:#8cbdf0}\
 .spread{stroke:#1f2328;stroke-width:1}.grid{stroke:#d8dee4;stroke-width:1}\
 @media(prefers-color-scheme:dark){text{fill:#e6edf3}.note{fill:#8d96a0}\
-.bar{fill:#59636e}.ours.bar{fill:#4493f8}.dot{fill:#8d96a0}.ours.dot{fill:#4493f8}\
-.line{stroke:#3d444d}.ours.line{stroke:#1f4f8f}.spread{stroke:#e6edf3}.grid{stroke:#30363d}}";
+.bar{fill:#59636e}.ours.bar{fill:#4493f8}.kin.bar{fill:#2a5a9c}\
+.dot{fill:#8d96a0}.ours.dot{fill:#4493f8}.kin.dot{fill:#3670b8}\
+.line{stroke:#3d444d}.ours.line,.kin.line{stroke:#1f4f8f}.spread{stroke:#e6edf3}.grid{stroke:#30363d}}";
 
 pub fn draw(title: &str, panels: &[Panel]) -> String {
     let columns = COLUMNS.min(panels.len()).max(1);
@@ -90,27 +99,31 @@ fn draw_panel(svg: &mut String, panel: &Panel, left: f64, top: f64) {
     }
     for (index, row) in panel.rows.iter().enumerate() {
         let middle = top + HEAD + (index as f64 + 0.5) * ROW;
-        let ours = if row.ours { "ours " } else { "" };
+        let tone = match row.tone {
+            Tone::Ours => "ours ",
+            Tone::Kin => "kin ",
+            Tone::Others => "",
+        };
         let label = escape(&row.label);
-        put(svg, format!("<text class=\"{ours}\" x=\"{left}\" y=\"{}\">{label}</text>", middle + 4.0));
+        put(svg, format!("<text class=\"{tone}\" x=\"{left}\" y=\"{}\">{label}</text>", middle + 4.0));
         let end = match &row.points[..] {
             [] => 0.0,
-            [only] => draw_bar(svg, only, &scale, ours, left + LABEL, middle),
-            several => draw_dots(svg, several, &scale, ours, left + LABEL, middle),
+            [only] => draw_bar(svg, only, &scale, tone, left + LABEL, middle),
+            several => draw_dots(svg, several, &scale, tone, left + LABEL, middle),
         };
         let text = row.points.last().map_or("no answer", |point| &point.text);
         let (x, y) = (left + LABEL + end + 8.0, middle + 4.0);
-        put(svg, format!("<text class=\"{ours}\" x=\"{x:.1}\" y=\"{y}\">{}</text>", escape(text)));
+        put(svg, format!("<text class=\"{tone}\" x=\"{x:.1}\" y=\"{y}\">{}</text>", escape(text)));
     }
 }
 
-fn draw_bar(svg: &mut String, point: &Point, scale: &Scale, ours: &str, left: f64, y: f64) -> f64 {
+fn draw_bar(svg: &mut String, point: &Point, scale: &Scale, tone: &str, left: f64, y: f64) -> f64 {
     let Summary { median, min, max } = point.summary;
     let (width, from, to) = (scale.place(median), scale.place(min), scale.place(max));
     put(
         svg,
         format!(
-            "<rect class=\"{ours}bar\" x=\"{left}\" y=\"{}\" width=\"{:.1}\" height=\"14\" rx=\"2\"/>\
+            "<rect class=\"{tone}bar\" x=\"{left}\" y=\"{}\" width=\"{:.1}\" height=\"14\" rx=\"2\"/>\
          <line class=\"spread\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{y}\" y2=\"{y}\"/>",
             y - 7.0,
             width.max(1.0),
@@ -121,14 +134,14 @@ fn draw_bar(svg: &mut String, point: &Point, scale: &Scale, ours: &str, left: f6
     width.max(to)
 }
 
-fn draw_dots(svg: &mut String, points: &[Point], scale: &Scale, ours: &str, left: f64, y: f64) -> f64 {
+fn draw_dots(svg: &mut String, points: &[Point], scale: &Scale, tone: &str, left: f64, y: f64) -> f64 {
     let places: Vec<f64> = points.iter().map(|point| scale.place(point.summary.median)).collect();
     let first = places.iter().copied().fold(f64::INFINITY, f64::min);
     let last = places.iter().copied().fold(0.0, f64::max);
     put(
         svg,
         format!(
-            "<line class=\"{ours}line\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{y}\" y2=\"{y}\"/>",
+            "<line class=\"{tone}line\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{y}\" y2=\"{y}\"/>",
             left + first,
             left + last,
         ),
@@ -136,7 +149,7 @@ fn draw_dots(svg: &mut String, points: &[Point], scale: &Scale, ours: &str, left
     for (index, place) in places.iter().enumerate() {
         let radius = 3.0 + 1.25 * index as f64;
         let x = left + place;
-        put(svg, format!("<circle class=\"{ours}dot\" cx=\"{x:.1}\" cy=\"{y}\" r=\"{radius}\"/>"));
+        put(svg, format!("<circle class=\"{tone}dot\" cx=\"{x:.1}\" cy=\"{y}\" r=\"{radius}\"/>"));
     }
     last
 }
@@ -183,7 +196,11 @@ impl Scale {
     fn ticks(&self) -> Vec<f64> {
         match *self {
             Scale::FromZero { .. } => Vec::new(),
-            Scale::Decades { from, to } => (from as i32..=to as i32).map(|exponent| 10f64.powi(exponent)).collect(),
+            Scale::Decades { from, to } => {
+                // Every other one where they would run into each other.
+                let step = if to - from > 4.0 { 2 } else { 1 };
+                (from as i32..=to as i32).step_by(step).map(|exponent| 10f64.powi(exponent)).collect()
+            }
         }
     }
 }
@@ -204,7 +221,7 @@ mod tests {
     fn row(points: &[f64]) -> Row {
         let point =
             |&median: &f64| Point { summary: Summary { median, min: median, max: median }, text: median.to_string() };
-        Row { label: "a<b".into(), points: points.iter().map(point).collect(), ours: false }
+        Row { label: "a<b".into(), points: points.iter().map(point).collect(), tone: Tone::Others }
     }
 
     #[test]

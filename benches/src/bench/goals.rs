@@ -3,7 +3,7 @@
 use crate::metric::Metric;
 use crate::results::Results;
 
-const OURS: &str = "seaworthy";
+pub const OURS: &str = "seaworthy";
 
 struct Goal {
     text: &'static str,
@@ -101,7 +101,7 @@ mod tests {
             variant: variant.into(),
             round: 1,
             values: Values::from([(metric, value)]),
-            problem: None,
+            note: String::new(),
             disturbance: Disturbance::default(),
         };
         Results { samples: of.iter().map(sample).collect(), ..Results::default() }

@@ -1,6 +1,8 @@
 //! The load generators, wrk for closed loops and oha for open ones, and what they tell.
 
+use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -29,6 +31,8 @@ pub struct Seen {
     pub answered: f64,
     pub seconds: f64,
     pub failed: f64,
+    /// The kinds of failures, as far as they are told.
+    pub failures: String,
     pub p50: f64,
     pub p99: f64,
     pub p999: f64,
@@ -47,7 +51,6 @@ pub fn closed_in_background(port: u16, target: Target) -> io::Result<Child> {
 }
 
 fn wrk_command(port: u16, target: Target, time: Duration) -> io::Result<Command> {
-    let script = std::env::temp_dir().join(format!("bench-{}.lua", std::process::id()));
     let mut text = format!("wrk.method = '{}'\n", target.method);
     if target.method == "POST" {
         text += &format!("wrk.body = string.rep('x', {})\n", benches::BODY);
@@ -55,16 +58,25 @@ fn wrk_command(port: u16, target: Target, time: Duration) -> io::Result<Command>
     if target.fresh {
         text += "wrk.headers['Connection'] = 'close'\n";
     }
-    std::fs::write(&script, text + WRK_SCRIPT)?;
+    fs::write(script(), text + WRK_SCRIPT)?;
     let mut command = Command::new("wrk");
     command
-        .args(["--threads", "1", "--timeout", "10s", "--latency"])
+        .args(["--threads", "1", "--timeout", "2s", "--latency"])
         .args(["--connections", &target.connections.to_string()])
         .args(["--duration", &format!("{}s", time.as_secs().max(1))])
         .arg("--script")
-        .arg(script)
+        .arg(script())
         .arg(format!("http://{}{}", crate::client::address(port), target.path));
     Ok(command)
+}
+
+fn script() -> PathBuf {
+    std::env::temp_dir().join(format!("seaworthy-bench-{}.lua", std::process::id()))
+}
+
+/// Leaves no file behind.
+pub fn clean_up() {
+    let _ = fs::remove_file(script());
 }
 
 /// A fixed rate whatever the server does: a late answer counts from when its request was due, so
@@ -110,7 +122,7 @@ fn unexpected(tool: &str, stderr: &[u8], stdout: &str) -> io::Error {
 pub fn parse_wrk(report: &str) -> Option<Seen> {
     #[derive(Deserialize)]
     struct Line {
-        requests: f64,
+        answered: f64,
         microseconds: f64,
         failed: f64,
         p50: f64,
@@ -118,33 +130,36 @@ pub fn parse_wrk(report: &str) -> Option<Seen> {
         p999: f64,
     }
     let line: Line = serde_json::from_str(report.lines().rfind(|line| line.starts_with('{'))?).ok()?;
+    // Percentiles of nothing are no times.
+    let time = |micros: f64| if line.answered > 0.0 { micros / 1e6 } else { f64::NAN };
     Some(Seen {
-        answered: line.requests,
+        answered: line.answered,
         seconds: line.microseconds / 1e6,
         failed: line.failed,
-        p50: line.p50 / 1e6,
-        p99: line.p99 / 1e6,
-        p999: line.p999 / 1e6,
+        failures: String::new(),
+        p50: time(line.p50),
+        p99: time(line.p99),
+        p999: time(line.p999),
     })
 }
 
 pub fn parse_oha(report: &str) -> Option<Seen> {
     let report: Value = serde_json::from_str(report).ok()?;
     let percentile = |name: &str| report["latencyPercentiles"][name].as_f64().unwrap_or(f64::NAN);
-    let statuses = report["statusCodeDistribution"].as_object()?;
-    let count = |wanted: &dyn Fn(&str) -> bool| -> f64 {
-        statuses.iter().filter(|(status, _)| wanted(status)).filter_map(|(_, n)| n.as_f64()).sum()
-    };
-    let errors = report["errorDistribution"].as_object()?;
-    let broken: f64 = errors
-        .iter()
-        .filter(|(error, _)| !NOT_FAILED.iter().any(|harmless| error.contains(harmless)))
-        .filter_map(|(_, n)| n.as_f64())
-        .sum();
+    let counts = |name: &str| Some(report[name].as_object()?.iter().filter_map(|(kind, n)| Some((kind, n.as_f64()?))));
+    let is_success = |status: &str| status.starts_with('2');
+    let is_failure = |error: &str| !NOT_FAILED.iter().any(|harmless| error.contains(harmless));
+    let statuses = || counts("statusCodeDistribution");
+    let failures: Vec<(&String, f64)> = statuses()?
+        .filter(|(status, _)| !is_success(status))
+        .chain(counts("errorDistribution")?.filter(|(error, _)| is_failure(error)))
+        .collect();
+    let told: Vec<String> = failures.iter().map(|(kind, count)| format!("{count} × {kind}")).collect();
     Some(Seen {
-        answered: count(&|status| status.starts_with('2')),
+        answered: statuses()?.filter(|(status, _)| is_success(status)).map(|(_, count)| count).sum(),
         seconds: report["summary"]["total"].as_f64()?,
-        failed: broken + count(&|status| !status.starts_with('2')),
+        failed: failures.iter().map(|(_, count)| count).sum(),
+        failures: told.join(", "),
         p50: percentile("p50"),
         p99: percentile("p99"),
         p999: percentile("p99.9"),
@@ -158,9 +173,17 @@ mod tests {
     #[test]
     fn a_report_of_wrk() {
         let report = "Running 1s test\n  12 requests in 1.00s\n\
-            {\"requests\":12,\"microseconds\":1000000,\"failed\":1,\"p50\":100,\"p99\":2000,\"p999\":3000,\"max\":4000}\n";
+            {\"answered\":12,\"microseconds\":1000000,\"failed\":1,\"p50\":100,\"p99\":2000,\"p999\":3000,\"max\":4000}\n";
         let seen = parse_wrk(report).unwrap();
-        let expected = Seen { answered: 12.0, seconds: 1.0, failed: 1.0, p50: 0.0001, p99: 0.002, p999: 0.003 };
+        let expected = Seen {
+            answered: 12.0,
+            seconds: 1.0,
+            failed: 1.0,
+            failures: String::new(),
+            p50: 0.0001,
+            p99: 0.002,
+            p999: 0.003,
+        };
         assert_eq!(seen, expected);
         assert_eq!(parse_wrk("unable to connect\n"), None);
     }
@@ -179,7 +202,15 @@ mod tests {
             }
         }"#;
         let seen = parse_oha(report).unwrap();
-        let expected = Seen { answered: 91.0, seconds: 2.0, failed: 6.0, p50: 0.001, p99: 0.01, p999: 0.1 };
+        let expected = Seen {
+            answered: 91.0,
+            seconds: 2.0,
+            failed: 6.0,
+            failures: "4 × 503, 2 × connection closed before message completed".into(),
+            p50: 0.001,
+            p99: 0.01,
+            p999: 0.1,
+        };
         assert_eq!(seen, expected);
     }
 

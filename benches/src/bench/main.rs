@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use cgroup::Hierarchy;
 use machine::Watch;
-use measure::{Bench, Values};
+use measure::{Bench, Measured};
 use options::{Command, Options};
 use progress::Progress;
 use results::{Results, Sample};
@@ -122,6 +122,7 @@ fn measure_all(bench: &Bench, scenarios: &[&Scenario], variants: &[Variant], rou
             }
         }
     }
+    load::clean_up();
     progress.finish();
     samples
 }
@@ -131,17 +132,17 @@ fn measure(bench: &Bench, scenario: &Scenario, variant: &Variant, round: u32, pr
     let watch = Watch::start();
     let measured = bench.measure(scenario, variant);
     let disturbance = watch.stop();
-    let (mut values, problem) = match measured {
-        Ok(values) if values.is_empty() => return None,
-        Ok(values) => (values, None),
-        Err(error) => (Values::new(), Some(error.to_string())),
+    let Measured { mut values, note } = match measured {
+        Ok(measured) if measured.values.is_empty() => return None,
+        Ok(measured) => measured,
+        Err(error) => Measured { note: error.to_string(), ..Measured::default() },
     };
     values.retain(|_, value| value.is_finite());
-    if let Some(problem) = &problem {
-        progress.note(&format!("{}, {}: {problem}", scenario.name, variant.name));
+    if !note.is_empty() {
+        progress.note(&format!("{}, {}: {note}", scenario.name, variant.name));
     }
     let (scenario, variant) = (scenario.name.into(), variant.name.clone());
-    Some(Sample { scenario, variant, round, values, problem, disturbance })
+    Some(Sample { scenario, variant, round, values, note, disturbance })
 }
 
 /// Where cargo put this program, and puts the variants.

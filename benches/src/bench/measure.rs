@@ -19,6 +19,19 @@ use crate::variant::{self, Variant};
 
 pub type Values = BTreeMap<Metric, f64>;
 
+/// What a measurement found, and what should be said of it.
+#[derive(Default)]
+pub struct Measured {
+    pub values: Values,
+    pub note: String,
+}
+
+impl From<Values> for Measured {
+    fn from(values: Values) -> Measured {
+        Measured { values, note: String::new() }
+    }
+}
+
 /// What all measurements of a run have in common.
 pub struct Bench<'a> {
     pub cgroups: &'a Hierarchy,
@@ -29,11 +42,11 @@ pub struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    pub fn measure(&self, scenario: &Scenario, variant: &Variant) -> io::Result<Values> {
+    pub fn measure(&self, scenario: &Scenario, variant: &Variant) -> io::Result<Measured> {
         let built;
         let variant = if scenario.is_static {
             let Some(program) = variant::static_binary(variant, self.builds) else {
-                return Ok(Values::new());
+                return Ok(Measured::default());
             };
             built = Variant { program, ..variant.clone() };
             &built
@@ -42,15 +55,15 @@ impl Bench<'_> {
         };
         let start = || variant::start(variant, scenario.env, self.cgroups, scenario.quota);
         match scenario.kind {
-            Kind::Closed(target) => self.closed(&start()?, target),
+            Kind::Closed(target) => self.closed(&start()?, target).map(Measured::from),
             Kind::Open(target, rate) => self.open(&start()?, target, rate),
             Kind::Probe(target) => self.probe(&start()?, target),
             Kind::Idle => self.idle(start()?),
-            Kind::Memory => memory(&start()?),
-            Kind::Start => time_starts(variant, scenario),
+            Kind::Memory => memory(&start()?).map(Measured::from),
+            Kind::Start => time_starts(variant, scenario).map(Measured::from),
             Kind::Stop => stop(start()?),
-            Kind::SystemCalls => system_calls(&start()?),
-            Kind::Size => size(variant),
+            Kind::SystemCalls => system_calls(&start()?).map(Measured::from),
+            Kind::Size => size(variant).map(Measured::from),
         }
     }
 
@@ -69,21 +82,22 @@ impl Bench<'_> {
     }
 
     /// Twice as long as a closed loop, since one in a thousand is asked for.
-    fn open(&self, server: &Server, target: Target, rate: u32) -> io::Result<Values> {
+    fn open(&self, server: &Server, target: Target, rate: u32) -> io::Result<Measured> {
         load::open(server.port, target, rate, WARM_UP)?;
         let before = server.cpu()?;
         let seen = load::open(server.port, target, rate, 2 * self.time)?;
         let cpu = (server.cpu()? - before).as_secs_f64();
-        Ok(Values::from([
+        let values = Values::from([
             (Metric::CpuPerRequest, cpu / seen.answered),
             (Metric::P50, seen.p50),
             (Metric::P99, seen.p99),
             (Metric::P999, seen.p999),
             (Metric::Failed, seen.failed),
-        ]))
+        ]);
+        Ok(Measured { values, note: seen.failures })
     }
 
-    fn probe(&self, server: &Server, target: Target) -> io::Result<Values> {
+    fn probe(&self, server: &Server, target: Target) -> io::Result<Measured> {
         let mut busy = load::closed_in_background(server.port, target)?;
         sleep(Duration::from_secs(2));
         // As Kubernetes does it: a connection of its own for each, and a second to answer.
@@ -94,14 +108,15 @@ impl Bench<'_> {
         let seen = seen?;
         let asked = f64::from(PROBES_PER_SECOND) * self.time.as_secs_f64();
         // Too few for one in a thousand.
-        Ok(Values::from([
+        let values = Values::from([
             (Metric::P50, seen.p50),
             (Metric::P99, seen.p99),
             (Metric::ProbesFailed, (1.0 - seen.answered / asked).max(0.0)),
-        ]))
+        ]);
+        Ok(Measured { values, note: seen.failures })
     }
 
-    fn idle(&self, server: Server) -> io::Result<Values> {
+    fn idle(&self, server: Server) -> io::Result<Measured> {
         let before = server.charged();
         let connections: Vec<TcpStream> =
             (0..self.idle_connections).map_while(|_| client::idle_connection(server.port).ok()).collect();
@@ -109,7 +124,10 @@ impl Bench<'_> {
         sleep(Duration::from_secs(1));
         let resident = server.memory()?;
         let charged = before.zip(server.charged()).map(|(before, after)| after - before);
-        let mut values = self.closed(&server, GREETING)?;
+        // Some servers have gone by now, and how many connections they could bear is the answer.
+        let busy = self.closed(&server, GREETING);
+        let note = busy.as_ref().err().map_or(String::new(), io::Error::to_string);
+        let mut values = busy.unwrap_or_default();
         let held = connections.iter().filter(|socket| client::is_open(socket)).count();
         values.insert(Metric::MemoryIdle, resident);
         values.insert(Metric::IdleHeld, held as f64);
@@ -118,7 +136,7 @@ impl Bench<'_> {
         }
         // The server goes first, or it would have to notice ten thousand ends.
         drop(server);
-        Ok(values)
+        Ok(Measured { values, note })
     }
 }
 
@@ -144,7 +162,7 @@ fn time_starts(variant: &Variant, scenario: &Scenario) -> io::Result<Values> {
     Ok(Values::from([(Metric::FirstAnswer, median)]))
 }
 
-fn stop(mut server: Server) -> io::Result<Values> {
+fn stop(mut server: Server) -> io::Result<Measured> {
     let target = Target { method: "GET", path: "/block", connections: 64, fresh: false };
     let load = load::open_command(server.port, target, STOP_RATE, STOP_LOAD).spawn()?;
     sleep(STOP_AFTER);
@@ -154,11 +172,12 @@ fn stop(mut server: Server) -> io::Result<Values> {
     let exit = terminated.elapsed().as_secs_f64();
     let seen = load::finish(load)?;
     let clean = ended.is_some_and(|status| status.success());
-    Ok(Values::from([
+    let values = Values::from([
         (Metric::Exit, exit),
         (Metric::ExitClean, f64::from(u8::from(clean))),
         (Metric::Failed, seen.failed),
-    ]))
+    ]);
+    Ok(Measured { values, note: seen.failures })
 }
 
 /// Traced, all are slow; but how many calls a request takes is nearly the same in each run.

@@ -1,7 +1,7 @@
 //! The report: charts for a glance, tables for a look, and what to make of them.
 
-use crate::chart::{self, Panel, Point, Row};
-use crate::goals::{is_ours, verdicts};
+use crate::chart::{self, Panel, Point, Row, Tone};
+use crate::goals::{OURS, is_ours, verdicts};
 use crate::metric::Metric;
 use crate::results::{Results, Sample};
 use crate::scenario::{Kind, SCENARIOS, Scenario};
@@ -32,6 +32,7 @@ const PICTURES: [Picture; 6] = [
         file: "cpu.svg",
         title: "CPU per request, by what is asked for",
         panels: &[
+            ("greeting", CPU),
             ("json", CPU),
             ("fresh", CPU),
             ("down", CPU),
@@ -41,7 +42,6 @@ const PICTURES: [Picture; 6] = [
             ("greeting-1", CPU),
             ("greeting-256", CPU),
             ("greeting-static", CPU),
-            ("system-calls", &[Metric::SystemCalls]),
         ],
     },
     Picture {
@@ -83,8 +83,9 @@ const PICTURES: [Picture; 6] = [
 /// The pictures for which something was measured.
 pub fn charts(results: &Results) -> Vec<(&'static str, String)> {
     let drawn = |picture: &Picture| {
+        let alike = picture.panels.windows(2).all(|pair| pair[0].1 == pair[1].1);
         let panels: Vec<Panel> =
-            picture.panels.iter().filter_map(|(name, metrics)| panel(results, find(name)?, metrics)).collect();
+            picture.panels.iter().filter_map(|(name, metrics)| panel(results, find(name)?, metrics, alike)).collect();
         (!panels.is_empty()).then(|| (picture.file, chart::draw(picture.title, &panels)))
     };
     PICTURES.iter().filter_map(drawn).collect()
@@ -94,7 +95,7 @@ fn find(name: &str) -> Option<&'static Scenario> {
     SCENARIOS.iter().find(|scenario| scenario.name == name)
 }
 
-fn panel(results: &Results, scenario: &Scenario, metrics: &[Metric]) -> Option<Panel> {
+fn panel(results: &Results, scenario: &Scenario, metrics: &[Metric], alike: bool) -> Option<Panel> {
     let mut rows: Vec<Row> = names(results, scenario.name)
         .into_iter()
         .map(|variant| Row {
@@ -106,7 +107,7 @@ fn panel(results: &Results, scenario: &Scenario, metrics: &[Metric]) -> Option<P
                     Some(Point { summary, text: metric.format(summary.median) })
                 })
                 .collect(),
-            ours: is_ours(variant),
+            tone: tone(variant),
         })
         .collect();
     if rows.iter().all(|row| row.points.is_empty()) {
@@ -121,12 +122,18 @@ fn panel(results: &Results, scenario: &Scenario, metrics: &[Metric]) -> Option<P
     rows.sort_by(|one, other| rank(one).total_cmp(&rank(other)));
     let titles: Vec<&str> = metrics.iter().map(|metric| metric.title()).collect();
     let number = if titles.len() > 1 { " (the number)" } else { "" };
-    Some(Panel {
-        title: titles.join(", ") + number,
-        note: scenario.title(),
-        rows,
-        axis: |value| Metric::P99.format(value).replace(".00", "").replace(".0 ", " "),
-    })
+    let (measured, scene) = (titles.join(", ") + number, scenario.title());
+    // What tells the panels of a picture apart comes first.
+    let (title, note) = if alike { (scene, measured) } else { (measured, scene) };
+    Some(Panel { title, note, rows, axis: |value| Metric::P99.format(value).replace(".00", "").replace(".0 ", " ") })
+}
+
+fn tone(variant: &str) -> Tone {
+    match variant {
+        OURS => Tone::Ours,
+        kin if is_ours(kin) => Tone::Kin,
+        _ => Tone::Others,
+    }
 }
 
 /// The variants that took part in a scenario.
@@ -217,10 +224,15 @@ fn table(results: &Results, scenario: &Scenario) -> String {
         text += &format!("| {variant} | {} |\n", cells.join(" | "));
     }
     text += "\n";
+    let mut noted = false;
     for sample in results.of(scenario.name) {
-        if let Some(problem) = &sample.problem {
-            text += &format!("- {}, round {}: {problem}\n", sample.variant, sample.round);
+        if !sample.note.is_empty() {
+            text += &format!("- {}, round {}: {}\n", sample.variant, sample.round, sample.note.trim());
+            noted = true;
         }
+    }
+    if noted {
+        text += "\n";
     }
     text + &disturbances(results, scenario)
 }
@@ -277,4 +289,59 @@ pub fn short(results: &Results) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::Disturbance;
+    use crate::measure::Values;
+
+    fn sample(variant: &str, round: u32, cpu: f64, others: f64) -> Sample {
+        Sample {
+            scenario: "greeting".into(),
+            variant: variant.into(),
+            round,
+            values: Values::from([(Metric::CpuPerRequest, cpu), (Metric::Failed, 0.0)]),
+            note: if others > 0.0 { "odd".into() } else { String::new() },
+            disturbance: Disturbance { others, stolen: 0.0 },
+        }
+    }
+
+    fn results() -> Results {
+        let samples = vec![
+            sample("axum", 1, 10e-6, 0.0),
+            sample(OURS, 1, 8e-6, 0.0),
+            sample(OURS, 2, 9e-6, 1.5),
+            sample("axum", 2, 10e-6, 0.0),
+        ];
+        Results { samples, ..Results::default() }
+    }
+
+    #[test]
+    fn the_best_is_bold_and_spread_is_told() {
+        let text = markdown(&results());
+        assert!(text.contains("| seaworthy | **8.50 µs** (8.00 µs – 9.00 µs) | 0 |"), "{text}");
+        assert!(text.contains("| axum | 10.0 µs | 0 |"), "{text}");
+    }
+
+    #[test]
+    fn what_was_disturbed_is_said() {
+        let text = markdown(&results());
+        assert!(text.contains("**1 of 4 measurements were disturbed**"), "{text}");
+        assert!(text.contains("Disturbed: 1 of 4 (at worst others took 1.50 CPUs"), "{text}");
+        assert!(text.contains("- seaworthy, round 2: odd"), "{text}");
+    }
+
+    #[test]
+    fn only_what_was_measured_is_drawn() {
+        let files: Vec<&str> = charts(&results()).into_iter().map(|(file, _)| file).collect();
+        assert_eq!(files, ["headline.svg", "cpu.svg"]);
+    }
+
+    #[test]
+    fn pictures_name_scenarios_that_exist() {
+        let mut names = PICTURES.iter().flat_map(|picture| picture.panels).map(|(name, _)| name);
+        assert!(names.all(|name| find(name).is_some()));
+    }
 }

@@ -26,7 +26,8 @@ pub struct Sample {
     pub variant: String,
     pub round: u32,
     pub values: Values,
-    pub problem: Option<String>,
+    /// What went wrong, in one line.
+    pub note: String,
     pub disturbance: Disturbance,
 }
 
@@ -61,7 +62,7 @@ mod tests {
             variant: variant.into(),
             round: 1,
             values: Values::from([(Metric::CpuPerRequest, cpu)]),
-            problem: None,
+            note: String::new(),
             disturbance: Disturbance::default(),
         }
     }

@@ -109,11 +109,9 @@ const EQUAL_WORKERS: &[(&str, &str)] = &[("WORKERS", "32")];
 
 const BUSY_GREETING: Scenario = closed("greeting", "greeting, 32 connections, 500m", Some(500), GREETING);
 
-const RESIDENT: Scenario =
-    life("memory", "resident memory at rest and at 32 busy connections, 500m", Some(500), Kind::Memory);
+const RESIDENT: Scenario = life("memory", "resident, at rest and at 32 connections, 500m", Some(500), Kind::Memory);
 
-const FIRST_ANSWER: Scenario =
-    life("start", "from the start of the process to the first 200 on /readyz, no quota", None, Kind::Start);
+const FIRST_ANSWER: Scenario = life("start", "from exec to the first 200 on /readyz, no quota", None, Kind::Start);
 
 pub const SCENARIOS: [Scenario; 28] = [
     quick(BUSY_GREETING),
@@ -123,12 +121,7 @@ pub const SCENARIOS: [Scenario; 28] = [
     closed("greeting-100m", "greeting, 32 connections, 100m", Some(100), GREETING),
     closed("greeting-1cpu", "greeting, 32 connections, 1 CPU", Some(1000), GREETING),
     closed("greeting-free", "greeting, 32 connections, no quota", None, GREETING),
-    closed(
-        "fresh",
-        "greeting, a new connection for each request, 32 at once, 500m",
-        Some(500),
-        Target { fresh: true, ..GREETING },
-    ),
+    closed("fresh", "greeting, 32 at once on new connections, 500m", Some(500), Target { fresh: true, ..GREETING }),
     closed("json", "JSON answer, 32 connections, 500m", Some(500), get("/json", 32)),
     closed("down", "64 KiB down, 32 connections, 500m", Some(500), get("/down", 32)),
     closed(
@@ -139,32 +132,21 @@ pub const SCENARIOS: [Scenario; 28] = [
     ),
     closed("work", "1 ms of computing, 32 connections, 500m", Some(500), get("/work", 32)),
     with_env(
-        closed("block", "5 ms blocking wait, 32 connections, 32 threads, 500m", Some(500), get("/block", 32)),
+        closed("block", "5 ms wait, 32 connections, 32 threads, 500m", Some(500), get("/block", 32)),
         EQUAL_WORKERS,
     ),
-    closed(
-        "block-default",
-        "5 ms blocking wait, 32 connections, threads by default, 500m",
-        Some(500),
-        get("/block", 32),
-    ),
+    closed("block-default", "5 ms wait, 32 connections, default threads, 500m", Some(500), get("/block", 32)),
     open("open-100m", "greeting, 500 requests/s, 100m", Some(100), GREETING, 500),
     open("open-1000", "greeting, 1,000 requests/s, 500m", Some(500), GREETING, 1_000),
     open("open-10000", "greeting, 10,000 requests/s, 500m", Some(500), GREETING, 10_000),
     with_env(
-        open(
-            "open-block",
-            "5 ms blocking wait, 1,000 requests/s, 32 threads, 1 CPU",
-            Some(1000),
-            get("/block", 64),
-            1_000,
-        ),
+        open("open-block", "5 ms wait, 1,000/s, 32 threads, 1 CPU", Some(1000), get("/block", 64), 1_000),
         EQUAL_WORKERS,
     ),
     with_env(
         life(
             "probe-blocked",
-            "50 probes/s while 1,024 requests block a thread for 1 s each, no quota",
+            "/readyz while 1,024 requests block for 1 s each, no quota",
             None,
             Kind::Probe(get("/block", 1024)),
         ),
@@ -172,7 +154,7 @@ pub const SCENARIOS: [Scenario; 28] = [
     ),
     life(
         "probe-computing",
-        "50 probes/s while 256 connections ask for computing, no quota",
+        "/readyz while 256 connections make it compute, no quota",
         None,
         Kind::Probe(get("/work", 256)),
     ),
@@ -185,7 +167,7 @@ pub const SCENARIOS: [Scenario; 28] = [
     FIRST_ANSWER,
     quick(with_static_binary("start-static", FIRST_ANSWER)),
     with_env(
-        life("stop", "SIGTERM under 500 requests/s that block for 20 ms each, no quota", None, Kind::Stop),
+        life("stop", "SIGTERM under 500 requests/s of 20 ms each, no quota", None, Kind::Stop),
         &[("BLOCK", "20ms"), ("WORKERS", "64"), ("DRAIN_DELAY", "0s")],
     ),
     life("system-calls", "greeting, 32 connections, no quota, traced", None, Kind::SystemCalls),

@@ -41,6 +41,6 @@ fn answer(request: &Request) -> Response {
         (GET) (/block) => { Response::text(benches::block()) },
         (GET) (/healthz) => { Response::text("ok") },
         (GET) (/readyz) => { Response::text("ok") },
-        _ => { Response::empty_404() }
+        _ => Response::empty_404()
     )
 }
