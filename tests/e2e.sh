@@ -2,7 +2,7 @@
 # The image and the manifests in real containers: `sudo tests/e2e.sh`.
 #
 # Needs podman, curl, jq, wrk, kubectl (for its kustomize; no cluster) and Rust's musl target; root, for the limits.
-# BINARY=path takes a static binary that is there instead of building one. Takes about two minutes.
+# BINARY=path takes a static binary that is there instead of building one. Takes a little more than a minute after that.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -4,17 +4,24 @@
 //! it panics for want of a second descriptor or of a thread. Either way it closes its listener, so the descriptor's
 //! number tells. A duplicate is kept here, from which the next acceptor gets its own.
 
-use super::sockets::Sockets;
-use crate::panics;
+use super::{
+    answer::{self, Asked},
+    sockets::Sockets,
+};
+use crate::{engine::http1::Version, panics, response::Response};
+use http::Method;
 use socket2::SockRef;
 use std::{
-    io,
+    io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     os::fd::{AsRawFd, RawFd},
     sync::Arc,
     time::Duration,
 };
 use tiny_http::Server;
+
+/// How many connections are turned away in one go; the backlog's length.
+const MOST_SHED: usize = 4096;
 
 /// How long a connection to our own port may take.
 const NUDGE_TIMEOUT: Duration = Duration::from_millis(200);
@@ -65,6 +72,23 @@ impl Acceptor {
         Ok(())
     }
 
+    /// Tells everyone in the backlog to come again, while nobody else accepts: better than silence, and whoever has left
+    /// meanwhile is out of the next acceptor's way. Returns how many they were.
+    pub(super) fn shed(&self) -> usize {
+        let Some(keeper) = &self.keeper else { return 0 };
+        if keeper.set_nonblocking(true).is_err() {
+            return 0;
+        }
+        let waiting = std::iter::from_fn(|| keeper.accept().ok());
+        let count = waiting
+            .take(MOST_SHED)
+            .map(|(client, _)| turn_away(client))
+            .count();
+        // The next acceptor shares this flag.
+        let _ = keeper.set_nonblocking(false);
+        count
+    }
+
     /// Gives up the servers whose connections have ended.
     pub(super) fn forget_retired(&mut self) {
         // Dropping one would make it connect to our port, to wake the acceptor that it no longer has.
@@ -111,6 +135,25 @@ pub(super) fn nudge(local: SocketAddr) -> io::Result<()> {
         host => host,
     };
     TcpStream::connect_timeout(&SocketAddr::new(host, local.port()), NUDGE_TIMEOUT).map(drop)
+}
+
+/// Answers 503 without having read a request. What has arrived is taken out first: a close with unread bytes would be a
+/// reset, which would destroy the answer.
+fn turn_away(client: TcpStream) {
+    let asked = Asked {
+        method: Method::GET,
+        version: Version::Http11,
+    };
+    let message = answer::message(
+        &asked,
+        &Response::unavailable("no descriptor or no thread is left"),
+        true,
+    );
+    // Whoever does not take a few hundred bytes at once has gone.
+    let _ = client.set_nonblocking(true);
+    let _ = (&client).read(&mut [0; 16 * 1024]);
+    let _ = (&client).write(&message);
+    let _ = client.shutdown(Shutdown::Write);
 }
 
 fn serve(keeper: &TcpListener) -> io::Result<(Arc<Server>, RawFd)> {

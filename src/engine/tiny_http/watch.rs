@@ -46,13 +46,20 @@ pub(super) enum Note {
     End,
 }
 
+/// A time in which nothing is accepted.
+struct Outage {
+    since: Instant,
+    /// Connections that were answered 503 meanwhile.
+    turned_away: usize,
+}
+
 pub(super) struct Watch {
     shared: Arc<Shared>,
     notes: Receiver<Note>,
     farewells: Vec<Farewell>,
     stopped: Option<Instant>,
-    /// Since when nothing is accepted, where that is so.
-    down: Option<Instant>,
+    outage: Option<Outage>,
+    /// When the acceptor was last replaced, while there are retired servers.
     mended: Option<Instant>,
 }
 
@@ -63,7 +70,7 @@ impl Watch {
             notes,
             farewells: Vec::new(),
             stopped: None,
-            down: None,
+            outage: None,
             mended: None,
         }
     }
@@ -117,10 +124,13 @@ impl Watch {
             None => self.unstick(review.stuck),
             Some(_) => self.conclude(&review),
         }
-        let in_a_hurry = self.stopped.or(self.down).is_some()
+        // An acceptor that died once may die again at once.
+        let acceptor_is_shaky = self.outage.is_some() || self.mended.is_some();
+        let something_is_going_on = self.stopped.is_some()
+            || acceptor_is_shaky
             || review.suspects > 0
             || !self.farewells.is_empty();
-        if in_a_hurry { HURRY } else { REST }
+        if something_is_going_on { HURRY } else { REST }
     }
 
     fn review(&self, connections: &Snapshot, now: Instant) -> Review {
@@ -151,27 +161,31 @@ impl Watch {
     fn mend(&mut self, connections: &Snapshot, now: Instant) {
         self.note_death(None);
         self.shared.peers().let_all_go(connections, now);
-        if self
+        let is_early = self
             .mended
-            .is_some_and(|mended| now < mended + BETWEEN_ACCEPTORS)
-        {
+            .is_some_and(|mended| now < mended + BETWEEN_ACCEPTORS);
+        let is_replaced = !is_early && self.shared.acceptor().replace().is_ok();
+        if !is_replaced {
+            let turned_away = self.shared.acceptor().shed();
+            self.outage
+                .iter_mut()
+                .for_each(|outage| outage.turned_away += turned_away);
             return;
         }
-        let replaced = self.shared.acceptor().replace();
-        if replaced.is_ok() {
-            let down_ms = self
-                .down
-                .take()
-                .map_or(0, |since| since.elapsed().as_millis() as u64);
-            log::info!(down_ms = down_ms; "connections are accepted again");
-            self.mended = Some(now);
-            self.shared.wake_retired();
+        self.mended = Some(now);
+        self.shared.wake_retired();
+        if let Some(Outage { since, turned_away }) = self.outage.take() {
+            let down_ms = since.elapsed().as_millis() as u64;
+            log::info!(down_ms = down_ms, turned_away = turned_away; "connections are accepted again");
         }
     }
 
     fn note_death(&mut self, error: Option<&io::Error>) {
-        if self.stopped.is_none() && self.down.is_none() {
-            self.down = Some(Instant::now());
+        if self.stopped.is_none() && self.outage.is_none() {
+            self.outage = Some(Outage {
+                since: Instant::now(),
+                turned_away: 0,
+            });
             let reason = error.map_or_else(
                 || "no descriptor or no thread was left".to_owned(),
                 ToString::to_string,

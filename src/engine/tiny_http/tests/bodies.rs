@@ -1,0 +1,184 @@
+//! Bodies that are taken, and those that are not.
+
+use super::harness::{Client, Site, text};
+use std::{net::Shutdown, thread, time::Duration};
+
+fn summing() -> Site {
+    Site::with(
+        &[("MAX_BODY_BYTES", "100000"), ("BODY_TIMEOUT", "1s")],
+        |request| {
+            let sum: u64 = request.body().iter().map(|&byte| u64::from(byte)).sum();
+            text(format!("{} {sum}", request.body().len()))
+        },
+    )
+}
+
+fn post(client: &mut Client, length: usize) {
+    client.send(format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    ));
+    client.send(vec![1; length]);
+}
+
+#[test]
+fn bodies_of_every_length_arrive_whole_on_one_connection() {
+    let site = summing();
+    let mut client = site.client();
+    for length in [0, 1, 1023, 1024, 1025, 2048, 65_536, 100_000] {
+        post(&mut client, length);
+        assert_eq!(client.answer().text(), format!("{length} {length}"));
+    }
+}
+
+#[test]
+fn chunks_become_one_body_and_the_connection_goes_on() {
+    let site = summing();
+    let mut client = site.client();
+    for _ in 0..2 {
+        client.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+        client.send("3;name=value\r\n\u{1}\u{1}\u{1}\r\n");
+        thread::sleep(Duration::from_millis(5));
+        client.send("2\r\n\u{1}\u{1}\r\n0\r\n\r\n");
+        assert_eq!(client.answer().text(), "5 5");
+    }
+}
+
+#[test]
+fn a_client_that_waits_for_100_continue_gets_it_before_its_body_is_read() {
+    let site = summing();
+    for length in [10, 5000] {
+        let mut client = site.client();
+        let expect = "Expect: 100-continue\r\n";
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: x\r\n{expect}Content-Length: {length}\r\n\r\n"
+        ));
+        assert_eq!(client.head().0, 100);
+        client.send(vec![1; length]);
+        assert_eq!(client.answer().text(), format!("{length} {length}"));
+    }
+}
+
+#[test]
+fn a_client_that_waits_to_send_too_much_is_told_so_instead() {
+    let site = summing();
+    let mut client = site.client();
+    client.send(
+        "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100001\r\n\r\n",
+    );
+    assert_eq!(client.answer().status, 413);
+    client.expect_end();
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused_and_its_bytes_are_no_request() {
+    let site = summing();
+    let smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n".repeat(4000);
+    assert!(smuggled.len() > 100_001);
+    let mut client = site.client();
+    client.send(format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{smuggled}",
+        smuggled.len()
+    ));
+    assert_eq!(client.answer().status, 413);
+    client.expect_end();
+
+    let mut client = site.client();
+    let size = smuggled.len();
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.send(format!("{size:x}\r\n{smuggled}\r\n0\r\n\r\n"));
+    assert_eq!(client.answer().status, 413);
+    client.expect_end();
+    assert!(site.handled().is_empty());
+}
+
+#[test]
+fn absurd_lengths_are_refused_and_the_process_lives() {
+    let site = summing();
+    // The last is more than any allocation may have.
+    for length in [
+        "100001",
+        "10000000000",
+        "18446744073709551615",
+        "99999999999999999999999",
+    ] {
+        let mut client = site.client();
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\nGET /b HTTP/1.1\r\n"
+        ));
+        assert_eq!(client.answer().status, 413, "{length}");
+        client.expect_end();
+    }
+    assert_eq!(site.client().get("/alive").status, 200);
+    assert_eq!(site.handled(), ["/alive"]);
+}
+
+#[test]
+fn malformed_chunks_are_refused_and_what_follows_is_no_request() {
+    let site = summing();
+    for chunks in [
+        "x\r\n",
+        "3\r\nabcd\r\n",
+        "\r\n",
+        "3\r\nabc\r\n0\r\nTrailer: x\r\n\r\n",
+    ] {
+        let mut client = site.client();
+        client.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+        client.send(format!("{chunks}GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert_eq!(client.answer().status, 400, "{chunks:?}");
+        client.expect_end();
+    }
+    assert!(site.handled().is_empty());
+}
+
+#[test]
+fn half_an_upload_is_never_taken_for_a_whole_one() {
+    let site = summing();
+    for head in [
+        "Transfer-Encoding: chunked\r\n\r\n1000\r\n",
+        "Content-Length: 4096\r\n\r\n",
+    ] {
+        let mut client = site.client();
+        client.send(format!("POST / HTTP/1.1\r\nHost: x\r\n{head}half"));
+        client.stream.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(client.answer().status, 400, "{head:?}");
+        client.expect_end();
+    }
+    assert!(site.handled().is_empty());
+}
+
+#[test]
+fn a_body_that_does_not_come_is_given_up_in_time() {
+    let site = summing();
+    for head in [
+        "Transfer-Encoding: chunked\r\n\r\n",
+        "Content-Length: 4096\r\n\r\n",
+    ] {
+        let mut client = site.client();
+        client.send(format!("POST / HTTP/1.1\r\nHost: x\r\n{head}"));
+        assert_eq!(client.answer().status, 408, "{head:?}");
+        client.expect_end();
+    }
+    assert!(site.handled().is_empty());
+}
+
+#[test]
+fn bodies_beyond_the_memory_for_them_are_told_to_come_again() {
+    let settings = [("BUFFER_MEMORY", "64KiB"), ("MAX_BODY_BYTES", "100000")];
+    let site = Site::with(&settings, |request| text(request.body().len().to_string()));
+    let mut client = site.client();
+    post(&mut client, 70_000);
+    let answer = client.answer();
+    assert!(
+        answer.status == 503 && answer.head.contains("Retry-After"),
+        "{answer:?}"
+    );
+    let mut client = site.client();
+    for _ in 0..3 {
+        post(&mut client, 60_000);
+        assert_eq!(
+            client.answer().text(),
+            "60000",
+            "what an earlier request took was given back"
+        );
+    }
+}
