@@ -3,7 +3,9 @@
 //! `IT_EXCEPTIONS=1 cargo test` runs them all the same, to see whether one can go.
 
 use crate::support::{Engine, note};
-use crate::{chaos, configuration, http, library, life, logging, pool, probes, rolling_update};
+use crate::{
+    chaos, configuration, http, library, life, logging, pool, probes, rolling_update, sharing,
+};
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
 const PARSER: &str = "tiny_http parses heads by itself, and this leniently";
@@ -62,6 +64,10 @@ const TINY_HTTP: &[(&str, &str)] = &[
     (
         "http::limits::a_short_body_that_stops_in_the_middle_is_cut_off_in_time",
         HIDDEN,
+    ),
+    (
+        "chaos::lengths_beyond_all_memory_cost_nothing",
+        "on dropping a request tiny_http reserves its declared length: kept instead, it costs a thread and two descriptors",
     ),
     (
         "probes::probes_answer_while_idle_connections_take_every_place",
@@ -145,6 +151,7 @@ fn the_list_names_only_what_exists() {
         ("pool", pool::CASES),
         ("probes", probes::CASES),
         ("rolling_update", rolling_update::CASES),
+        ("sharing", sharing::CASES),
     ];
     let cases = modules
         .iter()

@@ -22,3 +22,4 @@ mod manifests;
 mod pool;
 mod probes;
 mod rolling_update;
+mod sharing;

@@ -35,12 +35,13 @@ impl Hierarchy {
 
     fn at(root: &Path, own: &Path) -> Hierarchy {
         if root.join("cgroup.controllers").exists() {
-            // The root may hold both processes and groups; below it, only a group that was
-            // delegated to this user may be used, and its processes must move to a leaf first.
-            let parent = if delegate(root).is_ok() { root } else { own };
-            if parent == own {
+            // Only the real root may hold processes and limited groups both. Any other group, which must have been
+            // delegated to this user, has to move its processes to a leaf first.
+            let ready = [root, own].into_iter().find(|group| delegate(group).is_ok());
+            let parent = ready.unwrap_or_else(|| {
                 let _ = move_into_leaf(own).and_then(|()| delegate(own));
-            }
+                own
+            });
             Hierarchy::V2 { parent: parent.into() }
         } else if root.join("cpu/cpu.cfs_quota_us").exists() {
             Hierarchy::V1 { cpu: root.join("cpu"), cpuacct: root.join("cpuacct"), memory: root.join("memory") }

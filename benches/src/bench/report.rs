@@ -272,7 +272,7 @@ fn disturbances(results: &Results, scenario: &Scenario) -> String {
     )
 }
 
-/// For the terminal: the goals, and the first column of each table.
+/// For the terminal: the first column of each table.
 pub fn short(results: &Results) -> String {
     let mut text = String::new();
     for scenario in &SCENARIOS {

@@ -59,6 +59,11 @@ impl Times {
         self.percentile(100)
     }
 
+    /// How many took longer.
+    pub(crate) fn above(&self, bound: Duration) -> usize {
+        self.0.iter().filter(|&&time| time > bound).count()
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
