@@ -5,7 +5,7 @@
 //! out is a [`Ready`], which any thread may answer.
 
 mod accept;
-mod connection;
+pub(crate) mod connection;
 mod date;
 pub(crate) mod http1;
 pub(crate) mod listen;

@@ -70,6 +70,9 @@ mod config;
 mod crew;
 mod drain_report;
 mod engine;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod idle;
 mod into_response;

@@ -7,15 +7,12 @@
 mod sending;
 
 use super::{
-    http1::{self, BodyLength, CONTINUE, Chunks, Limits, Progress, Refusal, Version},
+    http1::{self, BodyLength, Chunks, Limits, Progress, Refusal},
     memory::Memory,
     outgoing::Outgoing,
 };
-use crate::{
-    request::{Request, RequestBody},
-    response::Response,
-};
-use http::{Method, StatusCode};
+use crate::request::{Request, RequestBody};
+use http::StatusCode;
 use std::{
     io::{ErrorKind, Read, Write},
     net::SocketAddr,
@@ -24,6 +21,10 @@ use std::{
 
 /// Input buffers and bodies that have grown larger than this are not kept for other requests.
 const SPARE_INPUT: usize = 4 * 1024;
+
+/// Requests and bodies of responses up to this size are served even where `BUFFER_MEMORY` is used up, so that probes
+/// are.
+const ALWAYS_SERVED: usize = 1024;
 
 /// What the connections of an engine have in common.
 pub(crate) struct Rules {
@@ -103,6 +104,7 @@ pub(crate) struct Connection<S> {
     scanned: usize,
     /// Where the current request ends in the input, and a pipelined one begins.
     consumed: usize,
+    /// A response, or while the body of a request arrives, a `100 Continue` that the client has not taken yet.
     outgoing: Option<Outgoing>,
     /// Sent of the response since the deadline was set.
     progress: usize,
@@ -167,7 +169,7 @@ impl<S: Stream> Connection<S> {
     }
 
     pub(crate) fn wants_to_send(&self) -> bool {
-        matches!(self.state, State::Sending)
+        self.outgoing.is_some()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -191,7 +193,7 @@ impl<S: Stream> Connection<S> {
                 State::Handling => Some(Next::Wait),
                 State::Closed => Some(Next::Close),
                 State::Sending => self.go_on_sending(bench),
-                State::Lingering => self.throw_away(bench),
+                State::Lingering => Some(self.throw_away(bench)),
                 State::Fresh | State::Idle | State::Head | State::Body(_) | State::Chunked(..) => {
                     match self.parse(bench) {
                         Ok(false) => self.read(bench),
@@ -199,10 +201,7 @@ impl<S: Stream> Connection<S> {
                             self.state = State::Handling;
                             Some(Next::Request)
                         }
-                        Err(refusal) => {
-                            self.refuse(refusal, bench);
-                            None
-                        }
+                        Err(refusal) => self.refuse(refusal.status, refusal.reason, bench),
                     }
                 }
             };
@@ -215,6 +214,7 @@ impl<S: Stream> Connection<S> {
 
     /// Looks for a whole request in the input. Whatever is read of a body is taken out of the raw bytes here.
     fn parse(&mut self, bench: &Bench<'_>) -> Result<bool, Refusal> {
+        self.account(bench.rules)?;
         let Some(input) = self.input.as_mut().filter(|input| !input.bytes.is_empty()) else {
             return Ok(false);
         };
@@ -250,9 +250,7 @@ impl<S: Stream> Connection<S> {
             }
             self.deadline = bench.now + bench.rules.body_timeout;
             if input.head.expect_continue && input.bytes.len() == len {
-                // Ten octets of status line fit an empty socket buffer; a client that does not take them waits for
-                // no answer, and its body is what comes next.
-                let _ = self.stream.write(CONTINUE);
+                self.outgoing = Some(Outgoing::interim());
             }
         }
         match &mut self.state {
@@ -271,6 +269,7 @@ impl<S: Stream> Connection<S> {
                 };
                 let (used, done) = chunks.decode(&input.bytes[*head_len..], body)?;
                 input.bytes.drain(*head_len..*head_len + used);
+                self.account(bench.rules)?;
                 Ok(done)
             }
             _ => Ok(false),
@@ -278,17 +277,35 @@ impl<S: Stream> Connection<S> {
     }
 
     fn read(&mut self, bench: &mut Bench<'_>) -> Option<Next> {
+        if self.send_interim().is_err() {
+            return Some(Next::Close);
+        }
         if !self.may_be_readable {
             return Some(Next::Wait);
         }
-        match self.stream.read(bench.scratch) {
-            Ok(0) => Some(Next::Close),
+        match self.receive(bench.scratch) {
             Ok(count) => {
                 self.may_be_readable = count == bench.scratch.len() || self.client_has_closed;
                 self.take_in(count, bench);
                 None
             }
-            Err(error) => self.after_read_error(error.kind()),
+            Err(next) => Some(next),
+        }
+    }
+
+    /// Reads into the scratch buffer. Where nothing came, the error is what to do next.
+    fn receive(&mut self, scratch: &mut [u8]) -> Result<usize, Next> {
+        loop {
+            match self.stream.read(scratch) {
+                Ok(0) => return Err(Next::Close),
+                Ok(count) => return Ok(count),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.may_be_readable = false;
+                    return Err(Next::Wait);
+                }
+                Err(_) => return Err(Next::Close),
+            }
         }
     }
 
@@ -305,54 +322,20 @@ impl<S: Stream> Connection<S> {
             }
         }
         input.bytes.extend_from_slice(&bench.scratch[..count]);
-        if !bench.rules.memory.settle(&mut self.charged, input.holds()) {
-            let reason = "BUFFER_MEMORY is used up";
-            self.refuse(
-                Refusal {
-                    status: StatusCode::SERVICE_UNAVAILABLE,
-                    reason,
-                },
-                bench,
-            );
-        }
     }
 
-    fn after_read_error(&mut self, kind: ErrorKind) -> Option<Next> {
-        match kind {
-            ErrorKind::WouldBlock => {
-                self.may_be_readable = false;
-                Some(Next::Wait)
-            }
-            ErrorKind::Interrupted => None,
-            _ => Some(Next::Close),
+    /// Accounts for what has arrived, and refuses what there is no memory for.
+    fn account(&mut self, rules: &Rules) -> Result<(), Refusal> {
+        let holds = self.holds();
+        let fits = rules.memory.settle(&mut self.charged, holds);
+        let size = |input: &Request| input.bytes.len() + input.body().len();
+        if fits || self.input.as_deref().map_or(0, size) <= ALWAYS_SERVED {
+            return Ok(());
         }
-    }
-
-    fn throw_away(&mut self, bench: &mut Bench<'_>) -> Option<Next> {
-        match self.stream.read(bench.scratch) {
-            Ok(0) => Some(Next::Close),
-            Ok(_) => None,
-            Err(error) => self.after_read_error(error.kind()),
-        }
-    }
-
-    /// Answers what is no request; the connection ends after it.
-    fn refuse(&mut self, refusal: Refusal, bench: &Bench<'_>) {
-        log::debug!(status = refusal.status.as_u16(), reason = refusal.reason, peer:% = self.peer; "request refused");
-        let response = match refusal.status {
-            StatusCode::SERVICE_UNAVAILABLE => Response::unavailable("overloaded"),
-            status => Response::text(status, status.canonical_reason().unwrap_or("refused")),
-        };
-        self.consumed = usize::MAX;
-        self.input = None;
-        self.begin_sending(
-            Outgoing::new(&Method::GET, Version::Http11, response, true),
-            true,
-            bench.now,
-            bench.rules,
-        );
-        // What follows a refused head is no request, and it is what lingering is for.
-        self.may_be_readable = true;
+        Err(Refusal {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            reason: "BUFFER_MEMORY is used up",
+        })
     }
 
     /// The deadline has come.
@@ -361,13 +344,7 @@ impl<S: Stream> Connection<S> {
             State::Handling => Next::Wait,
             State::Head | State::Body(_) | State::Chunked(..) => {
                 let reason = "the client took too long to send it";
-                self.refuse(
-                    Refusal {
-                        status: StatusCode::REQUEST_TIMEOUT,
-                        reason,
-                    },
-                    bench,
-                );
+                self.refuse(StatusCode::REQUEST_TIMEOUT, reason, bench);
                 self.advance(bench)
             }
             State::Sending => self.abort(),
@@ -389,15 +366,14 @@ impl<S: Stream> Connection<S> {
             input.clear();
             bench.spare.push(input);
         }
-        let holds = self.input.as_ref().map_or(0, |input| input.holds());
-        let sending = self
-            .outgoing
-            .as_ref()
-            .map_or(0, |outgoing| outgoing.holds());
-        bench
-            .rules
-            .memory
-            .settle(&mut self.charged, holds + sending);
+        let holds = self.holds();
+        bench.rules.memory.settle(&mut self.charged, holds);
+    }
+
+    /// How many bytes of memory its buffers hold.
+    fn holds(&self) -> usize {
+        let input = self.input.as_ref().map_or(0, |input| input.holds());
+        input + self.outgoing.as_ref().map_or(0, Outgoing::holds)
     }
 
     /// Gives back what it was charged for, before it is dropped.
@@ -405,3 +381,8 @@ impl<S: Stream> Connection<S> {
         rules.memory.settle(&mut self.charged, 0);
     }
 }
+
+#[cfg(any(test, fuzzing))]
+pub(crate) mod invariants;
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use super::{
     date,
-    http1::{self, Framing, LAST_CHUNK, Version},
+    http1::{self, CONTINUE, Framing, LAST_CHUNK, Version},
 };
 use crate::{
     panics,
@@ -105,6 +105,24 @@ impl Outgoing {
         }
     }
 
+    /// The interim response that lets the client send its body.
+    pub(crate) fn interim() -> Outgoing {
+        let mut framed = SPARE.take();
+        framed.extend_from_slice(CONTINUE);
+        Outgoing {
+            framed,
+            sent: 0,
+            rest: Rest::Nothing,
+            ends_with_connection: false,
+        }
+    }
+
+    /// Puts what is left of an interim response before this one, of which nothing is sent yet.
+    pub(crate) fn follow(&mut self, interim: &Outgoing) {
+        let left = &interim.framed[interim.sent..];
+        self.framed.splice(..0, left.iter().copied());
+    }
+
     /// Sends as much as `client` takes.
     ///
     /// # Errors
@@ -177,7 +195,8 @@ impl Outgoing {
             Framing::Length(left) => {
                 *left -= count as u64;
                 if count == 0 && *left > 0 {
-                    return Err(ErrorKind::UnexpectedEof.into());
+                    let reason = format!("it ended {left} bytes before its length");
+                    return Err(io::Error::new(ErrorKind::UnexpectedEof, reason));
                 }
                 if *left == 0 {
                     self.rest = Rest::Nothing;
@@ -240,13 +259,12 @@ fn read_some(reader: &mut dyn Read, piece: &mut [u8]) -> io::Result<usize> {
         loop {
             match reader.read(piece) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(count) if count > piece.len() => {
+                    return Err(io::Error::other("it says that it read more than it could"));
+                }
                 result => return result,
             }
         }
     });
-    let count =
-        count.unwrap_or_else(|panicked| Err(io::Error::other(format!("panicked: {panicked}"))));
-    count.inspect_err(
-        |error| log::error!(reason:% = error; "a streamed body failed; its connection is cut"),
-    )
+    count.unwrap_or_else(|panicked| Err(io::Error::other(format!("panicked: {panicked}"))))
 }

@@ -3,9 +3,7 @@
 //! `IT_EXCEPTIONS=1 cargo test` runs them all the same, to see whether one can go.
 
 use crate::support::{Engine, note};
-use crate::{
-    chaos, configuration, http, library, life, logging, pool, probes, rolling_update, sharing,
-};
+use crate::{chaos, configuration, http, library, life, logging, pool, probes, rolling_update, sharing};
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
 const PARSER: &str = "tiny_http parses heads by itself, and this leniently";
@@ -151,6 +149,7 @@ fn the_list_names_only_what_exists() {
         ("pool", pool::CASES),
         ("probes", probes::CASES),
         ("rolling_update", rolling_update::CASES),
+        ("sharing", sharing::CASES),
         ("sharing", sharing::CASES),
     ];
     let cases = modules

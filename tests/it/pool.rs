@@ -134,11 +134,11 @@ fn as_many_handlers_run_at_once_as_there_are_workers(engine: Engine) {
 fn a_slow_handler_does_not_hold_up_the_others(engine: Engine) {
     let server = Setup::new(engine).set("WORKERS", "2").start().ready();
     let usual = Times::of_gets(server.address, "/", 200);
-    let mut slow = ask(&server, "/delay/2");
+    let slow = ask(&server, "/delay/3");
     let asked = Instant::now();
     // Read while the slow one runs, in front of a handler that has driven the sockets until then.
     let beside = Times::of_gets(server.address, "/", 200);
-    assert!(asked.elapsed() < Duration::from_secs(2), "{beside:?}");
+    assert!(asked.elapsed() < Duration::from_secs(3), "{beside:?}");
     // A millisecond at most until another thread takes over, and the noise of a small machine.
     assert!(
         beside.median() < usual.median() * 2 + Duration::from_millis(2),
@@ -150,7 +150,7 @@ fn a_slow_handler_does_not_hold_up_the_others(engine: Engine) {
         beside.percentile(90) < usual.percentile(90) * 2 + Duration::from_millis(5),
         "{beside:?}, usually {usual:?}"
     );
-    slow.response().expect(200);
+    assert!(!slow.has_news(), "the slow one was slow");
 }
 
 fn a_handler_that_panics_costs_its_own_request_and_nothing_else(engine: Engine) {

@@ -1,15 +1,26 @@
 //! The way out: responses to bytes, and how a connection ends.
 
-use super::{Bench, Connection, Next, Rules, State, Stream};
+use super::{ALWAYS_SERVED, Bench, Connection, Next, Rules, State, Stream};
 use crate::{
-    engine::outgoing::{Outgoing, Sending},
+    engine::{
+        http1::Version,
+        outgoing::{Outgoing, Sending},
+    },
     response::Response,
 };
-use std::time::{Duration, Instant};
+use http::{Method, StatusCode};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 /// How long a connection that was refused may go on sending what nobody reads: a close with unread bytes is a reset,
 /// which would destroy the refusal on its way (RFC 9112 section 9.6).
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
+
+/// How many times in a row a lingering connection is read. What comes faster than it can be thrown away must not keep
+/// the thread; what then stays unread has no answer to destroy any more when the time for lingering is over.
+const THROWN_AWAY_AT_ONCE: usize = 16;
 
 /// A response must make at least this much progress in each `WRITE_TIMEOUT`, so that a client that takes one byte at
 /// a time is cut off as one that takes none is.
@@ -27,8 +38,8 @@ impl<S: Stream> Connection<S> {
     ) -> Next {
         let request = self.input.get_or_insert_default();
         let close = close || !request.head.keep_alive;
-        let large = response.body.in_memory_len();
-        if large > LEAST_PROGRESS && !rules.memory.has_room(large) {
+        let size = response.body.in_memory_len();
+        if size > ALWAYS_SERVED && !rules.memory.has_room(size) {
             response = Response::unavailable("overloaded");
         }
         let (method, version) = (&request.head.method, request.head.version);
@@ -38,33 +49,80 @@ impl<S: Stream> Connection<S> {
         self.pump(now, rules)
     }
 
+    /// Answers what is no request; the connection ends after it.
+    pub(super) fn refuse(
+        &mut self,
+        status: StatusCode,
+        why: &'static str,
+        bench: &Bench<'_>,
+    ) -> Option<Next> {
+        log::debug!(status = status.as_u16(), reason = why, peer:% = self.peer; "request refused");
+        let response = match status {
+            StatusCode::SERVICE_UNAVAILABLE => Response::unavailable("overloaded"),
+            status => Response::text(status, status.canonical_reason().unwrap_or("refused")),
+        };
+        self.input = None;
+        // What follows a refused head is no request, and it is what lingering is for.
+        self.may_be_readable = true;
+        let outgoing = Outgoing::new(&Method::GET, Version::Http11, response, true);
+        self.begin_sending(outgoing, true, bench.now, bench.rules);
+        None
+    }
+
     pub(super) fn begin_sending(
         &mut self,
-        outgoing: Outgoing,
+        mut outgoing: Outgoing,
         close: bool,
         now: Instant,
         rules: &Rules,
     ) {
+        if let Some(interim) = self.outgoing.take() {
+            outgoing.follow(&interim);
+        }
         if outgoing.ends_with_connection {
             self.stream.abort_on_close(true);
         }
         self.outgoing = Some(outgoing);
         self.close_after = close;
-        self.progress = 0;
         self.state = State::Sending;
+        self.expect_progress(now, rules);
+    }
+
+    fn expect_progress(&mut self, now: Instant, rules: &Rules) {
+        self.progress = 0;
         self.deadline = now + rules.write_timeout;
     }
 
+    /// Sends what is left of a `100 Continue`.
+    pub(super) fn send_interim(&mut self) -> io::Result<()> {
+        if let Some(interim) = &mut self.outgoing
+            && interim.send(&mut self.stream)? == Sending::Done
+        {
+            self.outgoing = None;
+        }
+        Ok(())
+    }
+
     /// Sends, and reads the response's reader where there is one, on this thread, until the client takes no more.
-    pub(crate) fn pump(&mut self, now: Instant, rules: &Rules) -> Next {
+    pub(crate) fn pump(&mut self, mut now: Instant, rules: &Rules) -> Next {
+        if self.deadline <= now {
+            // The client has made room in time; it was the pool that came late.
+            self.expect_progress(now, rules);
+        }
         loop {
-            match self.send(now, rules) {
-                Next::Stream => match self.outgoing.as_mut().map(|outgoing| outgoing.read_more()) {
-                    Some(Err(_)) => return self.abort(),
-                    _ => continue,
-                },
-                next => return next,
+            let next = self.send(now, rules);
+            let Some(outgoing) = self.outgoing.as_mut().filter(|_| next == Next::Stream) else {
+                return next;
+            };
+            let began = Instant::now();
+            if let Err(error) = outgoing.read_more() {
+                log::error!(reason:% = error; "a streamed body failed; its connection is cut");
+                return self.abort();
             }
+            // The time that the reader takes is not the client's.
+            let took = began.elapsed();
+            now += took;
+            self.deadline += took;
         }
     }
 
@@ -77,13 +135,12 @@ impl<S: Stream> Connection<S> {
         let sent = outgoing.send(&mut self.stream);
         self.progress += before.saturating_sub(outgoing.left());
         if self.progress >= LEAST_PROGRESS {
-            self.progress = 0;
-            self.deadline = now + rules.write_timeout;
+            self.expect_progress(now, rules);
         }
         match sent {
             Ok(Sending::WantsMore) => Next::Stream,
             Ok(Sending::Blocked) => {
-                let holds = outgoing.holds() + self.input.as_ref().map_or(0, |input| input.holds());
+                let holds = self.holds();
                 rules.memory.settle(&mut self.charged, holds);
                 Next::Wait
             }
@@ -142,6 +199,16 @@ impl<S: Stream> Connection<S> {
         self.may_be_readable = true;
         self.deadline = now + LINGER;
         self.input = None;
+        Next::Wait
+    }
+
+    /// Reads on behind a refusal, for nothing.
+    pub(super) fn throw_away(&mut self, bench: &mut Bench<'_>) -> Next {
+        for _ in 0..THROWN_AWAY_AT_ONCE {
+            if let Err(next) = self.receive(bench.scratch) {
+                return next;
+            }
+        }
         Next::Wait
     }
 
