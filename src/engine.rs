@@ -74,7 +74,7 @@ pub(crate) trait Exchange: Send {
     ///
     /// # Errors
     /// With the response that refuses the request; the connection ends after it.
-    fn complete(&mut self) -> Result<(), Response> {
+    fn complete(&mut self) -> Result<(), Box<Response>> {
         Ok(())
     }
 

@@ -264,7 +264,7 @@ impl Pool {
         }
         self.ledger.begin(number, exchange.request());
         if let Err(refusal) = exchange.complete() {
-            exchange.respond(refusal, true);
+            exchange.respond(*refusal, true);
             return;
         }
         let handling = Instant::now();

@@ -189,7 +189,7 @@ impl Reactor {
         self.returned = returned;
     }
 
-    /// Lets one connection go on, and does what it says.
+    /// Lets one connection go on.
     fn advance(&mut self, place: usize, now: Instant, ready: &mut Vec<Ready>) {
         self.step(place, now, ready, Connection::advance);
     }
@@ -204,10 +204,9 @@ impl Reactor {
         let Some(Place::Home(visit)) = self.table.places.get_mut(place) else {
             return;
         };
-        let rules = &self.shared.rules;
         let mut bench = Bench {
             now,
-            rules,
+            rules: &self.shared.rules,
             scratch: &mut self.scratch,
             spare: &mut self.spare,
         };
@@ -348,9 +347,9 @@ impl Reactor {
         now: Instant,
         spared: impl FnOnce(&mut Table, Instant) -> Option<usize>,
     ) -> bool {
-        let spared = spared(&mut self.table, now);
-        spared.into_iter().for_each(|place| self.close(place));
-        spared.is_some()
+        spared(&mut self.table, now)
+            .map(|place| self.close(place))
+            .is_some()
     }
 
     fn add(&mut self, mut stream: TcpStream, peer: SocketAddr, now: Instant, is_reserve: bool) {

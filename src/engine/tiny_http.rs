@@ -6,6 +6,7 @@ mod body;
 mod exchange;
 mod farewell;
 mod head;
+mod peer;
 mod peers;
 mod sockets;
 mod watch;
@@ -98,6 +99,9 @@ impl Rules {
     }
 }
 
+/// A request whose turn has come, and its client.
+type Released = (SocketAddr, Inner);
+
 /// What the pulling thread, the workers and the watch have in common.
 struct Shared {
     address: SocketAddr,
@@ -105,7 +109,7 @@ struct Shared {
     peers: Mutex<Peers>,
     acceptor: Mutex<Acceptor>,
     /// Pipelined requests whose turn has come, for the next pull.
-    released: (Sender<(SocketAddr, Inner)>, Receiver<(SocketAddr, Inner)>),
+    released: (Sender<Released>, Receiver<Released>),
     notes: Sender<Note>,
     rules: Rules,
     memory: Memory,
@@ -243,14 +247,22 @@ impl Shared {
         let Some(peer) = request.remote_addr().copied().map(without_scope) else {
             return;
         };
-        let (turn, is_news) = self.peers().arrive(peer, request);
+        let socket = || {
+            self.sockets
+                .find(peer, None)
+                .and_then(|fd| self.sockets.identity(fd, peer))
+        };
+        let (turn, is_news) = self.peers().arrive(peer, request, socket);
         if is_news && !self.news.swap(true, SeqCst) {
             self.tell(Note::News);
         }
         match turn {
             Turn::Now(request) => self.hand_out(peer, request, ready),
             Turn::Waits => {}
-            Turn::Never(request) => self.drop_unanswered(peer, request),
+            Turn::Never(request) => {
+                log::debug!(peer:% = peer; "a request behind the end of its connection was dropped");
+                self.drop_unanswered(peer, request);
+            }
         }
     }
 
@@ -276,7 +288,7 @@ impl Shared {
     fn part(&self, farewell: Farewell) {
         let peer = farewell.peer;
         let behind = self.peers().end(peer);
-        self.tell(Note::Farewell(farewell));
+        self.tell(Note::Farewell(Box::new(farewell)));
         behind
             .into_iter()
             .for_each(|request| self.drop_unanswered(peer, request));
@@ -285,11 +297,8 @@ impl Shared {
     /// Drops a request that came behind the end of its connection.
     fn drop_unanswered(&self, peer: SocketAddr, request: Inner) {
         if head::reads_on_drop(&request) {
-            self.tell(Note::Farewell(Farewell::instead_of_reading(
-                peer,
-                request,
-                Vec::new(),
-            )));
+            let farewell = Farewell::instead_of_reading(peer, request, Vec::new());
+            self.tell(Note::Farewell(Box::new(farewell)));
         } else {
             farewell::bury(request);
         }

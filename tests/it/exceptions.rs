@@ -3,7 +3,9 @@
 //! `IT_EXCEPTIONS=1 cargo test` runs them all the same, to see whether one can go.
 
 use crate::support::{Engine, note};
-use crate::{chaos, configuration, http, library, life, logging, pool, probes, rolling_update, sharing};
+use crate::{
+    chaos, configuration, http, library, life, logging, pool, probes, rolling_update, sharing,
+};
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
 const PARSER: &str = "tiny_http parses heads by itself, and this leniently";

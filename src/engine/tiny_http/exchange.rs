@@ -6,7 +6,7 @@ use super::{
     body::{self, Problem},
     farewell::{Farewell, Hold},
     head::Head,
-    peers::Stage,
+    peer::Stage,
 };
 use crate::{
     engine::{Exchange, http1::BodyLength},
@@ -93,7 +93,7 @@ impl Exchange for TinyExchange {
         &mut self.head.request
     }
 
-    fn complete(&mut self) -> Result<(), Response> {
+    fn complete(&mut self) -> Result<(), Box<Response>> {
         if !self.is_unread {
             return Ok(());
         }
@@ -104,7 +104,7 @@ impl Exchange for TinyExchange {
         let read = self.read_body();
         let timed_out = self.shared.peers().timed_out(self.peer);
         self.shared.peers().enter(self.peer, Stage::Handling);
-        read.map_err(|problem| problem.response(timed_out))
+        read.map_err(|problem| Box::new(problem.response(timed_out)))
     }
 
     fn respond(mut self: Box<Self>, response: Response, close: bool) -> bool {

@@ -38,6 +38,8 @@ pub(super) struct Farewell {
     /// What is still to be sent, where the answer could not go through the writer.
     last_words: Vec<u8>,
     hold: Hold,
+    /// Which socket it is, once it was looked at.
+    socket: Option<u64>,
     linger: Duration,
     /// Until when to linger, once everything has been said.
     until: Option<Instant>,
@@ -68,6 +70,7 @@ impl Farewell {
             peer,
             last_words,
             hold,
+            socket: None,
             linger,
             until: None,
         }
@@ -80,7 +83,8 @@ impl Farewell {
         connections: &Snapshot,
         now: Instant,
     ) -> bool {
-        let Some(&fd) = connections.get(&self.peer) else {
+        let found = connections.get(&self.peer).copied();
+        let Some(fd) = found.filter(|&fd| self.is_still(sockets, fd)) else {
             self.let_go();
             return false;
         };
@@ -91,6 +95,13 @@ impl Farewell {
             self.let_go();
         }
         goes_on
+    }
+
+    /// Whether this is still the same connection, and not the next one of the same client's.
+    fn is_still(&mut self, sockets: &Sockets, fd: RawFd) -> bool {
+        let socket = sockets.identity(fd, self.peer);
+        self.socket = self.socket.or(socket);
+        socket.is_some() && self.socket == socket
     }
 
     /// Gives the client no more time, once everything has been said.

@@ -5,7 +5,8 @@
 //! second would block its worker until the first is answered; so they wait here, in order.
 
 use super::{
-    Inner, Rules, head,
+    Inner, Rules,
+    peer::{Peer, Stage},
     sockets::{Snapshot, Sockets},
 };
 use crate::engine::Cut;
@@ -15,68 +16,8 @@ use std::{
     mem,
     net::SocketAddr,
     os::fd::RawFd,
-    time::{Duration, Instant},
+    time::Instant,
 };
-
-/// Pipelined requests that wait behind the one in flight; a client that sends more is closed after the answer.
-const MOST_WAITING: usize = 32;
-
-/// How long a connection that has not sent a request yet is kept when the listener is closed.
-const FRESH_GRACE: Duration = Duration::from_secs(1);
-
-/// How long a connection that was half shut down may take to end by itself.
-const END_GRACE: Duration = Duration::from_secs(1);
-
-/// How long it is remembered that nothing more is to be taken from a connection: longer than tiny_http may still find
-/// requests in what had arrived.
-const MEMORY_OF_THE_ENDED: Duration = Duration::from_secs(4);
-
-/// Bytes that no thread reads for so long mean that tiny_http has no thread for the connection.
-const NEGLECT: Duration = Duration::from_millis(10);
-
-/// Such a connection is helped at most so often.
-const MOST_NUDGES: u8 = 3;
-
-/// Where a connection is.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Stage {
-    /// Accepted; no request has come out of it yet. Bytes that nobody reads were first seen at `suspect`.
-    Fresh {
-        suspect: Option<Instant>,
-        nudges: u8,
-    },
-    /// Between requests.
-    Idle,
-    /// Its request is in the queue, or in a handler.
-    Handling,
-    /// A worker reads its body, until then at most.
-    Receiving(Instant),
-    /// A worker writes a long response, of which the next part should have been taken by then.
-    Sending(Instant),
-    /// Nothing that still comes out of it is a request any more.
-    Ended,
-}
-
-impl Stage {
-    const FRESH: Stage = Stage::Fresh {
-        suspect: None,
-        nudges: 0,
-    };
-}
-
-struct Peer {
-    stage: Stage,
-    since: Instant,
-    waiting: VecDeque<Inner>,
-    /// Ends with the response in flight.
-    let_go: bool,
-    /// The body did not arrive in time.
-    timed_out: bool,
-    /// When it was told to end, from outside.
-    shut: Option<Instant>,
-    /// Where it was last seen among the descriptors.
-    descriptor: Option<RawFd>,
-}
 
 /// What becomes of a request that has just come out.
 pub(super) enum Turn {
@@ -99,6 +40,17 @@ pub(super) struct Peers {
     known: HashMap<SocketAddr, Peer>,
 }
 
+/// What there is to be compared with what is known.
+pub(super) struct Seen<'a> {
+    pub(super) connections: &'a Snapshot,
+    /// Connections that are being ended elsewhere.
+    pub(super) parting: HashSet<SocketAddr>,
+    /// When the listener was closed.
+    pub(super) stopped: Option<Instant>,
+    /// When the look began, before the descriptors were listed.
+    pub(super) now: Instant,
+}
+
 /// What a look at all connections found.
 #[derive(Default)]
 pub(super) struct Review {
@@ -113,57 +65,22 @@ pub(super) struct Review {
     pub(super) open: usize,
 }
 
-impl Peer {
-    fn new(stage: Stage, since: Instant) -> Peer {
-        Peer {
-            stage,
-            since,
-            waiting: VecDeque::new(),
-            let_go: false,
-            timed_out: false,
-            shut: None,
-            descriptor: None,
-        }
-    }
-
-    fn enter(&mut self, stage: Stage) {
-        (self.stage, self.since) = (stage, Instant::now());
-    }
-
-    fn is_busy(&self) -> bool {
-        matches!(
-            self.stage,
-            Stage::Handling | Stage::Receiving(_) | Stage::Sending(_)
-        )
-    }
-
-    fn must_close(&self) -> bool {
-        self.let_go || self.shut.is_some()
-    }
-}
-
 impl Peers {
-    /// Takes note of a request, and says whether its connection was unknown before it.
-    pub(super) fn arrive(&mut self, peer: SocketAddr, request: Inner) -> (Turn, bool) {
+    /// Takes note of a request, and says whether its connection was unknown before it. `socket` finds out which socket
+    /// the client has now.
+    pub(super) fn arrive(
+        &mut self,
+        peer: SocketAddr,
+        request: Inner,
+        socket: impl FnOnce() -> Option<u64>,
+    ) -> (Turn, bool) {
         let entry = self.known.entry(peer);
         let is_news = matches!(&entry, Entry::Vacant(_));
         let known = entry.or_insert_with(|| Peer::new(Stage::Idle, Instant::now()));
-        let turn = match known.stage {
-            Stage::Ended => Turn::Never(request),
-            Stage::Fresh { .. } | Stage::Idle => {
-                known.enter(Stage::Handling);
-                Turn::Now(request)
-            }
-            _ if known.let_go || known.waiting.len() >= MOST_WAITING => {
-                known.let_go = true;
-                known.drop_or_keep(request)
-            }
-            _ => {
-                known.waiting.push_back(request);
-                Turn::Waits
-            }
-        };
-        (turn, is_news)
+        if known.stage == Stage::Ended && known.is_succeeded_by(socket()) {
+            *known = Peer::new(Stage::Idle, Instant::now());
+        }
+        (known.arrive(request), is_news)
     }
 
     /// Notes how far a connection's request has come.
@@ -222,7 +139,7 @@ impl Peers {
             .known
             .entry(peer)
             .or_insert_with(|| Peer::new(Stage::Ended, Instant::now()));
-        known.enter(Stage::Ended);
+        known.end();
         mem::take(&mut known.waiting)
     }
 
@@ -236,157 +153,71 @@ impl Peers {
         }
     }
 
-    /// How many connections have a request in flight; of those that were let go only, where asked.
-    pub(super) fn busy(&self, let_go_only: bool) -> usize {
+    /// How many connections have a request in flight.
+    pub(super) fn busy(&self) -> usize {
+        self.known.values().filter(|known| known.is_busy()).count()
+    }
+
+    /// How many of these were let go.
+    pub(super) fn busy_and_let_go(&self) -> usize {
         self.known
             .values()
-            .filter(|known| known.is_busy() && (known.let_go || !let_go_only))
+            .filter(|known| known.is_busy() && known.let_go)
             .count()
     }
 
     /// Compares what is known with the connections that are there, and says what is to be done.
-    ///
-    /// `stopped` is when the listener was closed. Connections in `parting` are taken care of elsewhere.
-    pub(super) fn review(
-        &mut self,
-        connections: &Snapshot,
-        parting: &HashSet<SocketAddr>,
-        rules: &Rules,
-        stopped: Option<Instant>,
-        now: Instant,
-    ) -> Review {
+    pub(super) fn review(&mut self, seen: &Seen<'_>, sockets: &Sockets, rules: &Rules) -> Review {
+        let &Seen {
+            connections,
+            ref parting,
+            stopped,
+            now,
+        } = seen;
         let mut review = Review::default();
-        let threads_are_held = !parting.is_empty() || self.busy(false) > 0;
+        let threads_are_held = !parting.is_empty() || self.busy() > 0;
         for (&peer, &fd) in connections {
             let known = self
                 .known
                 .entry(peer)
                 .or_insert_with(|| Peer::new(Stage::FRESH, now));
-            known.descriptor = Some(fd);
+            known.see(fd, peer, sockets, now);
             known.notice_neglect(fd, &mut review, now);
             // After the stop tiny_http starts no thread any more, but one that comes to its connection's end goes on
             // with a stuck one.
             let will_be_served = stopped.is_some() && threads_are_held && known.is_neglected();
-            let due = known.due(parting.contains(&peer), rules, stopped, now);
-            if let Some(how) = due.filter(|_| !will_be_served) {
+            if !will_be_served
+                && !parting.contains(&peer)
+                && let Some(how) = known.due(rules, stopped, now)
+            {
                 review.to_shut.push((peer, fd, how));
             }
-            review.open += usize::from(known.is_busy() || !known.has_ignored_its_end(now));
+            review.open += usize::from(!known.has_ignored_its_end(now));
         }
         self.known.retain(|peer, known| {
-            let is_remembered =
-                known.stage == Stage::Ended && known.since + MEMORY_OF_THE_ENDED > now;
-            connections.contains_key(peer)
-                || known.is_busy()
-                || is_remembered
-                || parting.contains(peer)
+            let is_there = connections.contains_key(peer);
+            if !is_there {
+                known.miss(now);
+            }
+            is_there || known.is_worth_remembering(now) || parting.contains(peer)
         });
         review
     }
 
-    /// Forgets everything, for a deadline has passed: returns what is to be shut down, and what that cuts off.
-    pub(super) fn cut(&mut self, connections: &Snapshot) -> (Vec<(SocketAddr, RawFd)>, Cut) {
-        let stage = |peer| self.known.get(peer).map(|known| known.stage);
-        let cuttable = connections
-            .iter()
-            .filter(|(peer, _)| stage(peer) != Some(Stage::Handling));
-        let to_shut: Vec<_> = cuttable.map(|(&peer, &fd)| (peer, fd)).collect();
-        let is_at =
+    /// What a deadline cuts off: the connections to be shut down, and how many of them were in the middle of what.
+    pub(super) fn cut(&self, connections: &Snapshot) -> (Vec<(SocketAddr, RawFd)>, Cut) {
+        let is_handling = |peer| {
+            self.known
+                .get(peer)
+                .is_some_and(|known| known.stage == Stage::Handling)
+        };
+        let to_shut = connections.iter().filter(|(peer, _)| !is_handling(peer));
+        let count =
             |is: fn(&Stage) -> bool| self.known.values().filter(|known| is(&known.stage)).count();
         let cut = Cut {
-            receiving: is_at(|stage| matches!(stage, Stage::Receiving(_))),
-            sending: is_at(|stage| matches!(stage, Stage::Sending(_))),
+            receiving: count(|stage| matches!(stage, Stage::Receiving(_))),
+            sending: count(|stage| matches!(stage, Stage::Sending(_))),
         };
-        (to_shut, cut)
-    }
-}
-
-impl Peer {
-    /// A request behind the last one. To drop one whose body is still to be read would shut the connection down before
-    /// that is answered; but tiny_http has to wait for it too, so there is one at most.
-    fn drop_or_keep(&mut self, request: Inner) -> Turn {
-        if head::reads_on_drop(&request) {
-            self.waiting.push_back(request);
-            Turn::Waits
-        } else {
-            Turn::Never(request)
-        }
-    }
-
-    /// Counts the connection as stuck where bytes have been waiting for a while and no thread reads them.
-    fn notice_neglect(&mut self, fd: RawFd, review: &mut Review, now: Instant) {
-        let Stage::Fresh { suspect, nudges } = &mut self.stage else {
-            return;
-        };
-        if !Sockets::has_unread(fd) {
-            *suspect = None;
-            return;
-        }
-        review.neglected += 1;
-        if *nudges == MOST_NUDGES {
-            return;
-        }
-        review.suspects += 1;
-        match *suspect {
-            None => *suspect = Some(now),
-            Some(since) if now < since + NEGLECT => {}
-            Some(_) => {
-                *suspect = Some(now);
-                *nudges += 1;
-                review.stuck += 1;
-            }
-        }
-    }
-
-    fn is_neglected(&self) -> bool {
-        matches!(
-            self.stage,
-            Stage::Fresh {
-                suspect: Some(_),
-                ..
-            }
-        )
-    }
-
-    /// How the connection is to be shut down now, if at all.
-    fn due(
-        &mut self,
-        is_parting: bool,
-        rules: &Rules,
-        stopped: Option<Instant>,
-        now: Instant,
-    ) -> Option<Shutdown> {
-        let may_stay_until = match self.stage {
-            Stage::Handling => return None,
-            Stage::Sending(deadline) => return (deadline <= now).then_some(Shutdown::Both),
-            Stage::Receiving(deadline) => {
-                self.timed_out = deadline <= now;
-                // The worker that reads sees an end, and answers.
-                return self.timed_out.then_some(Shutdown::Read);
-            }
-            Stage::Ended if is_parting => return None,
-            Stage::Ended => return (self.since + END_GRACE <= now).then_some(Shutdown::Both),
-            _ if self.let_go => now,
-            Stage::Fresh { .. } => match stopped {
-                Some(stopped) => self.since.max(stopped) + FRESH_GRACE,
-                None => self.since + rules.head_timeout,
-            },
-            Stage::Idle => stopped.unwrap_or(self.since + rules.keep_alive_timeout),
-        };
-        match self.shut {
-            None if may_stay_until <= now => {
-                // tiny_http sees an end where the next request would begin, and closes. One that has arrived is
-                // still read before that, and answered.
-                self.shut = Some(now);
-                Some(Shutdown::Read)
-            }
-            Some(shut) if shut + END_GRACE <= now => Some(Shutdown::Both),
-            _ => None,
-        }
-    }
-
-    /// Whether no thread of tiny_http's is left that would close this connection, however it is shut down.
-    fn has_ignored_its_end(&self, now: Instant) -> bool {
-        self.shut.is_some_and(|shut| shut + 2 * END_GRACE <= now)
+        (to_shut.map(|(&peer, &fd)| (peer, fd)).collect(), cut)
     }
 }

@@ -106,6 +106,21 @@ impl Sockets {
         !matches!(peek(fd), Ok(1) | Err(Errno::EAGAIN))
     }
 
+    /// What tells a connection from another one that the same client opens from the same port later on; none where it
+    /// is gone. Known on Linux only; elsewhere all have the same, and a client that comes back within seconds may be
+    /// taken for the one it was.
+    pub(super) fn identity(&self, fd: RawFd, peer: SocketAddr) -> Option<u64> {
+        let link = fs::read_link(format!("{DESCRIPTORS}/{fd}")).ok();
+        let inode = |name: &str| {
+            name.strip_prefix("socket:[")?
+                .strip_suffix(']')?
+                .parse()
+                .ok()
+        };
+        let identity = link.and_then(|link| inode(link.to_str()?)).unwrap_or(0);
+        (self.peer_of(fd) == Some(peer)).then_some(identity)
+    }
+
     /// Whether the descriptor of this number is the listener, or a duplicate of it.
     pub(super) fn is_listener(&self, fd: RawFd) -> bool {
         local_of(fd) == Some(self.local)

@@ -4,10 +4,14 @@
 //! It looks at all descriptors, so it does so seldom where nothing happens and soon where something was reported; but
 //! with many connections a look takes long, and then it rests a while after each.
 
-use super::{Shared, acceptor, farewell::Farewell, peers::Review, sockets::Snapshot};
+use super::{
+    Shared, acceptor,
+    farewell::Farewell,
+    peers::{Review, Seen},
+    sockets::Snapshot,
+};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::{
-    collections::HashSet,
     io,
     sync::{Arc, atomic::Ordering::SeqCst},
     time::{Duration, Instant},
@@ -38,7 +42,7 @@ const RETIREMENT: Duration = Duration::from_secs(2);
 pub(super) enum Note {
     /// A request came from a connection that was unknown.
     News,
-    Farewell(Farewell),
+    Farewell(Box<Farewell>),
     /// `accept` failed.
     AcceptorDied(io::Error),
     Stop,
@@ -97,7 +101,7 @@ impl Watch {
     fn take(&mut self, note: Note) -> Duration {
         match note {
             Note::News => return AFTER_NEWS,
-            Note::Farewell(farewell) => self.farewells.push(farewell),
+            Note::Farewell(farewell) => self.farewells.push(*farewell),
             Note::AcceptorDied(error) => self.note_death(Some(&error)),
             Note::Stop => {
                 self.stopped = Some(Instant::now());
@@ -134,14 +138,20 @@ impl Watch {
     }
 
     fn review(&self, connections: &Snapshot, now: Instant) -> Review {
-        let parting: HashSet<_> = self
+        let parting = self
             .farewells
             .iter()
             .map(|farewell| farewell.peer)
             .collect();
+        let seen = Seen {
+            connections,
+            parting,
+            stopped: self.stopped,
+            now,
+        };
         self.shared
             .peers()
-            .review(connections, &parting, &self.shared.rules, self.stopped, now)
+            .review(&seen, &self.shared.sockets, &self.shared.rules)
     }
 
     /// Sees to it that there is an acceptor, or, after the stop, that there is none.
@@ -195,8 +205,9 @@ impl Watch {
     }
 
     fn let_retired_go(&mut self, now: Instant) {
-        let is_over =
-            |mended: Instant| mended + RETIREMENT < now && self.shared.peers().busy(true) == 0;
+        let is_over = |mended: Instant| {
+            mended + RETIREMENT < now && self.shared.peers().busy_and_let_go() == 0
+        };
         if self.mended.is_some_and(is_over) {
             self.mended = None;
             self.shared.acceptor().forget_retired();
@@ -223,7 +234,7 @@ impl Watch {
         let nothing_is_left = review.open == 0
             && self.farewells.is_empty()
             && self.shared.acceptor().is_closed()
-            && self.shared.peers().busy(false) == 0;
+            && self.shared.peers().busy() == 0;
         if nothing_is_left {
             self.shared.close();
         }
@@ -234,7 +245,7 @@ impl Watch {
         self.shared.cut();
         while let Ok(note) = self.notes.try_recv() {
             if let Note::Farewell(farewell) = note {
-                self.farewells.push(farewell);
+                self.farewells.push(*farewell);
             }
         }
         let sockets = &self.shared.sockets;

@@ -86,4 +86,3 @@ impl Output {
         format!("{}{}", self.stdout, self.stderr)
     }
 }
-

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 pub(crate) use cgroup::Cgroup;
 pub(crate) use client::{Broken, Client, Framing, Response, get};
-pub(crate) use resources::{Resources, allow_descriptors};
 pub(crate) use command::{Command, Output};
+pub(crate) use resources::{Resources, allow_descriptors};
 pub(crate) use server::{Server, Setup, Stdout, free_port, number};
 pub(crate) use timing::{Times, Watch, eventually};
 

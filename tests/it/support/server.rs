@@ -1,17 +1,17 @@
 //! The built binary as a child process: its environment, its log as parsed records, its end.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{self, Child, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::log::Log;
 use super::{Broken, Client, Engine, PATIENCE, Response, get};
 
 pub(super) const BINARY: &str = env!("CARGO_BIN_EXE_seaworthy");

@@ -145,7 +145,7 @@ fn pull(engine: &dyn Engine, context: &Arc<Context>) {
             let context = Arc::clone(context);
             thread::spawn(move || {
                 if let Err(refusal) = exchange.complete() {
-                    return exchange.respond(refusal, true);
+                    return exchange.respond(*refusal, true);
                 }
                 context
                     .handled
