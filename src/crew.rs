@@ -41,10 +41,10 @@ impl Crew {
     }
 
     /// Joins every thread, or gives up at the deadline: false then.
-    pub(crate) fn join(self, deadline: Instant) -> bool {
+    pub(crate) fn join(&mut self, deadline: Instant) -> bool {
         let all_ended = self.ended.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected);
         if all_ended {
-            for thread in self.threads {
+            for thread in self.threads.drain(..) {
                 // A worker's panics are caught inside; a thread that died all the same has nothing more to say here.
                 let _ = thread.join();
             }

@@ -37,12 +37,12 @@ pub(crate) enum Pulled {
 }
 
 /// What a deadline cut off beside running handlers, for the drain report.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cut {
     /// Requests that had begun to arrive and were not whole yet.
     pub(crate) receiving: usize,
-    /// Responses that were not wholly sent yet.
-    pub(crate) sending: usize,
+    /// The routes of responses that were not wholly sent yet; empty where they are not known.
+    pub(crate) sending: Vec<String>,
 }
 
 /// A source of requests. Every method may be called from any thread.

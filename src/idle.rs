@@ -47,7 +47,7 @@ impl Idle {
             }
             match need {
                 _ if !self.is_standby(&me) => thread::park(),
-                Need::Nothing => self.nap(&mut look),
+                Need::Nothing => self.nap(&me, &mut look),
                 Need::Now | Need::Soon => thread::park_timeout(tick),
             }
             if self.was_rung(&me) {
@@ -58,13 +58,17 @@ impl Idle {
     }
 
     /// The standby sleeps until it is alerted, unless a need has come up in the very moment.
-    fn nap(&self, look: &mut impl FnMut() -> Need) {
+    fn nap(&self, me: &Thread, look: &mut impl FnMut() -> Need) {
         self.standby_naps.store(true, SeqCst);
         fence(SeqCst);
         if look() == Need::Nothing {
             thread::park();
         }
-        self.standby_naps.store(false, SeqCst);
+        // Under the lock, and only while it is the standby: one that was rung has a successor, whose nap it may be.
+        let resting = self.lock();
+        if resting.first().is_some_and(|first| first.id() == me.id()) {
+            self.standby_naps.store(false, SeqCst);
+        }
     }
 
     /// The thread at the bottom of the stack is the standby; one that was rung is nowhere in it.

@@ -4,7 +4,10 @@ use crate::{request::Request, router::Route};
 use std::{
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{
+            AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     time::Duration,
 };
@@ -86,5 +89,20 @@ pub(crate) fn count(counts: &mut Vec<(String, usize)>, name: &str) {
     match counts.iter_mut().find(|(known, _)| known == name) {
         Some((_, count)) => *count += 1,
         None => counts.push((name.to_owned(), 1)),
+    }
+}
+
+/// A request's place among those that may run or wait, which was counted already; dropped, it is free.
+pub(crate) struct Admission<'a>(&'a AtomicUsize);
+
+impl Admission<'_> {
+    pub(crate) fn of(admitted: &AtomicUsize) -> Admission<'_> {
+        Admission(admitted)
+    }
+}
+
+impl Drop for Admission<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
     }
 }

@@ -164,7 +164,7 @@ pub(crate) fn live(vessel: Vessel, control: &Arc<Control>) -> DrainReport {
     } = vessel;
     let begun = Instant::now();
     let stop = Stop::default();
-    let crew = match Crew::muster(&pool) {
+    let mut crew = match Crew::muster(&pool) {
         Ok(crew) => crew,
         Err(error) => return fail_start(&pool, "workers", &error.to_string()),
     };
@@ -204,6 +204,11 @@ pub(crate) fn live(vessel: Vessel, control: &Arc<Control>) -> DrainReport {
         true => pool.drain_report(),
         false => pool.cut(),
     };
+    if !all_joined && report.abandoned.is_empty() && !crew.join(Instant::now() + AFTER_CUT) {
+        report
+            .abandoned
+            .push(("(a worker that did not end)".to_owned(), 1));
+    }
 
     let ending = Instant::now();
     stop.stop();
@@ -222,6 +227,9 @@ pub(crate) fn live(vessel: Vessel, control: &Arc<Control>) -> DrainReport {
     control.enter(Phase::Stopped);
     report
 }
+
+/// Where the deadline cut nothing but connections without a request, the workers end at once.
+const AFTER_CUT: Duration = Duration::from_millis(100);
 
 /// Background services and stop hooks get this much even where requests took all of `SHUTDOWN_TIMEOUT`: the two
 /// seconds that `TERMINATION_GRACE_PERIOD` must leave have room for it.

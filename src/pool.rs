@@ -17,9 +17,9 @@ use crate::{
     drain_report::{DrainReport, Ending},
     engine::{Cut, Engine, Exchange, Pulled, Ready},
     idle::{Idle, Need},
-    ledger::{self, Ledger},
+    ledger::{self, Admission, Ledger},
     panics,
-    response::Response,
+    response::{Body, Response},
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::{
@@ -128,7 +128,7 @@ impl Pool {
                 return;
             }
             match self.take_seat() {
-                Some(seat) => self.drive(seat),
+                Some(seat) => self.drive_caught(seat),
                 None => {
                     let mut look = Look::default();
                     self.idle.rest(TICK, || self.needs_a_hand(&mut look));
@@ -167,6 +167,14 @@ impl Pool {
         Some(seat)
     }
 
+    /// Nothing in there is meant to panic; should something do so all the same, one pull is lost and not the service.
+    fn drive_caught(&self, seat: MutexGuard<'_, Seat>) {
+        if let Err(panicked) = panics::catch(|| self.drive(seat)) {
+            self.seat_is_taken.store(false, SeqCst);
+            log::error!(panic:% = panicked; "a panic while driving the engine");
+        }
+    }
+
     /// Pulls once and deals with what came: probes are answered, the rest is queued or shed.
     fn drive(&self, mut seat: MutexGuard<'_, Seat>) {
         let mut ready = mem::take(&mut seat.ready);
@@ -199,7 +207,8 @@ impl Pool {
         };
         let is_reserve = exchange.is_reserve();
         if let Some(answer) = self.app.answer_at_once(exchange.request(), is_reserve) {
-            self.respond(exchange, answer);
+            // A connection beyond the limit must not stay: it would be told 503 for as long as it lives.
+            exchange.respond(answer, is_reserve || self.app.control.is_stopping());
             return;
         }
         if self.admitted.fetch_add(1, SeqCst) >= self.most_admitted {
@@ -237,20 +246,18 @@ impl Pool {
     /// Runs a job in its slot, and gives the slot back whatever happens.
     fn run(&self, job: Job, number: usize) {
         let was_admitted = matches!(job.ready, Ready::Request(_));
+        let admission = was_admitted.then(|| Admission::of(&self.admitted));
         // The handler has a boundary of its own, which answers 500. This one is for what else is not ours: a body's
         // reader, a destructor.
-        if let Err(panicked) = panics::catch(|| self.run_job(job, number)) {
+        if let Err(panicked) = panics::catch(|| self.run_job(job, number, admission)) {
             log::error!(panic:% = panicked; "a panic outside the handler cut a connection");
         }
         self.ledger.end(number);
         self.progress.fetch_add(1, Relaxed);
-        if was_admitted {
-            self.admitted.fetch_sub(1, SeqCst);
-        }
         self.running.fetch_sub(1, SeqCst);
     }
 
-    fn run_job(&self, job: Job, number: usize) {
+    fn run_job(&self, job: Job, number: usize, admission: Option<Admission<'_>>) {
         let mut exchange = match job.ready {
             Ready::Stream(mut exchange) => {
                 self.ledger.begin(number, exchange.request());
@@ -276,6 +283,10 @@ impl Pool {
         self.app.log_access(exchange.request(), &response, took);
         let stopping = self.app.control.is_stopping();
         let finished = stopping.then(|| exchange.request().route.clone());
+        if !matches!(response.body, Body::Stream(..)) {
+            // Before the client has its answer and can ask again, or its next request might find its own place taken.
+            drop(admission);
+        }
         self.respond(exchange, response);
         if let Some(route) = finished {
             self.ledger.finished(route.as_deref(), started.elapsed());
@@ -308,7 +319,9 @@ impl Pool {
                     self.shed(exchange, "waited too long for a worker");
                 }
                 ready => {
-                    oldest = oldest.or(Some(job.since + self.queue_timeout));
+                    if matches!(ready, Ready::Request(_)) {
+                        oldest = oldest.or(Some(job.since + self.queue_timeout));
+                    }
                     let sent = self.queue.0.send(Job { ready, ..job });
                     debug_assert!(sent.is_ok(), "the pool holds the receiver itself");
                 }
@@ -351,16 +364,22 @@ impl Pool {
     /// Cuts off what is left at the deadline, and names it.
     pub(crate) fn cut(&self) -> DrainReport {
         let mut report = self.drain_report();
-        report.abandoned = self.ledger.running(|index| self.app.router.template(index));
         while let Ok(job) = self.queue.1.try_recv() {
             let (Ready::Request(mut exchange) | Ready::Stream(mut exchange)) = job.ready;
             ledger::count(&mut report.abandoned, exchange.request().route());
         }
+        let running = self.ledger.running(|index| self.app.router.template(index));
+        for (route, times) in running {
+            (0..times).for_each(|_| ledger::count(&mut report.abandoned, &route));
+        }
         let Cut { receiving, sending } = self.engine.cut();
-        for (what, count) in [("(receiving)", receiving), ("(sending)", sending)] {
-            if count > 0 {
-                report.abandoned.push((what.to_owned(), count));
-            }
+        for route in &sending {
+            // Its handler had finished; its client has not got the answer.
+            report.finished = report.finished.saturating_sub(1);
+            ledger::count(&mut report.abandoned, route);
+        }
+        if receiving > 0 {
+            report.abandoned.push(("(receiving)".to_owned(), receiving));
         }
         report
     }

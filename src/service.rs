@@ -332,6 +332,7 @@ fn open_admin_engine(config: &Config, port: u16) -> io::Result<Box<dyn Engine>> 
         ..config.clone()
     };
     open_engine(&config, port)
+        .map_err(|error| io::Error::new(error.kind(), format!("ADMIN_PORT: {error}")))
 }
 
 fn log_sizes(config: &Config, limits: &Limits) {

@@ -172,6 +172,10 @@ impl<S: Stream> Connection<S> {
         self.outgoing.is_some()
     }
 
+    pub(crate) fn is_answering(&self) -> bool {
+        matches!(self.state, State::Sending)
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
     }

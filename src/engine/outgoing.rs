@@ -12,6 +12,7 @@ use http::Method;
 use std::{
     cell::Cell,
     io::{self, ErrorKind, IoSlice, Read, Write},
+    mem,
 };
 
 /// Bodies up to this size are copied behind the head, so that a response is one plain write.
@@ -88,6 +89,7 @@ impl Outgoing {
             );
         });
         let rest = match body {
+            Body::Stream(reader, _) if !with_body => dropped(reader),
             _ if !with_body => Rest::Nothing,
             Body::Empty => Rest::Nothing,
             Body::Static(bytes, _) if bytes.len() > COPIED_BODY => Rest::Static(bytes),
@@ -199,17 +201,23 @@ impl Outgoing {
                     return Err(io::Error::new(ErrorKind::UnexpectedEof, reason));
                 }
                 if *left == 0 {
-                    self.rest = Rest::Nothing;
+                    self.end_stream();
                 }
             }
             Framing::Chunked if count == 0 => {
                 self.framed.extend_from_slice(LAST_CHUNK);
-                self.rest = Rest::Nothing;
+                self.end_stream();
             }
-            _ if count == 0 => self.rest = Rest::Nothing,
+            _ if count == 0 => self.end_stream(),
             _ => {}
         }
         Ok(())
+    }
+
+    fn end_stream(&mut self) {
+        if let Rest::Stream(reader, _) = mem::replace(&mut self.rest, Rest::Nothing) {
+            dropped(reader);
+        }
     }
 
     /// How many bytes are in memory and not sent yet.
@@ -230,8 +238,9 @@ impl Outgoing {
 impl Drop for Outgoing {
     /// Leaves the buffer for this thread's next response.
     fn drop(&mut self) {
+        self.end_stream();
         if self.framed.capacity() <= SPARE_BUFFER {
-            let mut buffer = std::mem::take(&mut self.framed);
+            let mut buffer = mem::take(&mut self.framed);
             buffer.clear();
             SPARE.set(buffer);
         }
@@ -250,6 +259,14 @@ impl Rest {
 
 fn copied(framed: &mut Vec<u8>, body: &[u8]) -> Rest {
     framed.extend_from_slice(body);
+    Rest::Nothing
+}
+
+/// The reader's destructor is the handler's code too, and may run on the thread that drives every connection.
+fn dropped(reader: Box<dyn Read + Send>) -> Rest {
+    if let Err(panicked) = panics::catch(|| drop(reader)) {
+        log::error!(panic:% = panicked; "the destructor of a streamed body panicked");
+    }
     Rest::Nothing
 }
 

@@ -1,7 +1,9 @@
 //! The native engine's table of connections, and the turn of the thread that drives them.
 
+mod closing;
+
 use super::{
-    Cut, Pulled, Ready,
+    Pulled, Ready,
     accept::Acceptor,
     connection::{Bench, Connection, Next},
     native::{Back, LISTENER, Shared, Stage, Visit, WAKER},
@@ -80,6 +82,10 @@ impl Reactor {
 
     /// Drives every connection until a request is whole, `until` has come, or somebody woke the engine.
     pub(super) fn turn(&mut self, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled {
+        if self.events.capacity() == 0 {
+            // A panic has ended an earlier turn in the middle.
+            self.events = Events::with_capacity(EVENTS);
+        }
         loop {
             self.welcome_back(ready);
             self.obey();
@@ -149,7 +155,7 @@ impl Reactor {
                 visit.connection.may_be_readable |=
                     event.is_readable() || closed || event.is_error();
                 visit.connection.client_has_closed |= closed;
-                self.advance(place, now, ready);
+                self.step(place, now, ready, Connection::advance);
             }
             Some(Place::Away {
                 event,
@@ -182,18 +188,14 @@ impl Reactor {
                         visit.connection.client_has_closed |= client_has_closed;
                     }
                     self.table.put(place, visit);
-                    self.advance(place, now, ready);
+                    self.step(place, now, ready, Connection::advance);
                 }
             }
         }
         self.returned = returned;
     }
 
-    /// Lets one connection go on.
-    fn advance(&mut self, place: usize, now: Instant, ready: &mut Vec<Ready>) {
-        self.step(place, now, ready, Connection::advance);
-    }
-
+    /// Lets one connection take a step, and does what it says.
     fn step(
         &mut self,
         place: usize,
@@ -279,33 +281,6 @@ impl Reactor {
         self.next_sweep = self.table.first_deadline();
     }
 
-    /// Follows the stage: at the first turn of closing, the backlog is accepted, the listener closed, and what is
-    /// idle with it.
-    fn obey(&mut self) {
-        let stage = self.shared.stage();
-        if stage == self.stage {
-            return;
-        }
-        self.stage = stage;
-        let now = Instant::now();
-        if let Some(mut acceptor) = self.acceptor.take() {
-            acceptor.try_soon();
-            while let Some((stream, peer)) = acceptor.accept_one(now) {
-                self.add(stream, peer, now, false);
-            }
-        }
-        for place in 0..self.table.places.len() {
-            match &mut self.table.places[place] {
-                Place::Home(visit) if visit.connection.is_idle() => self.close(place),
-                Place::Home(visit) if visit.connection.is_fresh() => {
-                    visit.connection.deadline = visit.connection.deadline.min(now + LAST_CHANCE);
-                    self.keep(place);
-                }
-                _ => {}
-            }
-        }
-    }
-
     /// Accepts what waits, and makes room for it where there is none.
     fn accept(&mut self, now: Instant) {
         let Some(mut acceptor) = self.acceptor.take() else {
@@ -382,20 +357,5 @@ impl Reactor {
             }),
         );
         self.keep(place);
-    }
-
-    /// Closes everything that is here.
-    pub(super) fn cut(&mut self) -> Cut {
-        let mut cut = Cut::default();
-        self.stage = Stage::Cut;
-        self.acceptor = None;
-        for place in 0..self.table.places.len() {
-            if let Place::Home(visit) = &self.table.places[place] {
-                cut.receiving += usize::from(visit.connection.is_receiving());
-                cut.sending += usize::from(visit.connection.wants_to_send());
-                self.close(place);
-            }
-        }
-        cut
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::{self, Display};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -119,6 +119,11 @@ impl Display for Entry {
 
 /// The text of a mounted file without its one trailing newline.
 fn read_file(path: &Path) -> io::Result<String> {
+    // A pipe would keep the process from starting, and from hearing a signal, until somebody wrote to it.
+    let kind = fs::metadata(path)?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(io::Error::other("it is no regular file"));
+    }
     let mut bytes = Vec::new();
     File::open(path)?
         .take(LARGEST_FILE + 1)

@@ -282,7 +282,7 @@ fn a_file_that_cannot_be_taken_is_an_error_with_variable_and_path() {
     );
     assert_eq!(
         errors[4],
-        r#"E_FILE="/dev/zero": cannot be used: the file is larger than 1MiB"#
+        r#"E_FILE="/dev/zero": cannot be used: it is no regular file"#
     );
 }
 

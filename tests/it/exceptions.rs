@@ -4,7 +4,8 @@
 
 use crate::support::{Engine, note};
 use crate::{
-    chaos, configuration, http, library, life, logging, pool, probes, rolling_update, sharing,
+    chaos, configuration, http, library, life, logging, pool, probes, reviewed, rolling_update,
+    sharing,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -150,6 +151,7 @@ fn the_list_names_only_what_exists() {
         ("logging", logging::CASES),
         ("pool", pool::CASES),
         ("probes", probes::CASES),
+        ("reviewed", reviewed::CASES),
         ("rolling_update", rolling_update::CASES),
         ("sharing", sharing::CASES),
         ("sharing", sharing::CASES),

@@ -21,5 +21,6 @@ mod logging;
 mod manifests;
 mod pool;
 mod probes;
+mod reviewed;
 mod rolling_update;
 mod sharing;

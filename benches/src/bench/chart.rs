@@ -41,6 +41,8 @@ const ROW: f64 = 22.0;
 const HEAD: f64 = 44.0;
 const FOOT: f64 = 26.0;
 const GAP: f64 = 24.0;
+/// The longest title.
+const TITLE: f64 = 640.0;
 const COLUMNS: usize = 2;
 
 /// Colours that can be told apart on white and, where the reader prefers it, on black.
@@ -59,7 +61,8 @@ text{font:13px system-ui,sans-serif;fill:#1f2328}\
 
 pub fn draw(title: &str, panels: &[Panel]) -> String {
     let columns = COLUMNS.min(panels.len()).max(1);
-    let width = columns as f64 * (LABEL + PLOT + VALUE) + (columns + 1) as f64 * GAP;
+    let panels_width = columns as f64 * (LABEL + PLOT + VALUE) + (columns + 1) as f64 * GAP;
+    let width = panels_width.max(TITLE);
     let mut body = format!("<text class=\"title\" x=\"{GAP}\" y=\"32\">{}</text>\n", escape(title));
     let mut top = 48.0;
     for line in panels.chunks(columns) {

@@ -26,6 +26,8 @@ const PICTURES: [Picture; 6] = [
             ("memory-static", &[Metric::MemoryBusy]),
             ("start-static", &[Metric::FirstAnswer]),
             ("size", &[Metric::Size]),
+            ("idle", &[Metric::MemoryIdle]),
+            ("probe-blocked", &[Metric::P99]),
         ],
     },
     Picture {

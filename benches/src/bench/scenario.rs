@@ -58,7 +58,7 @@ impl Scenario {
             Kind::SystemCalls => WARM_UP + WARM_UP,
             Kind::Start => Duration::from_millis(500),
             Kind::Stop => STOP_LOAD,
-            Kind::Size => Duration::ZERO,
+            Kind::Size => return Duration::ZERO,
         };
         fixed + Duration::from_millis(300)
     }
@@ -69,7 +69,7 @@ pub const STARTS: usize = 15;
 pub const IDLE_CONNECTIONS: usize = 10_000;
 pub const PROBES_PER_SECOND: u32 = 50;
 pub const MEMORY_REST: Duration = Duration::from_millis(500);
-pub const MEMORY_BUSY: Duration = Duration::from_millis(1500);
+pub const MEMORY_BUSY: Duration = Duration::from_millis(1000);
 pub const STOP_RATE: u32 = 500;
 pub const STOP_AFTER: Duration = Duration::from_millis(1500);
 pub const STOP_LOAD: Duration = Duration::from_secs(4);

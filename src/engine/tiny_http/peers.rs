@@ -216,7 +216,7 @@ impl Peers {
             |is: fn(&Stage) -> bool| self.known.values().filter(|known| is(&known.stage)).count();
         let cut = Cut {
             receiving: count(|stage| matches!(stage, Stage::Receiving(_))),
-            sending: count(|stage| matches!(stage, Stage::Sending(_))),
+            sending: vec![String::new(); count(|stage| matches!(stage, Stage::Sending(_)))],
         };
         (to_shut.map(|(&peer, &fd)| (peer, fd)).collect(), cut)
     }

@@ -122,7 +122,7 @@ fn a_deadline_closes_what_no_handler_holds_and_counts_it() {
         site.cut(),
         Cut {
             receiving: 1,
-            sending: 0
+            sending: Vec::new()
         }
     );
     idle.expect_end();

@@ -1,0 +1,52 @@
+//! How the native engine's connections end in a drain, and at its deadline.
+
+use super::{LAST_CHANCE, Reactor};
+use crate::engine::{Cut, native::Stage, table::Place};
+use std::time::Instant;
+
+impl Reactor {
+    /// Follows the stage: at the first turn of closing, the backlog is accepted, the listener closed, and what is
+    /// idle with it.
+    pub(super) fn obey(&mut self) {
+        let stage = self.shared.stage();
+        if stage == self.stage {
+            return;
+        }
+        self.stage = stage;
+        let now = Instant::now();
+        if let Some(mut acceptor) = self.acceptor.take() {
+            acceptor.try_soon();
+            while let Some((stream, peer)) = acceptor.accept_one(now) {
+                self.add(stream, peer, now, false);
+            }
+        }
+        for place in 0..self.table.places.len() {
+            match &mut self.table.places[place] {
+                Place::Home(visit) if visit.connection.is_idle() => self.close(place),
+                Place::Home(visit) if visit.connection.is_fresh() => {
+                    visit.connection.deadline = visit.connection.deadline.min(now + LAST_CHANCE);
+                    self.keep(place);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Closes everything that is here.
+    pub(in crate::engine) fn cut(&mut self) -> Cut {
+        let mut cut = Cut::default();
+        self.stage = Stage::Cut;
+        self.acceptor = None;
+        for place in 0..self.table.places.len() {
+            if let Place::Home(visit) = &mut self.table.places[place] {
+                let connection = &mut visit.connection;
+                cut.receiving += usize::from(connection.is_receiving());
+                if connection.is_answering() {
+                    cut.sending.push(connection.request().route().to_owned());
+                }
+                self.close(place);
+            }
+        }
+        cut
+    }
+}
