@@ -218,6 +218,34 @@ fn a_response_without_a_body_reads_nothing_of_its_stream() {
 }
 
 #[test]
+fn a_reader_whose_destructor_panics_harms_nobody() {
+    struct Bomb;
+    impl Read for Bomb {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Ok(0)
+        }
+    }
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("a mistake");
+        }
+    }
+    let mut rig = rig();
+    let head = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
+    for request in [GET, head.as_bytes(), GET] {
+        rig.send(request);
+        rig.respond(Response::stream(Bomb), false);
+        assert!(rig.connection.is_idle());
+    }
+    rig.send(GET);
+    rig.wire().room = 0;
+    rig.respond(Response::stream(Bomb), false);
+    assert_eq!(rig.leave(End::Reset), Next::Close);
+    assert_ended(&rig);
+    drop(rig);
+}
+
+#[test]
 fn the_time_that_a_reader_takes_is_not_held_against_the_client() {
     const READ: Duration = Duration::from_millis(15);
     let rules = Rc::new(Rules {
