@@ -4,7 +4,8 @@
 //! version 1, version 2 and mixed hierarchies. Nothing is remembered between readings, so that a pod that is resized
 //! in place can be read again.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 #[cfg(test)]
@@ -76,6 +77,14 @@ impl Limits {
     }
 }
 
+/// Reads one of the kernel's files. They say that they are empty, so a buffer that follows what they say grows from
+/// 32 bytes, a system call each time, and all this is on the way to the first answer.
+fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
+    let mut text = String::with_capacity(8 * 1024);
+    File::open(path)?.read_to_string(&mut text)?;
+    Ok(text)
+}
+
 /// CPUs in decimal notation, to the thousandth as Kubernetes counts them, without the code that prints any float.
 pub(crate) fn show_cpus(cpus: f64) -> String {
     let thousandths = (cpus * 1000.0).round() as u64;
@@ -103,8 +112,7 @@ struct Mount {
 
 impl Groups {
     fn of_this_process(root: &Path) -> Groups {
-        let text =
-            |name: &str| fs::read_to_string(root.join("proc/self").join(name)).unwrap_or_default();
+        let text = |name: &str| read_text(root.join("proc/self").join(name)).unwrap_or_default();
         Groups {
             root: root.to_owned(),
             memberships: text("cgroup"),
@@ -206,7 +214,7 @@ fn unescape(path: &str) -> String {
 }
 
 fn cpu_quota(group: &Path) -> Option<f64> {
-    let text = |name: &str| fs::read_to_string(group.join(name)).ok();
+    let text = |name: &str| read_text(group.join(name)).ok();
     let (quota, period) = match text("cpu.max") {
         Some(line) => {
             let (quota, period) = line.trim().split_once(' ')?;
@@ -221,7 +229,7 @@ fn cpu_quota(group: &Path) -> Option<f64> {
 }
 
 fn memory_limit(group: &Path) -> Option<u64> {
-    let text = |name: &str| fs::read_to_string(group.join(name)).ok();
+    let text = |name: &str| read_text(group.join(name)).ok();
     let limit = |text: &str| {
         text.trim()
             .parse()
@@ -242,12 +250,12 @@ fn memory_limit(group: &Path) -> Option<u64> {
 
 /// The CPUs that the process's affinity and its cpuset leave it, of those that are online.
 fn allowed_cpus(root: &Path) -> Option<usize> {
-    let status = fs::read_to_string(root.join("proc/self/status")).ok()?;
+    let status = read_text(root.join("proc/self/status")).ok()?;
     let allowed = status
         .lines()
         .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
     // The list names CPUs that could be plugged in too, on some virtual machines a hundred more than there are.
-    let online = fs::read_to_string(root.join("sys/devices/system/cpu/online")).ok()?;
+    let online = read_text(root.join("sys/devices/system/cpu/online")).ok()?;
     let (allowed, online) = (parse_ranges(allowed)?, parse_ranges(&online)?);
     let pairs = allowed
         .iter()

@@ -69,7 +69,8 @@ fn a_connection_beyond_the_limit_does_not_stay_to_be_refused_for_ever(engine: En
     let server = Setup::new(engine)
         .set("MAX_CONNECTIONS", "1")
         .set("DEMO_ENDPOINTS", "true")
-        .start();
+        .start()
+        .ready();
     let mut first = server.client();
     first.send("GET /delay/1 HTTP/1.1\r\nHost: test\r\n\r\n");
     let mut second = server.client();
@@ -89,7 +90,8 @@ fn a_client_with_one_request_at_a_time_never_meets_itself_in_the_queue(engine: E
         .set("WORKERS", "1")
         .set("QUEUE_CAPACITY", "0")
         .set("DEMO_ENDPOINTS", "true")
-        .start();
+        .start()
+        .ready();
     let mut client = server.client();
     for _ in 0..400 {
         client.get("/delay/0.001").expect(200);

@@ -88,6 +88,8 @@ struct Play {
     /// What other connections are charged for.
     others: usize,
     client_has_reset: bool,
+    /// In the end the client took everything that it was sent.
+    client_takes_all: bool,
 }
 
 impl Play {
@@ -100,6 +102,7 @@ impl Play {
             answers: Vec::new(),
             others: 0,
             client_has_reset: false,
+            client_takes_all: false,
         }
     }
 
@@ -198,6 +201,7 @@ impl Play {
     /// The client takes all and does nothing more: the connection comes to an end.
     fn finish(&mut self) {
         let mut steps_left = 100 + self.delivered.len();
+        self.client_takes_all = self.rig.owner != Owner::Nobody && !self.client_has_reset;
         self.rig.take(usize::MAX);
         self.take_note();
         while self.rig.owner != Owner::Nobody {
@@ -229,6 +233,7 @@ impl Play {
         let mut rest = &sent[..];
         let mut replies = 0;
         let mut is_last = false;
+        let mut may_lack_more = false;
         while !rest.is_empty() {
             assert!(!is_last, "sends on after the last response");
             let answer = self.answers.get(replies);
@@ -245,12 +250,17 @@ impl Play {
                 None => check_refusal(&reply, cut),
             }
             is_last = reply.closes || answer.is_none();
+            may_lack_more = !reply.is_whole || reply.ends_by_close;
             rest = &rest[reply.len..];
             replies += 1;
         }
         assert!(
             cut || replies >= self.answers.len(),
             "a request without a response"
+        );
+        assert!(
+            !cut || !self.client_takes_all || may_lack_more,
+            "cut for nothing"
         );
         assert!(
             self.requests.len() <= replies || cut,

@@ -9,8 +9,10 @@ pub(crate) struct Reply {
     /// Says that the connection ends with it.
     pub(crate) closes: bool,
     pub(crate) body: Vec<u8>,
-    /// Nothing is missing. Without a length, it ends where the bytes do, and a client can only hope.
+    /// Nothing is missing, as far as a client can tell.
     pub(crate) is_whole: bool,
+    /// It has neither length nor last chunk, and ends where the connection does.
+    pub(crate) ends_by_close: bool,
     /// Where the next one begins.
     pub(crate) len: usize,
 }
@@ -40,13 +42,14 @@ pub(crate) fn read_reply(bytes: &[u8], to_head: bool) -> Option<Reply> {
         };
         assert!(field("date").is_some(), "without a date");
         let rest = &bytes[start..];
-        let (body, used, is_whole) = if to_head || matches!(status, 204 | 304) {
+        let has_body = !to_head && !matches!(status, 204 | 304);
+        let length = field("content-length").map(|length| length.parse().expect("a number"));
+        let (body, used, is_whole) = if !has_body {
             (Vec::new(), 0, true)
         } else if field("transfer-encoding").is_some() {
             assert_eq!(field("transfer-encoding"), Some("chunked"));
             read_chunks(rest)
         } else {
-            let length = field("content-length").map(|length| length.parse().expect("a number"));
             let used = rest.len().min(length.unwrap_or(usize::MAX));
             (
                 rest[..used].to_vec(),
@@ -60,6 +63,7 @@ pub(crate) fn read_reply(bytes: &[u8], to_head: bool) -> Option<Reply> {
             closes: field("connection") == Some("close"),
             body,
             is_whole,
+            ends_by_close: has_body && length.is_none() && field("transfer-encoding").is_none(),
             len: start + used,
         });
     }
