@@ -18,7 +18,7 @@ use std::{
 };
 
 /// Between two looks when nothing happens.
-const REST: Duration = Duration::from_millis(500);
+const REST: Duration = Duration::from_millis(250);
 
 /// Between two looks while something is to be seen through.
 const HURRY: Duration = Duration::from_millis(10);
@@ -33,7 +33,7 @@ const LEISURE: u32 = 20;
 const ACCEPTOR_GRACE: Duration = Duration::from_millis(500);
 
 /// Between two new acceptors: one that dies at once again leaves threads behind that take seconds to end.
-const BETWEEN_ACCEPTORS: Duration = Duration::from_millis(500);
+const BETWEEN_ACCEPTORS: Duration = Duration::from_millis(400);
 
 /// How long the servers of acceptors that died are listened to at least.
 const RETIREMENT: Duration = Duration::from_secs(2);
