@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{self, Child, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -347,13 +347,14 @@ pub(crate) fn number(record: &Value, key: &str) -> f64 {
     number.unwrap_or_else(|| panic!("{key} is no number in {record}"))
 }
 
-/// A port of loopback that is free now and below those that the kernel hands to clients.
+/// A port of loopback that is free now and below those that the kernel hands to clients. It is asked and not bound: a
+/// listener of this process is also that of a child that another test is starting, until the child's `exec`.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = 12_000 + (process::id() % 16_000) as u16;
     loop {
         let port = start + NEXT.fetch_add(1, Ordering::Relaxed);
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             return port;
         }
     }
