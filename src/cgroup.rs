@@ -53,11 +53,7 @@ impl Limits {
                 .iter()
                 .filter_map(|group| cpu_quota(group))
                 .reduce(f64::min),
-            memory_limit: groups
-                .of("memory")
-                .iter()
-                .filter_map(|group| memory_limit(group))
-                .min(),
+            memory_limit: memory_limit(&groups.of("memory")),
             descriptor_limit: None,
         }
     }
@@ -228,24 +224,32 @@ fn cpu_quota(group: &Path) -> Option<f64> {
     (quota > 0 && period > 0).then(|| quota as f64 / period as f64)
 }
 
-fn memory_limit(group: &Path) -> Option<u64> {
-    let text = |name: &str| read_text(group.join(name)).ok();
-    let limit = |text: &str| {
-        text.trim()
-            .parse()
-            .ok()
-            .filter(|limit| *limit < UNLIMITED_MEMORY)
-    };
-    if let Some(own) = text("memory.max") {
-        return limit(&own);
+/// The tightest limit of these groups, of which the process's own comes first.
+fn memory_limit(groups: &[PathBuf]) -> Option<u64> {
+    let mut tightest = u64::MAX;
+    let mut limit_above_is_known = false;
+    for group in groups {
+        let text = |name: &str| read_text(group.join(name)).ok();
+        if let Some(limit) = text("memory.max") {
+            tightest = tightest.min(parse_limit(&limit));
+        } else if let Some(limit) = text("memory.limit_in_bytes") {
+            tightest = tightest.min(parse_limit(&limit));
+            // Version 1 tells here what all groups above allow, even those that a container cannot see.
+            if !limit_above_is_known && let Some(statistics) = text("memory.stat") {
+                let above = statistics
+                    .lines()
+                    .find_map(|line| line.strip_prefix("hierarchical_memory_limit "));
+                limit_above_is_known = above.is_some();
+                tightest = tightest.min(above.map_or(u64::MAX, parse_limit));
+            }
+        }
     }
-    let own = limit(&text("memory.limit_in_bytes")?);
-    // Version 1 tells here what the groups above allow, even those that a container cannot see.
-    let statistics = text("memory.stat").unwrap_or_default();
-    let above = statistics
-        .lines()
-        .find_map(|line| line.strip_prefix("hierarchical_memory_limit "));
-    own.into_iter().chain(above.and_then(limit)).min()
+    (tightest < UNLIMITED_MEMORY).then_some(tightest)
+}
+
+/// A limit in bytes; `max`, which is no number, is the largest.
+fn parse_limit(text: &str) -> u64 {
+    text.trim().parse().unwrap_or(u64::MAX)
 }
 
 /// The CPUs that the process's affinity and its cpuset leave it, of those that are online.

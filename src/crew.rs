@@ -12,36 +12,57 @@ use std::{
 /// The threads, for the main thread to join.
 pub(crate) struct Crew {
     threads: Vec<JoinHandle<()>>,
+    wanted: usize,
+    /// Each thread holds a clone.
+    running: Option<Sender<()>>,
     /// Disconnected once every thread has let go of its end.
     ended: Receiver<()>,
 }
 
+/// One to drive the engine and one to run handlers.
+const LEAST: usize = 2;
+
 impl Crew {
-    /// Starts one thread more than the pool has slots. Where the system gives fewer (a limit on processes), the pool
-    /// has fewer slots, and the log says so.
+    /// Starts the two threads that probes are answered with. The others are not on the way to the first answer:
+    /// [`complete`](Crew::complete) starts them.
     ///
     /// # Errors
-    /// Where there are not even two threads.
+    /// Where the system gives no thread.
     pub(crate) fn muster(pool: &Arc<Pool>) -> io::Result<Crew> {
         let (running, ended) = crossbeam_channel::bounded(0);
         let wanted = pool.slots() + 1;
-        let mut threads = Vec::with_capacity(wanted);
-        for number in 0..wanted {
+        let threads = (0..LEAST)
+            .map(|number| spawn(pool, number, running.clone()))
+            .collect::<io::Result<_>>()?;
+        Ok(Crew {
+            threads,
+            wanted,
+            running: Some(running),
+            ended,
+        })
+    }
+
+    /// Starts the rest, up to one thread more than the pool has slots. Where the system gives fewer (a limit on
+    /// processes), the pool has fewer slots, and the log says so.
+    pub(crate) fn complete(&mut self, pool: &Arc<Pool>) {
+        let Some(running) = self.running.take() else {
+            return;
+        };
+        for number in self.threads.len()..self.wanted {
             match spawn(pool, number, running.clone()) {
-                Ok(thread) => threads.push(thread),
-                Err(error) if number < 2 => return Err(error),
+                Ok(thread) => self.threads.push(thread),
                 Err(error) => {
                     pool.reduce_slots(number - 1);
-                    log::warn!(workers = number - 1, wanted = wanted - 1, reason:% = error; "fewer workers than wanted");
-                    break;
+                    log::warn!(workers = number - 1, wanted = self.wanted - 1, reason:% = error; "fewer workers than wanted");
+                    return;
                 }
             }
         }
-        Ok(Crew { threads, ended })
     }
 
     /// Joins every thread, or gives up at the deadline: false then.
     pub(crate) fn join(&mut self, deadline: Instant) -> bool {
+        self.running = None;
         let all_ended = self.ended.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected);
         if all_ended {
             for thread in self.threads.drain(..) {

@@ -13,6 +13,7 @@ mod memory;
 pub(crate) mod native;
 mod outgoing;
 mod reactor;
+mod spare;
 mod table;
 pub(crate) mod tiny_http;
 
@@ -85,8 +86,8 @@ pub(crate) trait Exchange: Send {
     }
 
     /// Writes the response, or what fits of it now; the engine finishes the rest. With `close`, the connection ends
-    /// after it. A streamed body is read on this thread. Returns false where the client is already gone.
-    fn respond(self: Box<Self>, response: Response, close: bool) -> bool;
+    /// after it. A streamed body is read on this thread.
+    fn respond(self: Box<Self>, response: Response, close: bool);
 
     /// Goes on with a streamed response: for what came as [`Ready::Stream`].
     fn stream(self: Box<Self>) {}

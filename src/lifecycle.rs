@@ -187,6 +187,7 @@ pub(crate) fn live(vessel: Vessel, control: &Arc<Control>) -> DrainReport {
     };
     control.enter(Phase::Running);
     log::info!(startup_ms = millis(begun.elapsed()); "started");
+    crew.complete(&pool);
 
     let (why, failure) = control.wait_for_stop();
 

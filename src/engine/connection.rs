@@ -10,6 +10,7 @@ use super::{
     http1::{self, BodyLength, Chunks, Limits, Progress, Refusal},
     memory::Memory,
     outgoing::Outgoing,
+    spare::Spare,
 };
 use crate::request::{Request, RequestBody};
 use http::StatusCode;
@@ -18,9 +19,6 @@ use std::{
     net::SocketAddr,
     time::{Duration, Instant},
 };
-
-/// Input buffers and bodies that have grown larger than this are not kept for other requests.
-const SPARE_INPUT: usize = 4 * 1024;
 
 /// Requests and bodies of responses up to this size are served even where `BUFFER_MEMORY` is used up, so that probes
 /// are.
@@ -43,11 +41,7 @@ pub(crate) struct Bench<'a> {
     /// Everything is read into it first, so that a connection's own memory grows by what arrived and nothing else.
     pub(crate) scratch: &'a mut [u8],
     /// Requests without a connection, for their memory.
-    #[expect(
-        clippy::vec_box,
-        reason = "the boxes move between here and connections"
-    )]
-    pub(crate) spare: &'a mut Vec<Box<Request>>,
+    pub(crate) spare: &'a mut Spare,
 }
 
 /// A socket, or what stands in for one.
@@ -183,11 +177,13 @@ impl<S: Stream> Connection<S> {
     /// Whether the owner has something to do with it before the next event: bytes of another request are here, or
     /// may be.
     pub(crate) fn has_more(&self) -> bool {
-        self.may_be_readable
-            || self
-                .input
-                .as_ref()
-                .is_some_and(|input| !input.bytes.is_empty())
+        self.may_be_readable || self.has_input()
+    }
+
+    fn has_input(&self) -> bool {
+        self.input
+            .as_ref()
+            .is_some_and(|input| !input.bytes.is_empty())
     }
 
     /// Reads, parses and sends as far as the stream allows.
@@ -223,6 +219,10 @@ impl<S: Stream> Connection<S> {
             return Ok(false);
         };
         if matches!(self.state, State::Fresh | State::Idle) {
+            if matches!(self.state, State::Idle) && http1::is_blank(&input.bytes) {
+                // Some clients end a body with a CRLF of their own (RFC 9112 section 2.2): no request has begun.
+                return Ok(false);
+            }
             input.peer = Some(self.peer);
             self.state = State::Head;
             self.deadline = bench.now + bench.rules.head_timeout;
@@ -314,9 +314,7 @@ impl<S: Stream> Connection<S> {
     }
 
     fn take_in(&mut self, count: usize, bench: &mut Bench<'_>) {
-        let input = self
-            .input
-            .get_or_insert_with(|| bench.spare.pop().unwrap_or_default());
+        let input = self.input.get_or_insert_with(|| bench.spare.take());
         if let State::Body(end) = self.state {
             // Doubling would hold up to twice a large body; the declared length is not believed either.
             let missing = end - input.bytes.len().min(end);
@@ -358,17 +356,13 @@ impl<S: Stream> Connection<S> {
 
     /// Lets go of memory that is not needed, and accounts for the rest.
     fn settle(&mut self, bench: &mut Bench<'_>) {
-        let rests = matches!(
-            self.state,
-            State::Idle | State::Fresh | State::Lingering | State::Closed
-        );
-        if rests
-            && let Some(mut input) = self.input.take()
-            && input.holds() <= SPARE_INPUT
-            && bench.spare.len() < bench.spare.capacity()
-        {
-            input.clear();
-            bench.spare.push(input);
+        let rests = match self.state {
+            State::Idle | State::Fresh => !self.has_input(),
+            State::Lingering | State::Closed => true,
+            _ => false,
+        };
+        if rests && let Some(input) = self.input.take() {
+            bench.spare.keep(input);
         }
         let holds = self.holds();
         bench.rules.memory.settle(&mut self.charged, holds);
@@ -378,6 +372,11 @@ impl<S: Stream> Connection<S> {
     fn holds(&self) -> usize {
         let input = self.input.as_ref().map_or(0, |input| input.holds());
         input + self.outgoing.as_ref().map_or(0, Outgoing::holds)
+    }
+
+    /// How many bytes of `BUFFER_MEMORY` it is charged for.
+    pub(crate) fn charged(&self) -> usize {
+        self.charged
     }
 
     /// Gives back what it was charged for, before it is dropped.

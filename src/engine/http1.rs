@@ -18,7 +18,7 @@ mod terms;
 mod write;
 
 pub(crate) use chunks::Chunks;
-pub(crate) use head::{Field, Head, Limits, Progress, read_head};
+pub(crate) use head::{Field, Head, Limits, Progress, is_blank, read_head};
 pub(crate) use target::read_target;
 pub(crate) use terms::{BodyLength, Terms, validate};
 pub(crate) use write::{CONTINUE, Framing, LAST_CHUNK, framing, write_chunk, write_head};

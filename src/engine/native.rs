@@ -7,7 +7,7 @@
 
 use super::{
     Cut, Engine, Exchange, Pulled, Ready,
-    connection::{Connection, Next, Rules, Stream},
+    connection::{Connection, Rules, Stream},
     http1::Limits,
     memory::Memory,
     reactor::Reactor,
@@ -270,13 +270,11 @@ impl Exchange for Visit {
         self.connection.is_reserve
     }
 
-    fn respond(mut self: Box<Self>, response: Response, close: bool) -> bool {
+    fn respond(mut self: Box<Self>, response: Response, close: bool) {
         let shared = Arc::clone(&self.shared);
-        let next = self
-            .connection
+        self.connection
             .respond(response, close, Instant::now(), &shared.rules);
         shared.bring_home(self);
-        next != Next::Close
     }
 
     fn stream(mut self: Box<Self>) {

@@ -7,9 +7,9 @@ use super::{
     accept::Acceptor,
     connection::{Bench, Connection, Next},
     native::{Back, LISTENER, Shared, Stage, Visit, WAKER},
+    spare::Spare,
     table::{Place, Table},
 };
-use crate::request::Request;
 use mio::{Events, Interest, Poll, Token, event::Event, net::TcpStream};
 use std::{
     io,
@@ -25,8 +25,9 @@ const EVENTS: usize = 64;
 /// How much is read from a socket at a time.
 const SCRATCH: usize = 32 * 1024;
 
-/// How many unused request buffers are kept.
-const SPARE: usize = 64;
+/// A turn ends early when the requests that became ready in it hold so many bytes: a few uploads at a time use the
+/// same buffers again while those are in the caches.
+const READY_BYTES: usize = 128 * 1024;
 
 /// Deadlines are looked at no more often than this: timeouts are that exact, and ten thousand connections cost a
 /// few milliseconds of CPU a minute.
@@ -41,15 +42,15 @@ const LAST_CHANCE: Duration = Duration::from_secs(1);
 pub(super) struct Reactor {
     poll: Poll,
     events: Events,
+    /// How many of the events were handled already, and whether that leaves any for the next turn.
+    handled: usize,
+    has_events_left: bool,
+    ready_bytes: usize,
     acceptor: Option<Acceptor>,
     table: Table,
     returned: Vec<Back>,
     scratch: Box<[u8]>,
-    #[expect(
-        clippy::vec_box,
-        reason = "the boxes move between here and connections"
-    )]
-    spare: Vec<Box<Request>>,
+    spare: Spare,
     shared: Arc<Shared>,
     stage: Stage,
     next_sweep: Option<Instant>,
@@ -68,11 +69,14 @@ impl Reactor {
         Ok(Reactor {
             poll,
             events: Events::with_capacity(EVENTS),
+            handled: 0,
+            has_events_left: false,
+            ready_bytes: 0,
             acceptor: Some(Acceptor::new(listener, max_connections)),
             table: Table::default(),
             returned: Vec::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
-            spare: Vec::with_capacity(SPARE),
+            spare: Spare::default(),
             shared,
             stage: Stage::Open,
             next_sweep: None,
@@ -85,10 +89,12 @@ impl Reactor {
         if self.events.capacity() == 0 {
             // A panic has ended an earlier turn in the middle.
             self.events = Events::with_capacity(EVENTS);
+            self.has_events_left = false;
         }
+        self.ready_bytes = 0;
         loop {
             self.welcome_back(ready);
-            self.obey();
+            self.obey(ready);
             if self.stage == Stage::Cut || (self.stage == Stage::Closing && self.table.is_empty()) {
                 return Pulled::Closed;
             }
@@ -108,6 +114,9 @@ impl Reactor {
 
     /// Waits until something happens or is due; not at all where `only_look`, or where something has come home.
     fn wait_for_events(&mut self, until: Option<Instant>, only_look: bool) {
+        if self.has_events_left {
+            return;
+        }
         let may_wait = self.shared.begin_wait() && !only_look;
         let now = Instant::now();
         let wait = if may_wait {
@@ -117,6 +126,7 @@ impl Reactor {
         };
         let polled = self.poll.poll(&mut self.events, wait);
         self.shared.end_wait();
+        self.handled = 0;
         if let Err(error) = polled
             && error.kind() != io::ErrorKind::Interrupted
         {
@@ -138,13 +148,18 @@ impl Reactor {
 
     fn handle_events(&mut self, now: Instant, ready: &mut Vec<Ready>) {
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
-        for event in &events {
+        let mut left = events.iter().skip(self.handled);
+        while self.ready_bytes < READY_BYTES
+            && let Some(event) = left.next()
+        {
+            self.handled += 1;
             match event.token() {
                 WAKER => {}
                 LISTENER => self.acceptor.iter_mut().for_each(Acceptor::try_soon),
                 Token(place) => self.handle_event(place, event, now, ready),
             }
         }
+        self.has_events_left = left.next().is_some();
         self.events = events;
     }
 
@@ -217,11 +232,14 @@ impl Reactor {
                 self.close(place)
             }
             Next::Wait => self.keep(place),
-            Next::Request => ready.extend(
-                self.table
-                    .send_away(place)
-                    .map(|visit| Ready::Request(visit)),
-            ),
+            Next::Request => {
+                self.ready_bytes += visit.connection.charged();
+                ready.extend(
+                    self.table
+                        .send_away(place)
+                        .map(|visit| Ready::Request(visit)),
+                );
+            }
             Next::Stream => ready.extend(
                 self.table
                     .send_away(place)

@@ -172,15 +172,10 @@ impl<S: Stream> Connection<S> {
         }
         if let Some(input) = &mut self.input {
             input.advance(self.consumed);
-            if input.bytes.is_empty() {
-                self.state = State::Idle;
-                self.deadline = now + rules.keep_alive_timeout;
-            } else {
-                self.state = State::Head;
-                self.deadline = now + rules.head_timeout;
-            }
         }
         self.consumed = 0;
+        self.state = State::Idle;
+        self.deadline = now + rules.keep_alive_timeout;
         Next::Wait
     }
 
@@ -190,7 +185,7 @@ impl<S: Stream> Connection<S> {
             .input
             .as_ref()
             .is_some_and(|input| input.bytes.len() > self.consumed);
-        if !unread && !self.may_be_readable {
+        if !unread && !self.may_be_readable && !self.has_unread_bytes() {
             self.state = State::Closed;
             return Next::Close;
         }
@@ -200,6 +195,15 @@ impl<S: Stream> Connection<S> {
         self.deadline = now + LINGER;
         self.input = None;
         Next::Wait
+    }
+
+    /// Whether a client that meant to go on has sent more already, of which nothing has told yet.
+    fn has_unread_bytes(&mut self) -> bool {
+        let meant_to_go_on = self
+            .input
+            .as_ref()
+            .is_some_and(|input| input.head.keep_alive);
+        meant_to_go_on && matches!(self.stream.read(&mut [0]), Ok(1))
     }
 
     /// Reads on behind a refusal, for nothing.

@@ -113,6 +113,12 @@ pub(crate) fn read_head(
     }
 }
 
+/// Whether the bytes are nothing but empty lines that may yet turn out to stand before a request, the last of them
+/// perhaps still without its LF.
+pub(crate) fn is_blank(bytes: &[u8]) -> bool {
+    bytes.len() <= 2 * MAX_EMPTY_LINES && bytes.chunks(2).all(|line| b"\r\n".starts_with(line))
+}
+
 /// Where the request line begins, or may begin when more bytes have come: empty lines before it are
 /// ignored (RFC 9112, section 2.2).
 fn skip_empty_lines(window: &[u8]) -> Result<usize, Refusal> {

@@ -1,13 +1,13 @@
 //! How the native engine's connections end in a drain, and at its deadline.
 
 use super::{LAST_CHANCE, Reactor};
-use crate::engine::{Cut, native::Stage, table::Place};
+use crate::engine::{Cut, Ready, connection::Connection, native::Stage, table::Place};
 use std::time::Instant;
 
 impl Reactor {
     /// Follows the stage: at the first turn of closing, the backlog is accepted, the listener closed, and what is
     /// idle with it.
-    pub(super) fn obey(&mut self) {
+    pub(super) fn obey(&mut self, ready: &mut Vec<Ready>) {
         let stage = self.shared.stage();
         if stage == self.stage {
             return;
@@ -22,7 +22,11 @@ impl Reactor {
         }
         for place in 0..self.table.places.len() {
             match &mut self.table.places[place] {
-                Place::Home(visit) if visit.connection.is_idle() => self.close(place),
+                Place::Home(visit) if visit.connection.is_idle() && stage == Stage::Closing => {
+                    // Read once more: a request that has arrived is answered, and not met with a reset.
+                    visit.connection.may_be_readable = true;
+                    self.step(place, now, ready, Connection::advance);
+                }
                 Place::Home(visit) if visit.connection.is_fresh() => {
                     visit.connection.deadline = visit.connection.deadline.min(now + LAST_CHANCE);
                     self.keep(place);

@@ -80,11 +80,10 @@ impl TinyExchange {
     }
 
     /// Answers without reading the body, for which the connection has to end.
-    fn answer_unread(self: Box<Self>, inner: Inner, response: &Response) -> bool {
+    fn answer_unread(self: Box<Self>, inner: Inner, response: &Response) {
         let last_words = answer::message(&self.asked(), response, true);
         self.shared
             .part(Farewell::instead_of_reading(self.peer, inner, last_words));
-        true
     }
 }
 
@@ -107,9 +106,9 @@ impl Exchange for TinyExchange {
         read.map_err(|problem| Box::new(problem.response(timed_out)))
     }
 
-    fn respond(mut self: Box<Self>, response: Response, close: bool) -> bool {
+    fn respond(mut self: Box<Self>, response: Response, close: bool) {
         let Some(inner) = self.inner.take() else {
-            return false;
+            return;
         };
         if self.is_unread {
             return self.answer_unread(inner, &response);
@@ -128,11 +127,10 @@ impl Exchange for TinyExchange {
             peer: self.peer,
             writer: Some(writer),
         };
-        match answer.write(&asked, response, close) {
-            Ok(until_close) => answer.finish(close || until_close, is_last),
-            Err(_) => return false,
+        // A client that is gone has its connection cut when the answer is dropped.
+        if let Ok(until_close) = answer.write(&asked, response, close) {
+            answer.finish(close || until_close, is_last);
         }
-        true
     }
 }
 

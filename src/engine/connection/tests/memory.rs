@@ -95,7 +95,7 @@ fn a_probe_is_answered_when_the_memory_is_used_up() {
     let mut probe = Rig::new(&rules, SCRATCH);
     let mut grown = Box::<Request>::default();
     grown.bytes.reserve(4000);
-    probe.spare.push(grown);
+    probe.spare.keep(grown);
     // As the kubelet asks.
     assert_eq!(
         probe.send(

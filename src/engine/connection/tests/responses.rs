@@ -150,3 +150,23 @@ fn a_client_that_half_closes_while_it_reads_gets_the_rest() {
     assert!(reply.is_whole && !rig.wire().aborts());
     assert_ended(&rig);
 }
+
+#[test]
+fn the_last_answer_of_a_drain_reaches_a_client_that_has_sent_more() {
+    let mut rig = rig();
+    rig.send(GET);
+    // Arrives while the handler runs, and nothing has told of it when the answer is out.
+    rig.wire().incoming.extend(GET);
+    assert_eq!(rig.respond(bytes(b"last".to_vec()), true), Next::Wait);
+    assert!(rig.wire().is_half_closed(), "a close would be a reset");
+    assert_eq!(rig.pass_until_due(), Next::Close);
+    assert_ended(&rig);
+}
+
+#[test]
+fn a_client_that_has_sent_no_more_is_not_waited_for() {
+    let mut rig = rig();
+    rig.send(GET);
+    assert_eq!(rig.respond(bytes(b"last".to_vec()), true), Next::Close);
+    assert_ended(&rig);
+}

@@ -159,3 +159,28 @@ fn no_timeout_ends_a_connection_whose_handler_runs() {
     assert_eq!(bodies(&mut rig), ["POST /post hello"]);
     assert!(rig.connection.is_idle());
 }
+
+#[test]
+fn a_client_that_ends_its_body_with_an_empty_line_is_not_told_that_it_is_slow() {
+    for stray in [&b"\r\n"[..], b"\r\n\r\n", b"\r"] {
+        let mut rig = rig();
+        rig.send(GET);
+        rig.serve(&mut echo);
+        assert_eq!(rig.send(stray), Next::Wait);
+        assert!(rig.connection.is_idle());
+        rig.pass(HEAD_TIMEOUT);
+        assert_eq!(bodies(&mut rig).len(), 1, "no 408");
+        let rest = if stray.ends_with(b"\n") {
+            &b""[..]
+        } else {
+            b"\n"
+        };
+        rig.send([rest, GET].concat());
+        rig.serve(&mut echo);
+        assert_eq!(bodies(&mut rig).len(), 2);
+        // Empty lines are no sign of life.
+        rig.pass(KEEP_ALIVE_TIMEOUT / 2);
+        rig.send(b"\r\n");
+        assert_eq!(rig.pass(KEEP_ALIVE_TIMEOUT / 2), Next::Close);
+    }
+}

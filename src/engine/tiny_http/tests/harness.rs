@@ -153,7 +153,7 @@ fn pull(engine: &dyn Engine, context: &Arc<Context>) {
                     .unwrap()
                     .push(exchange.request().path().to_owned());
                 if exchange.request().path() == "/drop" {
-                    return false;
+                    return;
                 }
                 let response = (context.handler)(exchange.request());
                 exchange.respond(response, context.closing.load(SeqCst))
