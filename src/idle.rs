@@ -18,8 +18,8 @@ use std::{
 pub(crate) enum Need {
     /// Stop resting and work.
     Now,
-    /// There is traffic: look again a tick later.
-    Soon,
+    /// There is traffic: look again after this time.
+    Soon(Duration),
     /// Nothing goes on: sleep until [`Idle::alert`].
     Nothing,
 }
@@ -34,21 +34,18 @@ pub(crate) struct Idle {
 
 impl Idle {
     /// Rests until rung, or, as the standby, until `look` sees a need. `look` is called without any lock.
-    pub(crate) fn rest(&self, tick: Duration, mut look: impl FnMut() -> Need) {
+    pub(crate) fn rest(&self, look: impl Fn() -> Need) {
         let me = thread::current();
         self.change(|resting| resting.push(me.clone()));
         // Looked at after coming to rest: who rings, rings before it looks whether anybody rests, so one of the two
         // sees the other.
         let mut need = look();
         loop {
-            if need == Need::Now {
-                self.leave(&me);
-                return;
-            }
             match need {
+                Need::Now => return self.leave(&me),
                 _ if !self.is_standby(&me) => thread::park(),
-                Need::Nothing => self.nap(&me, &mut look),
-                Need::Now | Need::Soon => thread::park_timeout(tick),
+                Need::Nothing => self.nap(&me, &look),
+                Need::Soon(time) => thread::park_timeout(time),
             }
             if self.was_rung(&me) {
                 return;
@@ -58,7 +55,7 @@ impl Idle {
     }
 
     /// The standby sleeps until it is alerted, unless a need has come up in the very moment.
-    fn nap(&self, me: &Thread, look: &mut impl FnMut() -> Need) {
+    fn nap(&self, me: &Thread, look: &impl Fn() -> Need) {
         self.standby_naps.store(true, SeqCst);
         fence(SeqCst);
         if look() == Need::Nothing {
@@ -141,7 +138,7 @@ mod tests {
     fn resting(idle: &Arc<Idle>, name: &'static str, woke: &Sender<&'static str>, before: usize) {
         let (idle_there, woke) = (Arc::clone(idle), woke.clone());
         thread::spawn(move || {
-            idle_there.rest(LONG, || Need::Nothing);
+            idle_there.rest(|| Need::Nothing);
             woke.send(name).unwrap();
         });
         while idle.count.load(SeqCst) == before {
@@ -172,7 +169,7 @@ mod tests {
         let standby = thread::spawn({
             let (idle, need, looks) = (Arc::clone(&idle), Arc::clone(&need), Arc::clone(&looks));
             move || {
-                idle.rest(LONG, || {
+                idle.rest(|| {
                     looks.fetch_add(1, SeqCst);
                     if need.load(SeqCst) {
                         Need::Now

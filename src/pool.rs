@@ -9,8 +9,8 @@
 //! Driving must not serialise work, so whoever is about to run what takes longer than handing it over rings for
 //! another thread first: when its own handler is expected to be long, or what it leaves behind in the queue is
 //! ([`HANDOVER`], against the route's [`Cost`](crate::router::Cost)). A handler that was expected to be short and is
-//! not is noticed by the *standby*, the one idle thread that looks every [`TICK`] while there is traffic: a seat left
-//! empty, or a queue left full, for a whole tick is its own to take.
+//! not is noticed by the *standby*, the one idle thread that looks again and again while there is traffic: a seat left
+//! empty, or a queue left full, for a whole [`TICK`] is its own to take.
 
 use crate::{
     app::App,
@@ -36,11 +36,11 @@ use std::{
 
 /// What it costs to hand work to another thread: the wake-up, the switch, and its cold caches. Work that is expected
 /// to be shorter is not worth handing over.
-pub(crate) const HANDOVER: Duration = Duration::from_micros(40);
+const HANDOVER: Duration = Duration::from_micros(40);
 
-/// How often the standby looks whether a handler keeps the seat from being taken. At most three looks are needed, so a request
-/// behind a handler that was wrongly expected to be short waits less than a millisecond.
-pub(crate) const TICK: Duration = Duration::from_micros(300);
+/// How long the seat may be left empty while nobody begins a job, and how long the standby rests between two looks. A
+/// request behind a handler that was wrongly expected to be short waits little longer, and less than a millisecond.
+const TICK: Duration = Duration::from_micros(500);
 
 /// A request with its place in the queue, or a streamed response that goes on.
 struct Job {
@@ -65,8 +65,10 @@ pub(crate) struct Pool {
     running: AtomicUsize,
     seat: Mutex<Seat>,
     seat_is_taken: AtomicBool,
-    /// Counts turns in the seat and finished jobs: the standby sees by it whether somebody still works.
-    progress: AtomicUsize,
+    born: Instant,
+    /// When somebody last left the seat or began a job, in nanoseconds since `born`: the standby sees by it whether
+    /// anything goes on.
+    stirred: AtomicU64,
     closed: AtomicBool,
     idle: Idle,
     pub(crate) ledger: Ledger,
@@ -100,7 +102,8 @@ impl Pool {
             running: AtomicUsize::new(0),
             seat: Mutex::default(),
             seat_is_taken: AtomicBool::new(false),
-            progress: AtomicUsize::new(0),
+            born: Instant::now(),
+            stirred: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             idle: Idle::default(),
             ledger: Ledger::new(workers + 1),
@@ -129,10 +132,7 @@ impl Pool {
             }
             match self.take_seat() {
                 Some(seat) => self.drive_caught(seat),
-                None => {
-                    let mut look = Look::default();
-                    self.idle.rest(TICK, || self.needs_a_hand(&mut look));
-                }
+                None => self.idle.rest(|| self.needs_a_hand()),
             }
         }
     }
@@ -163,7 +163,6 @@ impl Pool {
             Err(TryLockError::WouldBlock) => return None,
         };
         self.seat_is_taken.store(true, SeqCst);
-        self.progress.fetch_add(1, Relaxed);
         Some(seat)
     }
 
@@ -192,6 +191,7 @@ impl Pool {
             Some(expiry) => Some(expiry),
             None => Some(now + self.queue_timeout),
         };
+        self.stir(now);
         self.seat_is_taken.store(false, SeqCst);
         drop(seat);
         if !self.queue.1.is_empty() {
@@ -202,7 +202,8 @@ impl Pool {
     /// Answers, queues or sheds what was pulled, on the thread that pulled it.
     fn admit(&self, ready: Ready, now: Instant) {
         let mut exchange = match ready {
-            Ready::Stream(_) => return self.enqueue(ready, now, Duration::ZERO),
+            // Reading goes on until the client takes no more, and may block.
+            Ready::Stream(_) => return self.enqueue(ready, now, 2 * HANDOVER),
             Ready::Request(exchange) => exchange,
         };
         let is_reserve = exchange.is_reserve();
@@ -253,11 +254,12 @@ impl Pool {
             log::error!(panic:% = panicked; "a panic outside the handler cut a connection");
         }
         self.ledger.end(number);
-        self.progress.fetch_add(1, Relaxed);
         self.running.fetch_sub(1, SeqCst);
     }
 
     fn run_job(&self, job: Job, number: usize, admission: Option<Admission<'_>>) {
+        let started = Instant::now();
+        self.stir(started);
         let mut exchange = match job.ready {
             Ready::Stream(mut exchange) => {
                 self.ledger.begin(number, exchange.request());
@@ -265,7 +267,6 @@ impl Pool {
             }
             Ready::Request(exchange) => exchange,
         };
-        let started = Instant::now();
         if started.duration_since(job.since) > self.queue_timeout {
             return self.shed(exchange, "waited too long for a worker");
         }
@@ -330,19 +331,24 @@ impl Pool {
         oldest
     }
 
-    /// What the standby sees: whether the seat or the queue has been left alone since its last look.
-    fn needs_a_hand(&self, look: &mut Look) -> Need {
-        let progress = self.progress.load(Relaxed);
-        let stands_still = mem::replace(&mut look.progress, progress) == progress;
-        let seat_is_taken = self.seat_is_taken.load(SeqCst);
+    fn stir(&self, now: Instant) {
+        self.stirred.store(nanos(now - self.born), Relaxed);
+    }
+
+    /// What the standby sees: whether anything goes on, and if not, whether all is in hands.
+    fn needs_a_hand(&self) -> Need {
+        let stirred = Duration::from_nanos(self.stirred.load(Relaxed));
+        let still_for = self.born.elapsed().saturating_sub(stirred);
+        if self.closed.load(SeqCst) {
+            return Need::Now;
+        }
+        if still_for < TICK {
+            return Need::Soon(TICK - still_for);
+        }
         let work_waits = !self.queue.1.is_empty() && self.running.load(SeqCst) < self.slots();
-        let left_alone = stands_still && (!seat_is_taken || work_waits);
-        let was_left_alone = mem::replace(&mut look.left_alone, left_alone);
-        match left_alone {
-            _ if self.closed.load(SeqCst) => Need::Now,
-            true if was_left_alone => Need::Now,
-            false if stands_still => Need::Nothing,
-            _ => Need::Soon,
+        match self.seat_is_taken.load(SeqCst) && !work_waits {
+            true => Need::Nothing,
+            false => Need::Now,
         }
     }
 
@@ -383,13 +389,6 @@ impl Pool {
         }
         report
     }
-}
-
-/// What the standby remembers between two looks.
-#[derive(Default)]
-struct Look {
-    progress: usize,
-    left_alone: bool,
 }
 
 fn nanos(duration: Duration) -> u64 {
