@@ -12,6 +12,8 @@ pub(crate) mod listen;
 mod memory;
 pub(crate) mod native;
 mod outgoing;
+#[cfg(feature = "__parts")]
+pub(crate) mod parts;
 mod reactor;
 mod spare;
 mod table;

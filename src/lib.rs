@@ -81,6 +81,9 @@ mod lifecycle;
 mod logging;
 mod middleware;
 mod panics;
+#[cfg(feature = "__parts")]
+#[doc(hidden)]
+pub mod parts;
 mod percent;
 mod pool;
 mod probe;

@@ -82,6 +82,12 @@ pub(crate) fn dropped() -> u64 {
     LOGGER.get().map_or(0, |logger| logger.pipe.dropped())
 }
 
+/// Appends a record as a line of JSON, for `crate::parts` to measure.
+#[cfg(feature = "__parts")]
+pub(crate) fn append_json(record: &Record<'_>, line: &mut Vec<u8>) {
+    json::Json.append(record, "running", line);
+}
+
 /// What turns a record into a line.
 trait Format: Send + Sync {
     /// Appends the record as one line, its newline included, of at most [`escape::MAX_LINE`] bytes.

@@ -1,0 +1,105 @@
+//! How many instructions each part takes, counted by valgrind: the same on a noisy machine as on a quiet one.
+//!
+//! Each part runs N times and 2 N times, and the difference by N is what one takes; start and preparation are in both.
+//! With `--record` the counts are written to `instructions.txt`, beside the compiler that made them. Without, they are
+//! compared with what is written there, and one that has grown by more than a twentieth is an error.
+
+use std::{
+    env,
+    error::Error,
+    fmt::Write as _,
+    fs,
+    process::{Command, ExitCode},
+};
+
+use parts::PARTS;
+
+const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.txt");
+
+/// Enough that what happens once a second, such as a new date, is nothing.
+const TIMES: u64 = 20_000;
+
+/// Growth that is an error, in percent. Another compiler moves counts by some of it.
+const TOLERATED: f64 = 5.0;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match args[..] {
+        ["run", part, times] => run(part, times),
+        [] => compare(),
+        ["--record"] => record(),
+        _ => Err("instructions [--record]".into()),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Under valgrind.
+fn run(part: &str, times: &str) -> Result<ExitCode, Box<dyn Error>> {
+    let (_, prepare) = PARTS.iter().find(|(name, _)| *name == part).ok_or("no such part")?;
+    let mut once = prepare();
+    (0..times.parse::<u64>()?).for_each(|_| once());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn compare() -> Result<ExitCode, Box<dyn Error>> {
+    let recorded = fs::read_to_string(RECORDED)?;
+    let mut has_grown = false;
+    println!("{:<22} {:>12} {:>10}", "part", "instructions", "recorded");
+    for (part, _) in PARTS {
+        let now = count(part)?;
+        let before = recorded
+            .lines()
+            .filter_map(|line| line.rsplit_once(' '))
+            .find(|(name, _)| name.trim_end() == part)
+            .and_then(|(_, count)| count.parse::<u64>().ok());
+        let growth = before.map(|before| (now as f64 / before as f64 - 1.0) * 100.0);
+        let grown = growth.is_none_or(|growth| growth > TOLERATED);
+        has_grown |= grown;
+        let before = before.map_or("none".to_owned(), |before| before.to_string());
+        let growth = growth.map(|growth| format!("{growth:+.1} %")).unwrap_or_default();
+        let mark = if grown { "  grown" } else { "" };
+        println!("{part:<22} {now:>12} {before:>10} {growth:>9}{mark}");
+    }
+    if has_grown {
+        return Err(format!("more than {TOLERATED} % above {RECORDED}; where that is meant, record it anew").into());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn record() -> Result<ExitCode, Box<dyn Error>> {
+    let rustc = Command::new("rustc").arg("--version").output()?.stdout;
+    let mut text = format!("# {}, {}\n", String::from_utf8(rustc)?.trim(), env::consts::ARCH);
+    for (part, _) in PARTS {
+        writeln!(text, "{part:<22} {}", count(part)?)?;
+    }
+    fs::write(RECORDED, &text)?;
+    print!("{text}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The instructions that doing it once takes.
+fn count(part: &str) -> Result<u64, Box<dyn Error>> {
+    let (once, twice) = (total(part, TIMES)?, total(part, 2 * TIMES)?);
+    Ok((twice - once + TIMES / 2) / TIMES)
+}
+
+/// The instructions of a whole run.
+fn total(part: &str, times: u64) -> Result<u64, Box<dyn Error>> {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(env::current_exe()?)
+        .args(["run", part, &times.to_string()])
+        .output()
+        .map_err(|error| format!("valgrind cannot be run (apt install valgrind): {error}"))?;
+    let report = String::from_utf8_lossy(&output.stderr);
+    let collected = report.lines().find_map(|line| line.split_once("Collected : "));
+    let (_, count) = collected.ok_or_else(|| format!("valgrind counted nothing: {report}"))?;
+    Ok(count.trim().parse()?)
+}
