@@ -33,8 +33,9 @@ pub(crate) struct Idle {
 }
 
 impl Idle {
-    /// Rests until rung, or, as the standby, until `look` sees a need. `look` is called without any lock.
-    pub(crate) fn rest(&self, look: impl Fn() -> Need) {
+    /// Rests until rung, or until `look` sees a need, true then. Only the standby looks again and again. `look` is called
+    /// without any lock.
+    pub(crate) fn rest(&self, look: impl Fn() -> Need) -> bool {
         let me = thread::current();
         self.change(|resting| resting.push(me.clone()));
         // Looked at after coming to rest: who rings, rings before it looks whether anybody rests, so one of the two
@@ -42,13 +43,16 @@ impl Idle {
         let mut need = look();
         loop {
             match need {
-                Need::Now => return self.leave(&me),
+                Need::Now => {
+                    self.leave(&me);
+                    return true;
+                }
                 _ if !self.is_standby(&me) => thread::park(),
                 Need::Nothing => self.nap(&me, &look),
                 Need::Soon(time) => thread::park_timeout(time),
             }
             if self.was_rung(&me) {
-                return;
+                return false;
             }
             need = look();
         }

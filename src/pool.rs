@@ -132,14 +132,24 @@ impl Pool {
                 self.ring_before(&job);
                 self.run(job, number);
             }
-            if self.closed.load(SeqCst) && self.queue.1.is_empty() {
+            if self.closed.load(SeqCst) {
                 self.idle.dismiss_all();
                 return;
             }
             match self.take_seat() {
                 Some(seat) => self.drive_caught(seat),
-                None => self.idle.rest(|| self.needs_a_hand()),
+                None if self.idle.rest(|| self.needs_a_hand()) => self.lend_a_hand(),
+                None => {}
             }
+        }
+    }
+
+    /// The seat or the queue was left alone: another thread is rung for what waits, and this one takes the seat, or each
+    /// handler in turn that blocks would cost the probes a tick.
+    fn lend_a_hand(&self) {
+        self.idle.ring();
+        if let Some(seat) = self.take_seat() {
+            self.drive_caught(seat);
         }
     }
 

@@ -16,6 +16,7 @@ use crate::request::{Request, RequestBody};
 use http::StatusCode;
 use std::{
     io::{ErrorKind, Read, Write},
+    mem,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -94,6 +95,8 @@ pub(crate) struct Connection<S> {
     pub(crate) deadline: Instant,
     /// None while nothing of a request is there: an idle connection holds no buffer.
     input: Option<Box<Request>>,
+    /// So many bytes of empty lines have come since the last request.
+    blank: u8,
     /// How much of a partial head has been looked through.
     scanned: usize,
     /// Where the current request ends in the input, and a pipelined one begins.
@@ -126,6 +129,7 @@ impl<S: Stream> Connection<S> {
             state: State::Fresh,
             deadline: now + patience,
             input: None,
+            blank: 0,
             scanned: 0,
             consumed: 0,
             outgoing: None,
@@ -177,13 +181,11 @@ impl<S: Stream> Connection<S> {
     /// Whether the owner has something to do with it before the next event: bytes of another request are here, or
     /// may be.
     pub(crate) fn has_more(&self) -> bool {
-        self.may_be_readable || self.has_input()
-    }
-
-    fn has_input(&self) -> bool {
-        self.input
-            .as_ref()
-            .is_some_and(|input| !input.bytes.is_empty())
+        self.may_be_readable
+            || self
+                .input
+                .as_ref()
+                .is_some_and(|input| !input.bytes.is_empty())
     }
 
     /// Reads, parses and sends as far as the stream allows.
@@ -221,6 +223,8 @@ impl<S: Stream> Connection<S> {
         if matches!(self.state, State::Fresh | State::Idle) {
             if matches!(self.state, State::Idle) && http1::is_blank(&input.bytes) {
                 // Some clients end a body with a CRLF of their own (RFC 9112 section 2.2): no request has begun.
+                self.blank = input.bytes.len() as u8;
+                input.bytes.clear();
                 return Ok(false);
             }
             input.peer = Some(self.peer);
@@ -315,11 +319,15 @@ impl<S: Stream> Connection<S> {
 
     fn take_in(&mut self, count: usize, bench: &mut Bench<'_>) {
         let input = self.input.get_or_insert_with(|| bench.spare.take());
+        let blank = mem::take(&mut self.blank);
+        input
+            .bytes
+            .extend(b"\r\n".iter().cycle().take(blank.into()));
         if let State::Body(end) = self.state {
             // Doubling would hold up to twice a large body; the declared length is not believed either.
             let missing = end - input.bytes.len().min(end);
             let step = input.bytes.len().max(bench.scratch.len());
-            if input.bytes.capacity() - input.bytes.len() < count.min(missing) {
+            if input.bytes.capacity() - input.bytes.len() < count {
                 input.bytes.reserve_exact(missing.min(step).max(count));
             }
         }
@@ -356,11 +364,10 @@ impl<S: Stream> Connection<S> {
 
     /// Lets go of memory that is not needed, and accounts for the rest.
     fn settle(&mut self, bench: &mut Bench<'_>) {
-        let rests = match self.state {
-            State::Idle | State::Fresh => !self.has_input(),
-            State::Lingering | State::Closed => true,
-            _ => false,
-        };
+        let rests = matches!(
+            self.state,
+            State::Idle | State::Fresh | State::Lingering | State::Closed
+        );
         if rests && let Some(input) = self.input.take() {
             bench.spare.keep(input);
         }

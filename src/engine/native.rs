@@ -305,3 +305,6 @@ impl Stream for TcpStream {
         let _ = SockRef::from(self).set_linger(abort.then_some(Duration::ZERO));
     }
 }
+
+#[cfg(test)]
+mod tests;

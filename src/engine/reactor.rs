@@ -91,18 +91,23 @@ impl Reactor {
             self.events = Events::with_capacity(EVENTS);
             self.has_events_left = false;
         }
-        self.ready_bytes = 0;
         loop {
-            self.welcome_back(ready);
-            self.obey(ready);
+            // One wait's events are one round, over however many turns: what changes the table comes between rounds, so
+            // that no event is taken for another connection's, and none waits for more than what came with it.
+            if !self.has_events_left {
+                self.welcome_back(ready);
+                self.obey(ready);
+            }
             if self.stage == Stage::Cut || (self.stage == Stage::Closing && self.table.is_empty()) {
                 return Pulled::Closed;
             }
             self.wait_for_events(until, !ready.is_empty());
             let now = Instant::now();
             self.handle_events(now, ready);
-            self.accept(now);
-            self.sweep(now, ready);
+            if !self.has_events_left {
+                self.accept(now);
+                self.sweep(now, ready);
+            }
             if !ready.is_empty()
                 || self.shared.take_woken()
                 || until.is_some_and(|until| until <= now)
@@ -149,6 +154,7 @@ impl Reactor {
     fn handle_events(&mut self, now: Instant, ready: &mut Vec<Ready>) {
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         let mut left = events.iter().skip(self.handled);
+        self.ready_bytes = 0;
         while self.ready_bytes < READY_BYTES
             && let Some(event) = left.next()
         {
@@ -267,7 +273,11 @@ impl Reactor {
             }
         }
         let deadline = visit.connection.deadline;
+        let is_idle = visit.connection.is_idle();
         self.table.set_deadline(place, deadline);
+        if is_idle {
+            self.table.note_idle();
+        }
         if self.next_sweep.is_none_or(|due| deadline < due) {
             self.next_sweep = Some(deadline);
         }
@@ -308,17 +318,20 @@ impl Reactor {
             if !acceptor.is_due(now) {
                 break;
             }
-            let is_reserve =
-                !acceptor.admits(&self.table) && !self.make_room(now, Table::longest_idle);
-            if is_reserve
-                && acceptor.reserve_is_full(&self.table)
+            if acceptor.reserve_is_full(&self.table)
+                && !self.make_room(now, Table::longest_idle)
                 && !self.make_room(now, Table::oldest_reserve)
             {
                 acceptor.wait_for_room(now);
                 break;
             }
             match acceptor.accept_one(now) {
-                Some((stream, peer)) => self.add(stream, peer, now, is_reserve),
+                Some((stream, peer)) => {
+                    // Only now: an idle connection is closed for one that is there.
+                    let is_reserve =
+                        !acceptor.admits(&self.table) && !self.make_room(now, Table::longest_idle);
+                    self.add(stream, peer, now, is_reserve);
+                }
                 None if acceptor.lacks_descriptors()
                     && self.make_room(now, Table::longest_idle) =>
                 {

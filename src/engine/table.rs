@@ -93,6 +93,11 @@ impl Table {
         self.deadlines[place] = Some(deadline);
     }
 
+    /// A connection is idle now: looking for one that can be spared is not fruitless any more.
+    pub(super) fn note_idle(&mut self) {
+        self.look_again = None;
+    }
+
     pub(super) fn is_due(&self, place: usize, now: Instant) -> bool {
         self.deadlines[place].is_some_and(|deadline| deadline <= now)
     }

@@ -2,11 +2,7 @@
 //! reactor and the pool do.
 
 use super::super::{Bench, Connection, Next, Rules, State, Stream};
-use crate::{
-    engine::{http1::is_blank, spare::Spare},
-    request::Request,
-    response::Response,
-};
+use crate::{engine::spare::Spare, request::Request, response::Response};
 use std::{
     cell::Cell,
     collections::VecDeque,
@@ -301,10 +297,8 @@ impl Rig {
             State::Fresh | State::Idle | State::Lingering
         );
         if rests {
-            // But for empty lines before the next request.
-            let bytes = connection.input.as_ref().map(|input| &input.bytes[..]);
-            assert!(bytes.is_none_or(|bytes| is_blank(bytes) && !bytes.is_empty()));
-            assert!(connection.outgoing.is_none());
+            assert!(connection.input.is_none() && connection.outgoing.is_none());
+            assert_eq!(connection.charged, 0, "charged for nothing");
         }
     }
 }
