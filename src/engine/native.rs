@@ -176,7 +176,7 @@ impl Shared {
     pub(super) fn take_home(&self, into: &mut Vec<Back>) {
         if self.home_count.load(SeqCst) > 0 {
             let mut home = self.home();
-            std::mem::swap(&mut home.back, into);
+            into.append(&mut home.back);
             self.home_count.store(0, SeqCst);
         }
     }

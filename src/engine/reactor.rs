@@ -1,5 +1,6 @@
 //! The native engine's table of connections, and the turn of the thread that drives them.
 
+mod arriving;
 mod closing;
 
 use super::{
@@ -13,8 +14,7 @@ use super::{
 use mio::{Events, Interest, Poll, Token, event::Event, net::TcpStream};
 use std::{
     io,
-    net::SocketAddr,
-    sync::{Arc, atomic::Ordering::SeqCst},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -92,10 +92,10 @@ impl Reactor {
             self.has_events_left = false;
         }
         loop {
-            // One wait's events are one round, over however many turns: what changes the table comes between rounds, so
-            // that no event is taken for another connection's, and none waits for more than what came with it.
+            // One wait's events are one round, over however many turns: no place is taken anew before its end, so that no
+            // event is taken for another connection's, and no event waits for more than what came with it.
+            self.welcome_back(ready);
             if !self.has_events_left {
-                self.welcome_back(ready);
                 self.obey(ready);
             }
             if self.stage == Stage::Cut || (self.stage == Stage::Closing && self.table.is_empty()) {
@@ -190,7 +190,8 @@ impl Reactor {
         }
     }
 
-    /// Takes in what the pool is done with.
+    /// Takes in what the pool is done with, for its buffers at once. What has more to do waits for the end of the round:
+    /// a client that sends without a pause would have its next request go before the others' first.
     fn welcome_back(&mut self, ready: &mut Vec<Ready>) {
         let mut returned = std::mem::take(&mut self.returned);
         self.shared.take_home(&mut returned);
@@ -198,22 +199,40 @@ impl Reactor {
         for back in returned.drain(..) {
             match back {
                 Back::Gone(place) => self.free(place),
-                Back::Here(mut visit) => {
+                Back::Here(visit) if self.has_events_left && self.has_more_to_do(&visit) => {
+                    self.returned.push(Back::Here(visit));
+                }
+                Back::Here(visit) => {
                     let place = visit.place;
-                    if let Place::Away {
-                        event,
-                        client_has_closed,
-                    } = self.table.places[place]
-                    {
-                        visit.connection.may_be_readable |= event;
-                        visit.connection.client_has_closed |= client_has_closed;
-                    }
-                    self.table.put(place, visit);
+                    self.take_in(visit);
                     self.step(place, now, ready, Connection::advance);
                 }
             }
         }
-        self.returned = returned;
+        if self.returned.is_empty() {
+            self.returned = returned;
+        }
+    }
+
+    fn has_more_to_do(&self, visit: &Visit) -> bool {
+        let had_event = matches!(
+            self.table.places[visit.place],
+            Place::Away { event: true, .. }
+        );
+        had_event || visit.connection.has_more() || !visit.connection.is_idle()
+    }
+
+    fn take_in(&mut self, mut visit: Box<Visit>) {
+        let place = visit.place;
+        if let Place::Away {
+            event,
+            client_has_closed,
+        } = self.table.places[place]
+        {
+            visit.connection.may_be_readable |= event;
+            visit.connection.client_has_closed |= client_has_closed;
+        }
+        self.table.put(place, visit);
     }
 
     /// Lets one connection take a step, and does what it says.
@@ -307,86 +326,5 @@ impl Reactor {
             }
         }
         self.next_sweep = self.table.first_deadline();
-    }
-
-    /// Accepts what waits, and makes room for it where there is none.
-    fn accept(&mut self, now: Instant) {
-        let Some(mut acceptor) = self.acceptor.take() else {
-            return;
-        };
-        for _ in 0..EVENTS {
-            if !acceptor.is_due(now) {
-                break;
-            }
-            if acceptor.reserve_is_full(&self.table)
-                && !self.make_room(now, Table::longest_idle)
-                && !self.make_room(now, Table::oldest_reserve)
-            {
-                acceptor.wait_for_room(now);
-                break;
-            }
-            match acceptor.accept_one(now) {
-                Some((stream, peer)) => {
-                    // Only now: an idle connection is closed for one that is there.
-                    let is_reserve =
-                        !acceptor.admits(&self.table) && !self.make_room(now, Table::longest_idle);
-                    self.add(stream, peer, now, is_reserve);
-                }
-                None if acceptor.lacks_descriptors()
-                    && self.make_room(now, Table::longest_idle) =>
-                {
-                    acceptor.try_soon()
-                }
-                None if acceptor.lacks_descriptors() => acceptor.wait_for_room(now),
-                None => {}
-            }
-        }
-        self.shared
-            .waits_for_ends
-            .store(acceptor.waits_for_room(), SeqCst);
-        self.acceptor = Some(acceptor);
-    }
-
-    /// Closes the connection that can best be spared, if any can.
-    fn make_room(
-        &mut self,
-        now: Instant,
-        spared: impl FnOnce(&mut Table, Instant) -> Option<usize>,
-    ) -> bool {
-        spared(&mut self.table, now)
-            .map(|place| self.close(place))
-            .is_some()
-    }
-
-    fn add(&mut self, mut stream: TcpStream, peer: SocketAddr, now: Instant, is_reserve: bool) {
-        let place = self.table.reserve_place();
-        if let Err(error) =
-            self.poll
-                .registry()
-                .register(&mut stream, Token(place), Interest::READABLE)
-        {
-            log::warn!(reason:% = error; "a connection cannot be watched and is closed");
-            self.table.clear(place);
-            return;
-        }
-        let patience = if is_reserve {
-            LAST_CHANCE
-        } else {
-            self.shared.rules.head_timeout
-        };
-        let mut connection = Connection::new(stream, peer, now, patience);
-        connection.is_reserve = is_reserve;
-        let shared = Arc::clone(&self.shared);
-        self.table.put(
-            place,
-            Box::new(Visit {
-                connection,
-                place,
-                shared,
-                is_away: false,
-                watches_room: false,
-            }),
-        );
-        self.keep(place);
     }
 }

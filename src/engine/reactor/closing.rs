@@ -1,7 +1,12 @@
 //! How the native engine's connections end in a drain, and at its deadline.
 
 use super::{LAST_CHANCE, Reactor};
-use crate::engine::{Cut, Ready, connection::Connection, native::Stage, table::Place};
+use crate::engine::{
+    Cut, Ready,
+    connection::Connection,
+    native::{Back, Stage},
+    table::Place,
+};
 use std::time::Instant;
 
 impl Reactor {
@@ -41,6 +46,11 @@ impl Reactor {
         let mut cut = Cut::default();
         self.stage = Stage::Cut;
         self.acceptor = None;
+        for back in std::mem::take(&mut self.returned) {
+            if let Back::Here(visit) = back {
+                self.take_in(visit);
+            }
+        }
         for place in 0..self.table.places.len() {
             if let Place::Home(visit) = &mut self.table.places[place] {
                 let connection = &mut visit.connection;
