@@ -3,7 +3,7 @@
 use super::{ALWAYS_SERVED, Bench, Connection, Next, Rules, State, Stream};
 use crate::{
     engine::{
-        http1::{BodyLength, Version},
+        http1::Version,
         outgoing::{Outgoing, Sending},
     },
     response::Response,
@@ -197,14 +197,10 @@ impl<S: Stream> Connection<S> {
         Next::Wait
     }
 
-    /// Whether a client that meant to go on, or may have ended its body with a CRLF of its own, has sent more already,
-    /// of which nothing has told yet.
+    /// Whether the client has sent more already, of which nothing has told yet: its next request, or a CRLF of its own
+    /// behind the last one.
     fn has_unread_bytes(&mut self) -> bool {
-        let may_have_sent_more = self
-            .input
-            .as_ref()
-            .is_some_and(|input| input.head.keep_alive || input.head.body != BodyLength::Known(0));
-        may_have_sent_more && matches!(self.stream.read(&mut [0]), Ok(1))
+        matches!(self.stream.read(&mut [0]), Ok(1))
     }
 
     /// Reads on behind a refusal, for nothing.
