@@ -12,7 +12,6 @@ use std::{
 /// The threads, for the main thread to join.
 pub(crate) struct Crew {
     threads: Vec<JoinHandle<()>>,
-    wanted: usize,
     /// Each thread holds a clone.
     running: Option<Sender<()>>,
     /// Disconnected once every thread has let go of its end.
@@ -30,13 +29,11 @@ impl Crew {
     /// Where the system gives no thread.
     pub(crate) fn muster(pool: &Arc<Pool>) -> io::Result<Crew> {
         let (running, ended) = crossbeam_channel::bounded(0);
-        let wanted = pool.slots() + 1;
         let threads = (0..LEAST)
             .map(|number| spawn(pool, number, running.clone()))
             .collect::<io::Result<_>>()?;
         Ok(Crew {
             threads,
-            wanted,
             running: Some(running),
             ended,
         })
@@ -48,12 +45,13 @@ impl Crew {
         let Some(running) = self.running.take() else {
             return;
         };
-        for number in self.threads.len()..self.wanted {
+        let wanted = pool.slots() + 1;
+        for number in self.threads.len()..wanted {
             match spawn(pool, number, running.clone()) {
                 Ok(thread) => self.threads.push(thread),
                 Err(error) => {
                     pool.reduce_slots(number - 1);
-                    log::warn!(workers = number - 1, wanted = self.wanted - 1, reason:% = error; "fewer workers than wanted");
+                    log::warn!(workers = number - 1, wanted = wanted - 1, reason:% = error; "fewer workers than wanted");
                     return;
                 }
             }

@@ -21,7 +21,6 @@ impl HeadParser {
 }
 
 /// A router whose handlers do nothing.
-#[derive(Default)]
 pub struct Routes(Router);
 
 impl Routes {

@@ -164,6 +164,17 @@ fn the_last_answer_of_a_drain_reaches_a_client_that_has_sent_more() {
 }
 
 #[test]
+fn an_empty_line_behind_the_last_request_is_no_reason_for_a_reset() {
+    let mut rig = rig();
+    rig.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    rig.wire().incoming.extend(b"\r\n");
+    assert_eq!(rig.respond(bytes(b"last".to_vec()), false), Next::Wait);
+    assert!(rig.wire().is_half_closed(), "a close would be a reset");
+    assert_eq!(rig.leave(End::HalfClosed), Next::Close);
+    assert_ended(&rig);
+}
+
+#[test]
 fn a_client_that_has_sent_no_more_is_not_waited_for() {
     let mut rig = rig();
     rig.send(GET);
