@@ -98,3 +98,16 @@ fn an_idle_connection_is_closed_for_one_that_is_there_and_not_before() {
         "the longest idle makes room"
     );
 }
+
+#[test]
+fn a_request_that_has_arrived_when_the_drain_closes_idle_connections_is_answered() {
+    let engine = engine("PORT", "0");
+    let mut client = Client::connect(engine.local_addr()).unwrap();
+    client.write_all(GET).unwrap();
+    assert_eq!(serve_once(&*engine), ["/probe"]);
+    assert_ne!(client.read(&mut [0; 1024]).unwrap(), 0);
+    client.write_all(GET).unwrap();
+    engine.stop_accepting();
+    assert_eq!(serve_once(&*engine), ["/probe"]);
+    assert_ne!(client.read(&mut [0; 1024]).unwrap(), 0, "it was closed");
+}
