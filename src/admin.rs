@@ -1,9 +1,9 @@
 //! The admin port: probes on a listener and a thread of their own, up to the very end of a drain.
 
 use crate::{
-    app::App,
     engine::{Engine, Pulled, Ready},
-    into_response::IntoResponse,
+    message::into_response::IntoResponse,
+    pool::dispatcher::Dispatcher,
 };
 use http::StatusCode;
 use std::{
@@ -24,12 +24,12 @@ impl Admin {
     ///
     /// # Errors
     /// Where it cannot be started.
-    pub(crate) fn start(app: Arc<App>, engine: Box<dyn Engine>) -> io::Result<Admin> {
+    pub(crate) fn start(dispatcher: Arc<Dispatcher>, engine: Box<dyn Engine>) -> io::Result<Admin> {
         let engine: Arc<dyn Engine> = Arc::from(engine);
         let pulled = Arc::clone(&engine);
         let thread = thread::Builder::new()
             .name("admin".to_owned())
-            .spawn(move || serve(&app, &*pulled))?;
+            .spawn(move || serve(&dispatcher, &*pulled))?;
         Ok(Admin {
             engine,
             thread: Some(thread),
@@ -41,13 +41,13 @@ impl Admin {
     }
 }
 
-fn serve(app: &App, engine: &dyn Engine) {
+fn serve(dispatcher: &Dispatcher, engine: &dyn Engine) {
     let mut ready = Vec::new();
     while engine.pull(None, &mut ready) == Pulled::Open {
         for one in ready.drain(..) {
             match one {
                 Ready::Request(mut exchange) => {
-                    let answer = app.answer_probe(exchange.request());
+                    let answer = dispatcher.answer_probe(exchange.request());
                     exchange.respond(
                         answer.unwrap_or_else(|| StatusCode::NOT_FOUND.into_response()),
                         false,

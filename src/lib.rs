@@ -59,54 +59,41 @@
 //!
 //! What each setting means is in the README; `NAME config` prints them all with their sources.
 
-mod access_log;
 mod admin;
-mod app;
-mod background;
-mod cgroup;
-mod check;
 mod command;
 mod config;
-mod crew;
-mod drain_report;
 mod engine;
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub mod fuzzing;
 mod health;
-mod idle;
-mod into_response;
-mod ledger;
-mod lifecycle;
-mod logging;
-mod middleware;
-mod panics;
-#[cfg(feature = "__parts")]
+#[cfg(any(feature = "__internals", fuzzing))]
 #[doc(hidden)]
-pub mod parts;
-mod percent;
+pub mod internals;
+mod lifecycle;
+mod message;
+mod observe;
+mod phase;
 mod pool;
-mod probe;
-mod request;
-mod response;
-mod router;
+mod routing;
 mod service;
-mod settings;
-mod signals;
 
-pub use background::{Stop, TaskResult};
-pub use cgroup::Limits;
-pub use check::{Check, IntoDuration, Switch};
-pub use config::{AccessLog, Config, HttpEngine, LogFormat};
-pub use drain_report::{DrainReport, Ending};
+pub use config::{
+    limits::Limits,
+    settings::{Secret, Settings, SettingsError},
+    table::{AccessLog, Config, HttpEngine, LogFormat},
+};
+pub use health::check::{Check, IntoDuration, Switch};
+pub use lifecycle::{
+    background::TaskResult,
+    drain_report::{DrainReport, Ending},
+};
 #[cfg(feature = "serde")]
-pub use into_response::Json;
-pub use into_response::{Error, IntoResponse};
-pub use lifecycle::Phase;
-pub use middleware::Next;
-pub use request::{Rejection, Request};
-pub use response::Response;
+pub use message::into_response::Json;
+pub use message::{
+    into_response::{Error, IntoResponse},
+    request::{Rejection, Request},
+    response::Response,
+};
+pub use phase::{Phase, Stop};
+pub use routing::layers::Next;
 pub use service::{Running, Service};
-pub use settings::{Secret, Settings, SettingsError};
 
 pub use http;

@@ -1,27 +1,38 @@
 //! `Service`: what a program says about itself, and the two ways to run it.
 
+mod running;
+
+pub use running::Running;
+
 use crate::{
     admin::Admin,
-    app::{self, App},
-    background::{Companion, Stop, Task, TaskResult},
-    cgroup::{self, Limits},
-    check::Check,
     command,
-    config::{Config, HttpEngine},
-    drain_report::DrainReport,
+    config::{
+        limits::{Limits, show_cpus},
+        settings::{Settings, show_size},
+        table::{Config, HttpEngine},
+    },
     engine::{self, Engine, listen},
-    health::{self, Health},
-    into_response::IntoResponse,
-    lifecycle::{self, Control, Phase, Vessel},
-    middleware::{self, Next},
-    pool::Pool,
-    request::Request,
-    response::Response,
-    router::Router,
-    settings::{Settings, show_size},
+    health::{self, Health, check::Check},
+    lifecycle::{
+        self, BoundServer,
+        background::{Background, Task, TaskResult},
+        control::Control,
+        drain_report::DrainReport,
+    },
+    message::{into_response::IntoResponse, request::Request, response::Response},
+    phase::{Phase, Stop},
+    pool::{
+        Pool,
+        dispatcher::{Dispatcher, route_and_run},
+    },
+    routing::{
+        layers::{self, Next},
+        router::Router,
+    },
 };
 use http::Method;
-use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, thread};
+use std::{io, process::ExitCode, sync::Arc, thread};
 
 /// An HTTP service: its routes, layers, checks, tasks and background services.
 ///
@@ -35,7 +46,7 @@ pub struct Service {
     router: Router,
     health: Health,
     start_tasks: Vec<Task>,
-    companions: Vec<Companion>,
+    background: Vec<Background>,
 }
 
 impl Service {
@@ -50,7 +61,7 @@ impl Service {
             router: Router::default(),
             health: Health::default(),
             start_tasks: Vec::new(),
-            companions: Vec::new(),
+            background: Vec::new(),
         }
     }
 
@@ -133,7 +144,7 @@ impl Service {
         self.route(Method::DELETE, path, handler)
     }
 
-    /// Answers any method on `path`; see [`get`](Service::get).
+    /// Answers requests of one `method` on `path`, for the methods that have no function of their own; see [`get`](Service::get).
     ///
     /// # Panics
     /// As [`get`](Service::get).
@@ -162,7 +173,7 @@ impl Service {
         F: Fn(&Request, Next<'_>) -> R + Send + Sync + 'static,
         R: IntoResponse,
     {
-        self.router.layers.push(middleware::boxed(layer));
+        self.router.layers.push(layers::boxed(layer));
         self
     }
 
@@ -199,8 +210,8 @@ impl Service {
         name: &'static str,
         service: impl FnOnce(&Stop) -> R + Send + 'static,
     ) -> Service {
-        self.companions
-            .push(Companion::Service(Task::new(name, service)));
+        self.background
+            .push(Background::Service(Task::new(name, service)));
         self
     }
 
@@ -211,8 +222,8 @@ impl Service {
         name: &'static str,
         hook: impl FnOnce() -> R + Send + 'static,
     ) -> Service {
-        self.companions
-            .push(Companion::Hook(Task::new(name, move |_| hook())));
+        self.background
+            .push(Background::Hook(Task::new(name, move |_| hook())));
         self
     }
 
@@ -241,10 +252,13 @@ impl Service {
         limits: &Limits,
         control: &Arc<Control>,
     ) -> io::Result<DrainReport> {
-        let vessel = self.launch(config, Arc::clone(control))?;
-        log::info!(addr:% = vessel.pool.local_addr(), engine = config.http_engine.name(), pid = std::process::id(); "listening");
+        let (server, admin) = self.bind(config, control)?;
+        log::info!(addr:% = server.pool.local_addr(), engine = config.http_engine.name(), pid = std::process::id(); "listening");
         log_sizes(config, limits);
-        Ok(lifecycle::live(vessel, control))
+        let report = lifecycle::live(server, control);
+        // The probes on it are answered to the very end.
+        drop(admin);
+        Ok(report)
     }
 
     /// Binds and serves on threads of its own, and leaves the process alone: no signals, no logger, no panic hook.
@@ -254,12 +268,16 @@ impl Service {
     /// Where an address cannot be bound; the error names it.
     pub fn start(self, config: Config) -> io::Result<Running> {
         let control = Control::new(false);
-        let vessel = self.launch(&config, Arc::clone(&control))?;
-        let addr = vessel.pool.local_addr();
-        let admin_addr = vessel.admin.as_ref().map(Admin::local_addr);
+        let (server, admin) = self.bind(&config, &control)?;
+        let addr = server.pool.local_addr();
+        let admin_addr = admin.as_ref().map(Admin::local_addr);
         let thread = thread::Builder::new().name("lifecycle".to_owned()).spawn({
             let control = Arc::clone(&control);
-            move || lifecycle::live(vessel, &control)
+            move || {
+                let report = lifecycle::live(server, &control);
+                drop(admin);
+                report
+            }
         })?;
         Ok(Running {
             addr,
@@ -276,42 +294,41 @@ impl Service {
         if let Some(answer) = self.health.answer(&request, Phase::Running) {
             return answer;
         }
-        app::route_and_run(&self.router, &mut request)
+        route_and_run(&self.router, &mut request)
     }
 
-    fn launch(self, config: &Config, control: Arc<Control>) -> io::Result<Vessel> {
-        let app = Arc::new(App {
+    fn bind(self, config: &Config, control: &Control) -> io::Result<(BoundServer, Option<Admin>)> {
+        let dispatcher = Arc::new(Dispatcher {
             name: self.name,
             version: self.version,
             router: self.router,
             health: self.health,
             access_log: config.access_log,
-            control,
+            state: Arc::clone(control.state()),
         });
         let admin = match config.admin_port {
             Some(port) => {
                 let engine = open_admin_engine(config, port)?;
-                Some(Admin::start(Arc::clone(&app), engine)?)
+                Some(Admin::start(Arc::clone(&dispatcher), engine)?)
             }
             None => None,
         };
         let engine = open_engine(config, config.port)?;
         let pool = Pool::new(
-            Arc::clone(&app),
+            dispatcher,
             engine,
             config.workers,
             config.queue_capacity,
             config.queue_timeout,
         );
-        Ok(Vessel {
-            app,
+        let server = BoundServer {
             pool,
-            admin,
             start_tasks: self.start_tasks,
-            companions: self.companions,
+            background: self.background,
             drain_delay: config.drain_delay,
             shutdown_timeout: config.shutdown_timeout,
-        })
+        };
+        Ok((server, admin))
     }
 }
 
@@ -319,6 +336,7 @@ fn open_engine(config: &Config, port: u16) -> io::Result<Box<dyn Engine>> {
     let listener = listen::bind(config.host, port)?;
     match config.http_engine {
         HttpEngine::Native => engine::native::start(listener, config),
+        #[cfg(feature = "tiny_http")]
         HttpEngine::TinyHttp => engine::tiny_http::start(listener, config),
     }
 }
@@ -338,7 +356,7 @@ fn open_admin_engine(config: &Config, port: u16) -> io::Result<Box<dyn Engine>> 
 fn log_sizes(config: &Config, limits: &Limits) {
     let quota = limits
         .cpu_quota
-        .map_or_else(|| "none".to_owned(), cgroup::show_cpus);
+        .map_or_else(|| "none".to_owned(), show_cpus);
     let memory = limits
         .memory_limit
         .map_or_else(|| "none".to_owned(), show_size);
@@ -352,45 +370,4 @@ fn log_sizes(config: &Config, limits: &Limits) {
         buffer_memory = config.buffer_memory;
         "sized"
     );
-}
-
-/// A service that [`Service::start`] set going. Dropped, it goes on until the process ends.
-pub struct Running {
-    addr: SocketAddr,
-    admin_addr: Option<SocketAddr>,
-    control: Arc<Control>,
-    thread: thread::JoinHandle<DrainReport>,
-}
-
-impl Running {
-    /// The address that was bound, with the port that the system picked where `PORT=0`.
-    #[must_use]
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
-    /// The admin port's address, where `ADMIN_PORT` is set.
-    #[must_use]
-    pub fn admin_addr(&self) -> Option<SocketAddr> {
-        self.admin_addr
-    }
-
-    /// Where the service is in its life.
-    #[must_use]
-    pub fn phase(&self) -> Phase {
-        self.control.phase()
-    }
-
-    /// Does what SIGTERM does to a process: unready at once, drain delay, drain. Returns at once.
-    pub fn stop(&self) {
-        self.control.stop("stop was called");
-    }
-
-    /// Waits until the service has ended, and says how. Handlers that the deadline cut off may still be running.
-    #[must_use]
-    pub fn wait(self) -> DrainReport {
-        self.thread
-            .join()
-            .expect("the lifecycle thread runs no code but seaworthy's")
-    }
 }

@@ -3,7 +3,7 @@
 //! On Linux an accepted socket inherits its listener's options, so what is set here once holds for every connection,
 //! whoever accepts it. Elsewhere the engine that accepts has to set what it needs again.
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
@@ -37,15 +37,6 @@ pub(crate) fn bind(host: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
         },
     }
     .map_err(|error| name_address(&error, host, port))
-}
-
-/// Bounds every blocking write on the connections that the listener will accept: one that makes no progress for so
-/// long fails. For the engine that blocks.
-///
-/// # Errors
-/// What the system says.
-pub(crate) fn set_send_timeout(listener: &TcpListener, timeout: Duration) -> io::Result<()> {
-    SockRef::from(listener).set_write_timeout(Some(timeout))
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -112,19 +103,14 @@ mod tests {
     #[test]
     fn an_accepted_connection_sends_at_once_and_notices_a_dead_peer() {
         let listener = bind(Some(Ipv4Addr::LOCALHOST.into()), 0).unwrap();
-        set_send_timeout(&listener, Duration::from_secs(7)).unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (accepted, _) = listener.accept().unwrap();
-        let options = SockRef::from(&accepted);
+        let options = socket2::SockRef::from(&accepted);
         assert!(options.tcp_nodelay().unwrap() && options.keepalive().unwrap());
         assert_eq!(options.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
         assert_eq!(
             options.tcp_keepalive_time().unwrap(),
             Duration::from_secs(60)
-        );
-        assert_eq!(
-            options.write_timeout().unwrap(),
-            Some(Duration::from_secs(7))
         );
     }
 }

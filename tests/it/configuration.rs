@@ -127,6 +127,18 @@ fn a_value_that_makes_no_sense_is_refused_with_what_would() {
     }
 }
 
+#[cfg(not(feature = "tiny_http"))]
+#[test]
+fn an_engine_that_was_not_built_in_is_a_configuration_error_that_says_so() {
+    let serve = Command::new(&["serve"]);
+    let output = serve.set("HTTP_ENGINE", "tiny_http").run().expect(78);
+    let line = line_with(&output, "HTTP_ENGINE");
+    assert!(
+        line.contains("without the Cargo feature tiny_http"),
+        "{line}"
+    );
+}
+
 #[test]
 fn durations_and_sizes_take_the_usual_forms() {
     let good = [
@@ -139,6 +151,7 @@ fn durations_and_sizes_take_the_usual_forms() {
             &["off", "error", "warn", "info", "debug", "trace"],
         ),
         ("LOG_FORMAT", &["json", "text"]),
+        #[cfg(feature = "tiny_http")]
         ("HTTP_ENGINE", &["native", "tiny_http"]),
         ("DEMO_ENDPOINTS", &["true", "false"]),
     ];

@@ -23,4 +23,5 @@ mod pool;
 mod probes;
 mod reviewed;
 mod rolling_update;
+mod rooms;
 mod sharing;

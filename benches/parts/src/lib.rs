@@ -5,7 +5,7 @@ use std::hint::black_box;
 use log::{Level, Record};
 use seaworthy::{
     IntoResponse, Request,
-    parts::{HeadParser, Routes, write_record, write_response},
+    internals::parts::{HeadParser, Routes, write_record, write_response},
 };
 
 /// What is measured, by name. The first call makes it ready, and what it returns does it once.

@@ -2,7 +2,8 @@
 
 use http::StatusCode;
 
-use super::{Refusal, is_token_byte, is_value_byte};
+use super::bytes::{is_token_byte, is_value_byte};
+use super::refusal::Refusal;
 
 /// More hex digits than these overflow 64 bits; leading zeros count, since no client writes so
 /// many.
@@ -161,10 +162,7 @@ impl Chunks {
         match self.body_room.checked_sub(self.size) {
             Some(room) => self.body_room = room,
             None => {
-                return Err(Refusal::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "chunks over MAX_BODY_BYTES",
-                ));
+                return Err(Refusal::CHUNKS_TOO_LONG);
             }
         }
         Ok(State::Data)
@@ -195,5 +193,4 @@ impl Chunks {
 }
 
 #[cfg(test)]
-#[path = "chunks_tests.rs"]
 mod tests;

@@ -6,10 +6,13 @@
 
 use std::mem::MaybeUninit;
 
+use crate::message::head::{Field, Head, Span, Version};
 use http::{Method, StatusCode};
 
+use super::bytes::{is_token_byte, is_value_byte};
+use super::refusal::Refusal;
+use super::target::read_target;
 use super::terms::Collector;
-use super::{BodyLength, Refusal, Span, Version, is_token_byte, is_value_byte, read_target};
 
 /// More fields than this are refused with 431 (RFC 6585, section 5).
 pub(crate) const MAX_FIELDS: usize = 100;
@@ -28,40 +31,42 @@ pub(crate) struct Limits {
     pub(crate) max_body_bytes: u64,
 }
 
-/// One field line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Field {
-    /// The name, a token, in the client's case.
-    pub(crate) name: Span,
-    /// The value without the whitespace around it; may hold obs-text, so it is not always text.
-    pub(crate) value: Span,
-}
+/// RFC 6585, section 5.
+const TOO_MANY_FIELDS: Refusal = Refusal::new(
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "too many fields",
+);
 
-/// A parsed head. [`read_head`] fills it, and it means something only after [`Progress::Complete`];
-/// one is enough for any number of requests, and then no head allocates.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Head {
-    /// The method, known or not: whether a route takes it is the router's business.
-    pub(crate) method: Method,
-    /// The request target as it was sent.
-    pub(crate) target: Span,
-    /// Its path, `/` where an absolute-form target has none, `*` in asterisk-form.
-    pub(crate) path: Span,
-    /// What follows its first `?`.
-    pub(crate) query: Option<Span>,
-    /// The authority of an absolute-form target, which stands in for the Host field (RFC 9112,
-    /// section 3.2.2).
-    pub(crate) authority: Option<Span>,
-    /// The version.
-    pub(crate) version: Version,
-    /// The field lines in order.
-    pub(crate) fields: Vec<Field>,
-    /// The body that follows.
-    pub(crate) body: BodyLength,
-    /// Whether the client lets the connection serve another request.
-    pub(crate) keep_alive: bool,
-    /// Whether the client waits for [`CONTINUE`](super::CONTINUE) before it sends the body.
-    pub(crate) expect_continue: bool,
+/// RFC 6585, section 5.
+const HEAD_TOO_LONG: Refusal = Refusal::new(
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "head over MAX_HEAD_BYTES",
+);
+
+/// RFC 9112, section 3.
+const LINE_TOO_LONG: Refusal =
+    Refusal::new(StatusCode::URI_TOO_LONG, "request line over MAX_HEAD_BYTES");
+
+impl Limits {
+    /// Holds a head that was parsed elsewhere to what [`read_head`] holds its own to: the length of its request line,
+    /// its whole length, and how many fields it has.
+    ///
+    /// # Errors
+    /// With the refusal.
+    #[cfg(feature = "tiny_http")]
+    pub(crate) fn check_head(
+        &self,
+        line: usize,
+        head: usize,
+        fields: usize,
+    ) -> Result<(), Refusal> {
+        match () {
+            () if line > self.max_head_bytes => Err(LINE_TOO_LONG),
+            () if head > self.max_head_bytes => Err(HEAD_TOO_LONG),
+            () if fields > MAX_FIELDS => Err(TOO_MANY_FIELDS),
+            () => Ok(()),
+        }
+    }
 }
 
 /// How far the bytes go.
@@ -167,11 +172,8 @@ fn find_end(window: &[u8], start: usize, scanned: usize) -> Result<Option<usize>
 #[cold]
 fn over_limit(head: &[u8]) -> Refusal {
     match head.contains(&b'\n') {
-        true => Refusal::new(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "head over MAX_HEAD_BYTES",
-        ),
-        false => Refusal::new(StatusCode::URI_TOO_LONG, "request line over MAX_HEAD_BYTES"),
+        true => HEAD_TOO_LONG,
+        false => LINE_TOO_LONG,
     }
 }
 
@@ -240,15 +242,9 @@ fn offset_of(part: &[u8], whole: &[u8]) -> usize {
 #[cold]
 fn refusal(error: httparse::Error, head: &[u8]) -> Refusal {
     match error {
-        httparse::Error::Version if names_a_version(head) => Refusal::new(
-            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            "neither HTTP/1.0 nor HTTP/1.1",
-        ),
+        httparse::Error::Version if names_a_version(head) => Refusal::UNKNOWN_VERSION,
         httparse::Error::Version => Refusal::bad("malformed version"),
-        httparse::Error::TooManyHeaders => Refusal::new(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "too many fields",
-        ),
+        httparse::Error::TooManyHeaders => TOO_MANY_FIELDS,
         httparse::Error::HeaderName => Refusal::bad("malformed field name, or a folded line"),
         httparse::Error::HeaderValue => Refusal::bad("malformed field value"),
         httparse::Error::NewLine => Refusal::bad("malformed line end"),
@@ -271,5 +267,4 @@ fn names_a_version(head: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-#[path = "head_tests.rs"]
 mod tests;

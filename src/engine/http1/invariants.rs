@@ -3,7 +3,9 @@
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use super::bytes::is_value_byte;
 use super::*;
+use crate::message::head::{BodyLength, Head, Version};
 
 /// Small, so that short inputs reach the limits.
 pub(crate) const LIMITS: Limits = Limits {

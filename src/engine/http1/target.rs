@@ -2,8 +2,10 @@
 
 use http::{Method, StatusCode};
 
+use super::bytes::is_target_byte;
+use super::refusal::Refusal;
 use super::terms::is_host;
-use super::{Refusal, Span, is_target_byte};
+use crate::message::head::Span;
 
 /// The parts of a request target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,5 +94,4 @@ fn split_query(target: &[u8], path: usize, authority: Option<Span>) -> Result<Ta
 }
 
 #[cfg(test)]
-#[path = "target_tests.rs"]
 mod tests;

@@ -7,22 +7,10 @@ use std::net::Ipv6Addr;
 
 use http::StatusCode;
 
-use super::{Refusal, Version, is_host_byte, is_token_byte, is_value_byte, trim};
+use crate::message::head::{BodyLength, Version};
 
-/// How much body follows a head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BodyLength {
-    /// So many bytes, often none.
-    Known(u64),
-    /// Chunks, to be read with [`Chunks`](super::Chunks).
-    Chunked,
-}
-
-impl Default for BodyLength {
-    fn default() -> Self {
-        BodyLength::Known(0)
-    }
-}
+use super::bytes::{is_host_byte, trim};
+use super::refusal::Refusal;
 
 /// What the fields of a request settle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +26,7 @@ pub(crate) struct Terms {
 
 /// The terms of a request whose head was parsed elsewhere, by a parser that need not have been
 /// strict.
+#[cfg(any(test, fuzzing, feature = "tiny_http"))]
 pub(crate) fn validate<'a>(
     version: Version,
     fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
@@ -45,10 +34,10 @@ pub(crate) fn validate<'a>(
 ) -> Result<Terms, Refusal> {
     let mut collector = Collector::default();
     for (name, value) in fields {
-        if name.is_empty() || !name.iter().all(|&byte| is_token_byte(byte)) {
+        if name.is_empty() || !name.iter().all(|&byte| super::bytes::is_token_byte(byte)) {
             return Err(Refusal::bad("malformed field name"));
         }
-        if !value.iter().all(|&byte| is_value_byte(byte)) {
+        if !value.iter().all(|&byte| super::bytes::is_value_byte(byte)) {
             return Err(Refusal::bad("control byte in a field value"));
         }
         collector.add(name, trim(value))?;
@@ -273,5 +262,4 @@ fn after_name(mut value: &[u8]) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
-#[path = "terms_tests.rs"]
 mod tests;

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
-use super::Version;
+use crate::message::head::Version;
 
 /// The interim response that lets a waiting client send its body (RFC 9110, section 15.2.1).
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -179,5 +179,4 @@ fn write_number<const BASE: u64>(out: &mut Vec<u8>, mut number: u64) {
 }
 
 #[cfg(test)]
-#[path = "write_tests.rs"]
 mod tests;

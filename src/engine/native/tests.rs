@@ -1,11 +1,13 @@
 //! The engine over real sockets, pulled by hand.
 
 use super::*;
+use crate::message::response::Response;
 use http::StatusCode;
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream as Client,
     thread,
+    time::Duration,
 };
 
 const GET: &[u8] = b"GET /probe HTTP/1.1\r\nHost: test\r\n\r\n";

@@ -8,7 +8,10 @@ use super::{
     answer::{self, Asked},
     sockets::Sockets,
 };
-use crate::{engine::http1::Version, panics, response::Response};
+use crate::{
+    message::{head::Version, response::Response},
+    observe::panics,
+};
 use http::Method;
 use socket2::SockRef;
 use std::{
@@ -35,18 +38,18 @@ pub(super) struct Acceptor {
     /// The number of the listener that `current` accepts from.
     descriptor: RawFd,
     /// Our own duplicate of the listener; none once that is closed.
-    keeper: Option<TcpListener>,
+    duplicate: Option<TcpListener>,
 }
 
 impl Acceptor {
     /// Starts to accept.
-    pub(super) fn start(keeper: TcpListener) -> io::Result<Acceptor> {
-        let (current, descriptor) = serve(&keeper)?;
+    pub(super) fn start(duplicate: TcpListener) -> io::Result<Acceptor> {
+        let (current, descriptor) = serve(&duplicate)?;
         Ok(Acceptor {
             current,
             retired: Vec::new(),
             descriptor,
-            keeper: Some(keeper),
+            duplicate: Some(duplicate),
         })
     }
 
@@ -60,12 +63,12 @@ impl Acceptor {
     /// # Errors
     /// Where there are still too few descriptors or threads.
     pub(super) fn replace(&mut self) -> io::Result<()> {
-        let Some(keeper) = &self.keeper else {
+        let Some(duplicate) = &self.duplicate else {
             return Ok(());
         };
         // Each connection takes two: there is no sense in dying again of the very first.
-        let _room = (keeper.try_clone()?, keeper.try_clone()?);
-        let (next, descriptor) = serve(keeper)?;
+        let _room = (duplicate.try_clone()?, duplicate.try_clone()?);
+        let (next, descriptor) = serve(duplicate)?;
         self.retired
             .push(std::mem::replace(&mut self.current, next));
         self.descriptor = descriptor;
@@ -75,17 +78,19 @@ impl Acceptor {
     /// Tells everyone in the backlog to come again, while nobody else accepts: better than silence, and whoever has left
     /// meanwhile is out of the next acceptor's way. Returns how many they were.
     pub(super) fn shed(&self) -> usize {
-        let Some(keeper) = &self.keeper else { return 0 };
-        if keeper.set_nonblocking(true).is_err() {
+        let Some(duplicate) = &self.duplicate else {
+            return 0;
+        };
+        if duplicate.set_nonblocking(true).is_err() {
             return 0;
         }
-        let waiting = std::iter::from_fn(|| keeper.accept().ok());
+        let waiting = std::iter::from_fn(|| duplicate.accept().ok());
         let count = waiting
             .take(MOST_SHED)
             .map(|(client, _)| turn_away(client))
             .count();
         // The next acceptor shares this flag.
-        let _ = keeper.set_nonblocking(false);
+        let _ = duplicate.set_nonblocking(false);
         count
     }
 
@@ -100,8 +105,8 @@ impl Acceptor {
     /// Not so outside Linux: there accepted sockets would not block either, which tiny_http cannot handle, so those
     /// connections are closed unserved.
     pub(super) fn finish(&self, local: SocketAddr) {
-        if let Some(keeper) = &self.keeper {
-            let stops_blocking = keeper.set_nonblocking(true);
+        if let Some(duplicate) = &self.duplicate {
+            let stops_blocking = duplicate.set_nonblocking(true);
             // The thread may be waiting inside `accept`, where it does not notice.
             if stops_blocking.is_err() || nudge(local).is_err() {
                 self.interrupt();
@@ -111,19 +116,19 @@ impl Acceptor {
 
     /// Ends an acceptor that waits, whatever is in the backlog.
     pub(super) fn interrupt(&self) {
-        if let Some(keeper) = &self.keeper {
+        if let Some(duplicate) = &self.duplicate {
             // Fails where it was already done.
-            let _ = SockRef::from(keeper).shutdown(Shutdown::Both);
+            let _ = SockRef::from(duplicate).shutdown(Shutdown::Both);
         }
     }
 
     /// Closes the listener for good; connections that came since the acceptor ended are refused.
     pub(super) fn close(&mut self) {
-        self.keeper = None;
+        self.duplicate = None;
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.keeper.is_none()
+        self.duplicate.is_none()
     }
 }
 
@@ -156,8 +161,8 @@ fn turn_away(client: TcpStream) {
     let _ = client.shutdown(Shutdown::Write);
 }
 
-fn serve(keeper: &TcpListener) -> io::Result<(Arc<Server>, RawFd)> {
-    let listener = keeper.try_clone()?;
+fn serve(duplicate: &TcpListener) -> io::Result<(Arc<Server>, RawFd)> {
+    let listener = duplicate.try_clone()?;
     let descriptor = listener.as_raw_fd();
     // It starts a thread without asking whether there is one to be had.
     let started = panics::catch(|| tiny_http::Server::from_listener(listener, None));

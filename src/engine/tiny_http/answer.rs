@@ -3,9 +3,12 @@
 use crate::{
     engine::{
         date::with_date,
-        http1::{self, Framing, LAST_CHUNK, Version},
+        http1::{self, Framing, LAST_CHUNK},
     },
-    response::{Body, Response},
+    message::{
+        head::Version,
+        response::{Body, Response},
+    },
 };
 use http::Method;
 use std::io::{self, ErrorKind, Read, Write};

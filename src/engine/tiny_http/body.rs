@@ -1,15 +1,16 @@
 //! A request's body, read on the worker thread that holds the slot.
 
-use super::{Inner, Shared, head::Head, sockets::Sockets};
+use super::{head::Head, shared::Shared, sockets::Sockets};
 use crate::{
-    engine::http1::{BodyLength, Chunks, Refusal},
-    response::Response,
+    engine::http1::{Chunks, Refusal},
+    message::{head::BodyLength, response::Response},
 };
 use http::StatusCode;
 use std::{
     io::{self, Read},
     net::SocketAddr,
 };
+use tiny_http::Request as Inner;
 
 /// What a body's memory begins with; it grows as bytes arrive, for a length is easily declared.
 const FIRST_CAPACITY: u64 = 16 * 1024;
@@ -26,7 +27,7 @@ impl Problem {
     pub(super) fn response(self, timed_out: bool) -> Response {
         match self {
             _ if timed_out => Response::text(StatusCode::REQUEST_TIMEOUT, "body took too long"),
-            Problem::Refused(Refusal { status, reason }) => Response::text(status, reason),
+            Problem::Refused(refusal) => refusal.response(),
             Problem::Broken => Response::text(StatusCode::BAD_REQUEST, "body ended early"),
             Problem::NoMemory => Response::unavailable("no memory for the body"),
         }
@@ -51,7 +52,7 @@ pub(super) fn read(
     match head.terms.body {
         BodyLength::Known(length) => {
             // It is within the limit, which is a `usize`.
-            if !shared.memory.settle(charged, length as usize) {
+            if !shared.rules.memory.settle(charged, length as usize) {
                 return Err(Problem::NoMemory);
             }
             read_known(inner.as_reader(), length)
@@ -61,7 +62,7 @@ pub(super) fn read(
                 true => read_chunks(inner.as_reader(), max)?,
                 false => read_decoded(inner.as_reader(), max, shared, peer)?,
             };
-            match shared.memory.settle(charged, body.len()) {
+            match shared.rules.memory.settle(charged, body.len()) {
                 true => Ok(body),
                 false => Err(Problem::NoMemory),
             }
@@ -82,22 +83,19 @@ fn read_known(reader: &mut dyn Read, length: u64) -> Result<Vec<u8>, Problem> {
 /// Reads what tiny_http decodes from chunks.
 fn read_decoded(
     reader: &mut dyn Read,
-    max: usize,
+    max: u64,
     shared: &Shared,
     peer: SocketAddr,
 ) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::new();
-    match reader.take(max as u64 + 1).read_to_end(&mut body) {
+    match reader.take(max.saturating_add(1)).read_to_end(&mut body) {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-            return Err(refuse(StatusCode::BAD_REQUEST, "malformed chunk"));
+            return Err(Problem::Refused(Refusal::bad("malformed chunk")));
         }
         read => read?,
     };
-    if body.len() > max {
-        return Err(refuse(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "chunks over MAX_BODY_BYTES",
-        ));
+    if body.len() as u64 > max {
+        return Err(Problem::Refused(Refusal::CHUNKS_TOO_LONG));
     }
     // Its decoder takes the end of the connection for the end of the body, wherever that comes. So a body is believed
     // only where the connection has not ended.
@@ -109,8 +107,8 @@ fn read_decoded(
 }
 
 /// Decodes chunks that tiny_http has left alone.
-fn read_chunks(reader: &mut dyn Read, max: usize) -> Result<Vec<u8>, Problem> {
-    let (mut chunks, mut body) = (Chunks::new(max as u64), Vec::new());
+fn read_chunks(reader: &mut dyn Read, max: u64) -> Result<Vec<u8>, Problem> {
+    let (mut chunks, mut body) = (Chunks::new(max), Vec::new());
     let mut input = [0; 4096];
     loop {
         let count = match reader.read(&mut input)? {
@@ -125,8 +123,4 @@ fn read_chunks(reader: &mut dyn Read, max: usize) -> Result<Vec<u8>, Problem> {
             return Ok(body);
         }
     }
-}
-
-fn refuse(status: StatusCode, reason: &'static str) -> Problem {
-    Problem::Refused(Refusal { status, reason })
 }

@@ -1,19 +1,23 @@
 //! One request out of tiny_http, its body, and the way back.
 
 use super::{
-    Inner, Shared,
     answer::{self, Asked},
     body::{self, Problem},
-    farewell::{Farewell, Hold},
     head::Head,
+    lingering::{Hold, LingeringClose},
     peer::Stage,
+    shared::Shared,
 };
 use crate::{
-    engine::{Exchange, http1::BodyLength},
-    request::{Request, RequestBody},
-    response::Response,
+    engine::Exchange,
+    message::{
+        head::BodyLength,
+        request::{Request, RequestBody},
+        response::Response,
+    },
 };
 use std::{io::Write, net::SocketAddr, sync::Arc, time::Instant};
+use tiny_http::Request as Inner;
 
 pub(super) struct TinyExchange {
     shared: Arc<Shared>,
@@ -66,24 +70,25 @@ impl TinyExchange {
     }
 
     /// Before the answer, which may take long, and after which the next request may already be there.
-    fn let_go_of_body(&mut self) {
+    fn release_body(&mut self) {
         self.head.request.body = RequestBody::Empty;
-        self.shared.memory.settle(&mut self.charged, 0);
+        self.shared.rules.memory.settle(&mut self.charged, 0);
     }
 
     fn asked(&self) -> Asked {
         let request = &self.head.request;
         Asked {
             method: request.method().clone(),
-            version: request.version(),
+            version: request.head.version,
         }
     }
 
     /// Answers without reading the body, for which the connection has to end.
     fn answer_unread(self: Box<Self>, inner: Inner, response: &Response) {
-        let last_words = answer::message(&self.asked(), response, true);
-        self.shared
-            .part(Farewell::instead_of_reading(self.peer, inner, last_words));
+        let last_bytes = answer::message(&self.asked(), response, true);
+        self.shared.begin_close(LingeringClose::instead_of_reading(
+            self.peer, inner, last_bytes,
+        ));
     }
 }
 
@@ -119,7 +124,7 @@ impl Exchange for TinyExchange {
             || !self.head.terms.keep_alive
             || self.shared.peers().must_close(self.peer);
         let asked = self.asked();
-        self.let_go_of_body();
+        self.release_body();
         // Nothing of the body is left to read, so this does not wait.
         let writer = inner.into_writer();
         let mut answer = Answering {
@@ -137,10 +142,10 @@ impl Exchange for TinyExchange {
 impl Drop for TinyExchange {
     /// A request that is dropped unanswered ends visibly; tiny_http by itself would answer it with an empty 500.
     fn drop(&mut self) {
-        self.let_go_of_body();
+        self.release_body();
         if let Some(inner) = self.inner.take() {
             self.shared
-                .part(Farewell::cut(self.peer, Hold::Request(inner)));
+                .begin_close(LingeringClose::cut(self.peer, Hold::Request(inner)));
         }
     }
 }
@@ -175,7 +180,8 @@ impl Answering<'_> {
             drop(writer);
             self.shared.forget(self.peer);
         } else if close {
-            self.shared.part(Farewell::after_answer(self.peer, writer));
+            self.shared
+                .begin_close(LingeringClose::after_answer(self.peer, writer));
         } else {
             // Before the next request is let out: its writer waits for this one.
             drop(writer);
@@ -188,7 +194,7 @@ impl Drop for Answering<'_> {
     fn drop(&mut self) {
         if let Some(writer) = self.writer.take() {
             self.shared
-                .part(Farewell::cut(self.peer, Hold::Writer(writer)));
+                .begin_close(LingeringClose::cut(self.peer, Hold::Writer(writer)));
         }
     }
 }

@@ -1,26 +1,15 @@
 //! What tiny_http parsed, as a [`Request`] on terms, or the reason to refuse it.
 
-use super::Inner;
 use crate::{
-    engine::http1::{Refusal, Terms, Version, read_target, validate},
-    request::Request,
+    engine::http1::{Limits, Refusal, Terms, read_target, validate},
+    message::{head::Version, request::Request},
 };
-use http::{Method, StatusCode};
+use http::Method;
 use std::net::SocketAddr;
-use tiny_http::HTTPVersion;
-
-/// More fields than this are refused, as by the native engine.
-const MAX_FIELDS: usize = 100;
+use tiny_http::{HTTPVersion, Request as Inner};
 
 /// Bodies up to this length are read by tiny_http on its own thread, before the request is handed out.
 const READ_AHEAD: usize = 1024;
-
-/// What the configuration allows a request.
-#[derive(Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) max_head_bytes: usize,
-    pub(super) max_body_bytes: usize,
-}
 
 /// A head that was accepted.
 pub(super) struct Head {
@@ -37,21 +26,16 @@ pub(super) struct Head {
 }
 
 /// Converts a head, or says why its request is refused.
-pub(super) fn read(inner: &Inner, peer: SocketAddr, limits: Limits) -> Result<Head, Refusal> {
+pub(super) fn read(inner: &Inner, peer: SocketAddr, limits: &Limits) -> Result<Head, Refusal> {
     let version = match inner.http_version() {
         HTTPVersion(1, 0) => Version::Http10,
         HTTPVersion(1, 1) => Version::Http11,
-        _ => {
-            return Err(refuse(
-                StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-                "neither HTTP/1.0 nor HTTP/1.1",
-            ));
-        }
+        _ => return Err(Refusal::UNKNOWN_VERSION),
     };
-    check_size(inner, limits.max_head_bytes)?;
-    let method = method(inner).ok_or(refuse(StatusCode::BAD_REQUEST, "malformed method"))?;
+    check_size(inner, limits)?;
+    let method = method(inner).ok_or(Refusal::bad("malformed method"))?;
     let target = read_target(&method, inner.url().as_bytes())?;
-    let terms = validate(version, fields(inner), limits.max_body_bytes as u64)?;
+    let terms = validate(version, fields(inner), limits.max_body_bytes)?;
 
     let mut request = Request::default();
     request.set_start_line(method, inner.url(), version);
@@ -94,28 +78,11 @@ fn fields(inner: &Inner) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 /// By the time it is seen here the memory is spent; but a head is refused or not whichever engine reads it.
-fn check_size(inner: &Inner, max: usize) -> Result<(), Refusal> {
+fn check_size(inner: &Inner, limits: &Limits) -> Result<(), Refusal> {
     let line = inner.method().as_str().len() + inner.url().len() + "  HTTP/1.1\r\n".len();
-    if line > max {
-        return Err(refuse(
-            StatusCode::URI_TOO_LONG,
-            "request line over MAX_HEAD_BYTES",
-        ));
-    }
     let lines = fields(inner).map(|(name, value)| name.len() + value.len() + ":\r\n".len());
-    if line + lines.sum::<usize>() + "\r\n".len() > max {
-        return Err(refuse(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "head over MAX_HEAD_BYTES",
-        ));
-    }
-    if inner.headers().len() > MAX_FIELDS {
-        return Err(refuse(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "too many fields",
-        ));
-    }
-    Ok(())
+    let head = line + lines.sum::<usize>() + "\r\n".len();
+    limits.check_head(line, head, inner.headers().len())
 }
 
 /// tiny_http's own reckoning, which looks at the first `Connection` field only and for parts of words.
@@ -137,8 +104,4 @@ fn first(inner: &Inner, name: &'static str) -> Option<String> {
         .iter()
         .find(|header| header.field.equiv(name))?;
     Some(field.value.as_str().to_ascii_lowercase())
-}
-
-fn refuse(status: StatusCode, reason: &'static str) -> Refusal {
-    Refusal { status, reason }
 }

@@ -1,10 +1,7 @@
 //! What is known of one connection.
 
-use super::{
-    Inner, Rules, head,
-    peers::{Review, Turn},
-    sockets::Sockets,
-};
+use super::{head, sockets::Sockets};
+use crate::engine::rules::Rules;
 use nix::sys::socket::Shutdown;
 use std::{
     collections::VecDeque,
@@ -12,6 +9,7 @@ use std::{
     os::fd::RawFd,
     time::{Duration, Instant},
 };
+use tiny_http::Request as Inner;
 
 /// Pipelined requests that wait behind the one in flight; a client that sends more is closed after the answer.
 const MOST_WAITING: usize = 32;
@@ -59,9 +57,31 @@ impl Stage {
     };
 }
 
+/// What becomes of a request that has just come out.
+pub(super) enum Turn {
+    Now(Inner),
+    Waits,
+    /// It came behind the end of its connection.
+    Never(Inner),
+}
+
+/// What a look at all connections found.
+#[derive(Default)]
+pub(super) struct Review {
+    pub(super) to_shut: Vec<(SocketAddr, RawFd, Shutdown)>,
+    /// Connections where bytes have arrived that nobody has read yet.
+    pub(super) neglected: usize,
+    /// Those of them that should be looked at again soon, for they may be stuck.
+    pub(super) suspects: usize,
+    /// Connections that are stuck in tiny_http.
+    pub(super) stuck: usize,
+    /// Connections that will still end by themselves.
+    pub(super) open: usize,
+}
+
 /// By what a connection that was ended is told from a new one of the same client's, from the same port.
 #[derive(Clone, Copy)]
-enum Trace {
+enum Identity {
     /// Not looked at since; its descriptors are still held.
     Unseen,
     Socket(u64),
@@ -75,12 +95,12 @@ pub(super) struct Peer {
     since: Instant,
     pub(super) waiting: VecDeque<Inner>,
     /// Ends with the response in flight.
-    pub(super) let_go: bool,
+    pub(super) close_after: bool,
     /// The body did not arrive in time.
     pub(super) timed_out: bool,
     /// When it was told to end, from outside.
     shut: Option<Instant>,
-    trace: Trace,
+    identity: Identity,
     /// Where it was last seen among the descriptors.
     pub(super) descriptor: Option<RawFd>,
 }
@@ -91,10 +111,10 @@ impl Peer {
             stage,
             since,
             waiting: VecDeque::new(),
-            let_go: false,
+            close_after: false,
             timed_out: false,
             shut: None,
-            trace: Trace::Unseen,
+            identity: Identity::Unseen,
             descriptor: None,
         }
     }
@@ -105,7 +125,7 @@ impl Peer {
 
     pub(super) fn end(&mut self) {
         self.enter(Stage::Ended);
-        self.trace = Trace::Unseen;
+        self.identity = Identity::Unseen;
     }
 
     /// Whether it has a request in flight.
@@ -117,7 +137,7 @@ impl Peer {
     }
 
     pub(super) fn must_close(&self) -> bool {
-        self.let_go || self.shut.is_some()
+        self.close_after || self.shut.is_some()
     }
 
     /// Takes note of a request.
@@ -128,8 +148,8 @@ impl Peer {
                 self.enter(Stage::Handling);
                 Turn::Now(request)
             }
-            _ if self.let_go || self.waiting.len() >= MOST_WAITING => {
-                self.let_go = true;
+            _ if self.close_after || self.waiting.len() >= MOST_WAITING => {
+                self.close_after = true;
                 self.drop_or_keep(request)
             }
             _ => {
@@ -152,10 +172,10 @@ impl Peer {
 
     /// Whether the client, whose socket is now this one, has come back after the connection that was ended.
     pub(super) fn is_succeeded_by(&self, socket: Option<u64>) -> bool {
-        match (self.trace, socket) {
-            (Trace::Socket(traced), Some(socket)) => traced != socket,
-            (Trace::Gone, Some(_)) => true,
-            (Trace::Unseen, _) | (_, None) => false,
+        match (self.identity, socket) {
+            (Identity::Socket(traced), Some(socket)) => traced != socket,
+            (Identity::Gone, Some(_)) => true,
+            (Identity::Unseen, _) | (_, None) => false,
         }
     }
 
@@ -167,7 +187,7 @@ impl Peer {
             if self.is_succeeded_by(socket) {
                 *self = Peer::new(Stage::FRESH, now);
             } else if let Some(socket) = socket {
-                self.trace = Trace::Socket(socket);
+                self.identity = Identity::Socket(socket);
             }
         }
     }
@@ -175,7 +195,7 @@ impl Peer {
     /// Takes note that it was not among the descriptors that were listed after `now`.
     pub(super) fn miss(&mut self, now: Instant) {
         if self.is_marked() && self.since < now {
-            self.trace = Trace::Gone;
+            self.identity = Identity::Gone;
         }
     }
 
@@ -239,7 +259,7 @@ impl Peer {
                 return self.timed_out.then_some(Shutdown::Read);
             }
             Stage::Ended => return (self.since + END_GRACE <= now).then_some(Shutdown::Both),
-            _ if self.let_go => now,
+            _ if self.close_after => now,
             Stage::Fresh { .. } => match stopped {
                 Some(stopped) => self.since.max(stopped) + FRESH_GRACE,
                 None => self.since + rules.head_timeout,
@@ -251,7 +271,7 @@ impl Peer {
                 // tiny_http sees an end where the next request would begin, and closes. One that has arrived is still
                 // read before that, and answered.
                 self.shut = Some(now);
-                self.trace = Trace::Unseen;
+                self.identity = Identity::Unseen;
                 Some(Shutdown::Read)
             }
             Some(shut) if shut + END_GRACE <= now => Some(Shutdown::Both),

@@ -5,12 +5,10 @@
 //! second would block its worker until the first is answered; so they wait here, in order.
 
 use super::{
-    Inner, Rules,
-    peer::{Peer, Stage},
+    peer::{Peer, Review, Stage, Turn},
     sockets::{Snapshot, Sockets},
 };
-use crate::engine::Cut;
-use nix::sys::socket::Shutdown;
+use crate::engine::{Cut, rules::Rules};
 use std::{
     collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
     mem,
@@ -18,14 +16,7 @@ use std::{
     os::fd::RawFd,
     time::Instant,
 };
-
-/// What becomes of a request that has just come out.
-pub(super) enum Turn {
-    Now(Inner),
-    Waits,
-    /// It came behind the end of its connection.
-    Never(Inner),
-}
+use tiny_http::Request as Inner;
 
 /// What becomes of a connection whose response has been written.
 pub(super) enum Next {
@@ -49,20 +40,6 @@ pub(super) struct Seen<'a> {
     pub(super) stopped: Option<Instant>,
     /// When the look began, before the descriptors were listed.
     pub(super) now: Instant,
-}
-
-/// What a look at all connections found.
-#[derive(Default)]
-pub(super) struct Review {
-    pub(super) to_shut: Vec<(SocketAddr, RawFd, Shutdown)>,
-    /// Connections where bytes have arrived that nobody has read yet.
-    pub(super) neglected: usize,
-    /// Those of them that should be looked at again soon, for they may be stuck.
-    pub(super) suspects: usize,
-    /// Connections that are stuck in tiny_http.
-    pub(super) stuck: usize,
-    /// Connections that will still end by themselves.
-    pub(super) open: usize,
 }
 
 impl Peers {
@@ -110,7 +87,7 @@ impl Peers {
         let Some(known) = self.known.get_mut(&peer) else {
             return Next::Idle;
         };
-        if known.let_go {
+        if known.close_after {
             return Next::Close;
         }
         match known.waiting.pop_front() {
@@ -144,12 +121,12 @@ impl Peers {
     }
 
     /// Lets every connection end as soon as it can: idle ones at the next review, others with their response.
-    pub(super) fn let_all_go(&mut self, connections: &Snapshot, now: Instant) {
+    pub(super) fn close_all(&mut self, connections: &Snapshot, now: Instant) {
         for &peer in connections.keys() {
             self.known
                 .entry(peer)
                 .or_insert_with(|| Peer::new(Stage::FRESH, now))
-                .let_go = true;
+                .close_after = true;
         }
     }
 
@@ -159,10 +136,10 @@ impl Peers {
     }
 
     /// How many of these were let go.
-    pub(super) fn busy_and_let_go(&self) -> usize {
+    pub(super) fn busy_and_closing(&self) -> usize {
         self.known
             .values()
-            .filter(|known| known.is_busy() && known.let_go)
+            .filter(|known| known.is_busy() && known.close_after)
             .count()
     }
 

@@ -60,6 +60,7 @@ macro_rules! both_engines {
             })*
         }
 
+        #[cfg(feature = "tiny_http")]
         mod tiny_http {
             $(#[test]
             fn $case() {

@@ -1,10 +1,10 @@
 //! An engine with the least of a pool on top, and a client that reads answers strictly.
 
 use crate::{
-    config::Config,
+    config::table::Config,
     engine::{Cut, Engine, Pulled, Ready, listen, tiny_http},
-    request::Request,
-    response::Response,
+    message::request::Request,
+    message::response::Response,
 };
 use http::StatusCode;
 use std::{
@@ -167,7 +167,10 @@ fn pull(engine: &dyn Engine, context: &Arc<Context>) {
 
 pub(super) fn text(text: String) -> Response {
     let mut response = Response::new(StatusCode::OK);
-    response.body = crate::response::Body::Bytes(text.into_bytes(), crate::response::Kind::Text);
+    response.body = crate::message::response::Body::Bytes(
+        text.into_bytes(),
+        crate::message::response::Kind::Text,
+    );
     response
 }
 

@@ -1,7 +1,7 @@
 //! Requests that are served, and the form of their responses.
 
 use super::harness::{Client, Site, text};
-use crate::response::Response;
+use crate::message::response::Response;
 use crossbeam_channel::bounded;
 use http::{HeaderValue, StatusCode, header};
 use std::{io, thread, time::Duration};
@@ -221,7 +221,10 @@ fn a_large_response_arrives_whole() {
     let expected = body.clone();
     let site = Site::new(move |_| {
         let mut response = Response::new(StatusCode::OK);
-        response.body = crate::response::Body::Bytes(body.clone(), crate::response::Kind::Bytes);
+        response.body = crate::message::response::Body::Bytes(
+            body.clone(),
+            crate::message::response::Kind::Bytes,
+        );
         response.with_header(header::ETAG, HeaderValue::from_static("\"1\""))
     });
     let answer = site.client().get("/");

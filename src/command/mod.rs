@@ -1,0 +1,183 @@
+//! The command line, and what a process does once: signals, configuration, logger, exit code.
+
+mod print_config;
+mod probe;
+
+use crate::{
+    config::{
+        limits::{self, Limits},
+        settings::Settings,
+        table::Config,
+    },
+    lifecycle::{control::Control, drain_report::DrainReport, signals},
+    observe::{logging, panics},
+};
+use probe::Probe;
+use std::{env, io, io::Write, path::Path, process::ExitCode, sync::Arc, time::Duration};
+
+/// What `--help` and `--version` say of the program.
+pub(crate) struct About {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) about: &'static str,
+}
+
+/// Exit codes beside those of a drain; `sysexits.h` has the names.
+const USAGE: u8 = 64;
+const UNAVAILABLE: u8 = 1;
+const CONFIG: u8 = 78;
+
+/// How long the log's last records may take to be written.
+const LAST_RECORDS: Duration = Duration::from_secs(1);
+
+const TERMINATION_LOG: &str = "/dev/termination-log";
+
+/// What the words after the program's name ask for.
+enum Command {
+    Serve,
+    Probe(Probe),
+    Config,
+    Help,
+    Version,
+}
+
+impl Command {
+    fn read(words: &[String]) -> Result<Command, String> {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match words[..] {
+            [] | ["serve"] => Ok(Command::Serve),
+            ["probe"] => Ok(Command::Probe(Probe::Live)),
+            ["probe", which] => Probe::named(which)
+                .map(Command::Probe)
+                .ok_or_else(|| unknown(which)),
+            ["config"] => Ok(Command::Config),
+            ["--help" | "-h" | "help"] => Ok(Command::Help),
+            ["--version" | "-V"] => Ok(Command::Version),
+            ["serve" | "config", extra, ..] | ["probe", _, extra, ..] | [extra, ..] => {
+                Err(unknown(extra))
+            }
+        }
+    }
+}
+
+fn unknown(word: &str) -> String {
+    format!("{word:?} is not known; try --help")
+}
+
+/// Does what the command line asks for. `serve` is called with everything that a service needs.
+pub(crate) fn run(
+    about: &About,
+    settings: Settings,
+    serve: impl FnOnce(&Config, &Limits, &Arc<Control>) -> io::Result<DrainReport>,
+) -> ExitCode {
+    let words: Vec<String> = env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let code = match Command::read(&words) {
+        Ok(Command::Serve) => run_service(about, settings, serve),
+        Ok(Command::Probe(which)) => run_probe(settings, which),
+        Ok(Command::Config) => print_config(settings),
+        Ok(Command::Help) => print(&help(about)),
+        Ok(Command::Version) => print(&format!("{} {}\n", about.name, about.version)),
+        Err(problem) => {
+            complain(about, &problem);
+            USAGE
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn run_service(
+    about: &About,
+    mut settings: Settings,
+    serve: impl FnOnce(&Config, &Limits, &Arc<Control>) -> io::Result<DrainReport>,
+) -> u8 {
+    // Signals first of all: from here on one is obeyed whatever the rest is doing.
+    let control = Control::new(true);
+    if let Err(error) = signals::hook(Arc::clone(&control)) {
+        complain(about, &format!("signals cannot be hooked: {error}"));
+        return UNAVAILABLE;
+    }
+    limits::raise_descriptor_limit();
+    let limits = Limits::read();
+    let config = Config::from_settings(&mut settings, &limits);
+    if let Err(errors) = settings.finish() {
+        errors.lines().iter().for_each(|line| complain(about, line));
+        return CONFIG;
+    }
+    if logging::install(config.log_level, config.log_format).is_err() {
+        complain(
+            about,
+            "another logger is installed already; seaworthy logs through that one",
+        );
+    }
+    panics::install_hook();
+    let code = match serve(&config, &limits, &control) {
+        Ok(report) => {
+            report.write_termination_log(Path::new(TERMINATION_LOG));
+            report.log();
+            report.ending.exit_code()
+        }
+        Err(error) => {
+            log::error!(reason:% = error; "start-up failed");
+            complain(about, &error.to_string());
+            UNAVAILABLE
+        }
+    };
+    logging::flush(LAST_RECORDS);
+    code
+}
+
+fn run_probe(mut settings: Settings, which: Probe) -> u8 {
+    let config = Config::from_settings(&mut settings, &Limits::read());
+    match probe::ask(config.host, config.port, which, probe::DEFAULT_TIMEOUT) {
+        Ok(()) => 0,
+        Err(problem) => {
+            let _ = writeln!(io::stderr(), "{problem}");
+            UNAVAILABLE
+        }
+    }
+}
+
+fn print_config(mut settings: Settings) -> u8 {
+    limits::raise_descriptor_limit();
+    Config::from_settings(&mut settings, &Limits::read());
+    let _ = print_config::print(&settings, &mut io::stdout().lock());
+    match settings.finish() {
+        Ok(()) => 0,
+        Err(errors) => {
+            for line in errors.lines() {
+                let _ = writeln!(io::stderr(), "{line}");
+            }
+            CONFIG
+        }
+    }
+}
+
+fn help(about: &About) -> String {
+    let About {
+        name,
+        version,
+        about,
+    } = about;
+    format!(
+        "{name} {version}: {about}\n\n\
+         Usage:\n  \
+           {name} [serve]                       serve until SIGTERM or SIGINT, then drain\n  \
+           {name} probe [live|ready|startup]    ask the local server's probe endpoint; exit 0 or 1\n  \
+           {name} config                        print the effective configuration and its sources\n  \
+           {name} --help | --version\n\n\
+         Configuration is read from the environment; `{name} config` names every setting.\n"
+    )
+}
+
+/// To a closed stdout nothing can be said, and nothing is.
+fn print(text: &str) -> u8 {
+    let _ = io::stdout().write_all(text.as_bytes());
+    0
+}
+
+fn complain(about: &About, problem: &str) {
+    let _ = writeln!(io::stderr(), "{}: {problem}", about.name);
+}

@@ -1,0 +1,390 @@
+//! seaworthy's own settings: their defaults, their ranges, and the rules between them.
+
+use std::io::{self, IsTerminal};
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use log::LevelFilter;
+
+use super::limits::{Limits, WORKERS_PER_CPU, show_cpus};
+use super::settings::{Settings, SettingsError, show_duration, show_size};
+
+#[cfg(test)]
+mod tests;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+const MOST_WORKERS: u64 = 1024;
+const QUEUE_PER_WORKER: u64 = 64;
+const MOST_QUEUED: u64 = 1_000_000;
+
+const DEFAULT_MOST_CONNECTIONS: u64 = 10_000;
+const MOST_CONNECTIONS: u64 = 1_000_000;
+/// What an idle connection costs this process and, in the kernel, its cgroup, with room to spare.
+const MEMORY_PER_CONNECTION: u64 = 6 * KIB;
+/// Descriptors kept for everything that is no connection: log, listeners, pollers, files and clients of the service.
+const SPARE_DESCRIPTORS: u64 = 32;
+
+const DEFAULT_BUFFER_MEMORY: u64 = 256 * MIB;
+const BUFFER_SHARE_OF_MEMORY: u64 = 4;
+/// Far above any pod's memory; the half of the address space on machines where that is less.
+const LARGEST_SIZE: u64 = if usize::BITS < 64 {
+    (usize::MAX / 2) as u64
+} else {
+    1 << 40
+};
+
+/// A wait that is to be bounded: there is no value for "for ever", and zero would refuse everyone.
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=LONGEST_TIMEOUT;
+/// A phase of the shutdown, which zero leaves out.
+const PHASES: RangeInclusive<Duration> = Duration::ZERO..=LONGEST_TIMEOUT;
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Between the end of the shutdown timeout and the kubelet's SIGKILL: to cut what is left, report and exit.
+const SHUTDOWN_MARGIN: Duration = Duration::from_secs(2);
+
+/// What seaworthy is configured with, each field from the setting of its name.
+///
+/// [`Config::default`] has every default; for others read settings, or change the fields of a `Config` at hand:
+/// ```
+/// let mut config = seaworthy::Config::default();
+/// config.port = 0;
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// `HOST`: the address to bind; `None`, the default, is `::` for IPv6 and IPv4, or `0.0.0.0` where IPv6 is off.
+    pub host: Option<IpAddr>,
+    /// `PORT`: the port to bind, 8080 by default; 0 picks a free one.
+    pub port: u16,
+    /// `ADMIN_PORT`: where set, `/metrics`, `/statusz` and `/flagz` are there only, and the probes there too; 0 picks a
+    /// free port. Never the same as `port`, unless both are 0.
+    pub admin_port: Option<u16>,
+    /// `LOG_LEVEL`: the least important level that is logged, `info` by default.
+    pub log_level: LevelFilter,
+    /// `LOG_FORMAT`: text where stdout is a terminal, else JSON.
+    pub log_format: LogFormat,
+    /// `ACCESS_LOG`: which requests get a log record of their own, those that fail by default.
+    pub access_log: AccessLog,
+    /// `HTTP_ENGINE`: what turns sockets into requests, [`HttpEngine::DEFAULT`] by default.
+    pub http_engine: HttpEngine,
+    /// `WORKERS`: how many handlers run at once, 1 to 1024; [`Limits::default_workers`] by default.
+    pub workers: usize,
+    /// `QUEUE_CAPACITY`: how many requests may wait for a worker, 64 for each worker by default; 0 for none.
+    pub queue_capacity: usize,
+    /// `QUEUE_TIMEOUT`: how long a request may wait for a worker, 10 s by default.
+    pub queue_timeout: Duration,
+    /// `MAX_CONNECTIONS`: how many connections may be open; by default one for each 6 KiB of the memory limit and at
+    /// most 10000. Never above the descriptor limit less 32.
+    pub max_connections: usize,
+    /// `BUFFER_MEMORY`: bytes that all request bodies and unsent responses may take together; by default a quarter of
+    /// the memory limit, 256 MiB without one.
+    pub buffer_memory: usize,
+    /// `MAX_HEAD_BYTES`: bytes of a request's line and fields together, 32 KiB by default, 1 KiB to 1 MiB.
+    pub max_head_bytes: usize,
+    /// `MAX_BODY_BYTES`: bytes of a request's body, 1 MiB by default; 0 takes no bodies.
+    pub max_body_bytes: usize,
+    /// `HEAD_TIMEOUT`: how long a request's head may take to arrive, 10 s by default.
+    pub head_timeout: Duration,
+    /// `BODY_TIMEOUT`: how long a request's body may take to arrive, 30 s by default.
+    pub body_timeout: Duration,
+    /// `WRITE_TIMEOUT`: how long a client may take to accept what is sent, 30 s by default.
+    pub write_timeout: Duration,
+    /// `KEEP_ALIVE_TIMEOUT`: how long a connection may be idle between requests, 75 s by default.
+    pub keep_alive_timeout: Duration,
+    /// `DRAIN_DELAY`: how long to serve on after SIGTERM while endpoints are updated, 5 s by default; 0 leaves it out.
+    pub drain_delay: Duration,
+    /// `SHUTDOWN_TIMEOUT`: how long requests in flight then have to finish, 20 s by default.
+    pub shutdown_timeout: Duration,
+    /// `TERMINATION_GRACE_PERIOD`: what the pod's `terminationGracePeriodSeconds` says, so that a drain that does not
+    /// fit in it is an error at start and not a SIGKILL at the end; unset by default.
+    pub termination_grace_period: Option<Duration>,
+}
+
+/// How a log record is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object on each line, with the keys of Go's slog.
+    Json,
+    /// A line for people to read.
+    Text,
+}
+
+/// Which requests get a log record of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// None.
+    Off,
+    /// Those that the server failed to answer as it should.
+    Errors,
+    /// All of them; probes only where the log level is `debug` or `trace`.
+    All,
+}
+
+/// What turns sockets into requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HttpEngine {
+    /// seaworthy's own: non-blocking sockets, everything bounded and timed.
+    Native,
+    /// The `tiny_http` crate, the plainest possible and portable. With the Cargo feature `tiny_http`, which is on by
+    /// default.
+    #[cfg(feature = "tiny_http")]
+    TinyHttp,
+}
+
+impl HttpEngine {
+    /// The engine where `HTTP_ENGINE` is unset.
+    pub const DEFAULT: HttpEngine = HttpEngine::Native;
+
+    /// As the configuration and the log call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            HttpEngine::Native => "native",
+            #[cfg(feature = "tiny_http")]
+            HttpEngine::TinyHttp => "tiny_http",
+        }
+    }
+}
+
+impl Config {
+    /// Reads every setting that is seaworthy's own. What is bad is remembered in `settings` and has its default here,
+    /// so that a service can read its own settings too before it asks [`Settings::finish`].
+    pub fn from_settings(settings: &mut Settings, limits: &Limits) -> Config {
+        let host = host(settings);
+        let port = settings.number("PORT", 8080, 0..=65535) as u16;
+        let admin_port = settings
+            .optional_number("ADMIN_PORT", 0..=65535)
+            .map(|port| port as u16);
+        let log_level = settings.choice("LOG_LEVEL", LevelFilter::Info, LOG_LEVELS);
+        let log_format = log_format(settings);
+        let access_log = settings.choice("ACCESS_LOG", AccessLog::Errors, ACCESS_LOGS);
+        let http_engine = http_engine(settings);
+        let workers = workers(settings, limits);
+        let config = Config {
+            host,
+            port,
+            admin_port,
+            log_level,
+            log_format,
+            access_log,
+            http_engine,
+            workers,
+            queue_capacity: queue_capacity(settings, workers),
+            queue_timeout: timeout(settings, "QUEUE_TIMEOUT", 10),
+            max_connections: max_connections(settings, limits),
+            buffer_memory: buffer_memory(settings, limits),
+            max_head_bytes: settings.size_within("MAX_HEAD_BYTES", 32 * KIB, KIB..=MIB) as usize,
+            max_body_bytes: settings.size_within("MAX_BODY_BYTES", MIB, 0..=LARGEST_SIZE) as usize,
+            head_timeout: timeout(settings, "HEAD_TIMEOUT", 10),
+            body_timeout: timeout(settings, "BODY_TIMEOUT", 30),
+            write_timeout: timeout(settings, "WRITE_TIMEOUT", 30),
+            keep_alive_timeout: timeout(settings, "KEEP_ALIVE_TIMEOUT", 75),
+            drain_delay: phase(settings, "DRAIN_DELAY", 5),
+            shutdown_timeout: phase(settings, "SHUTDOWN_TIMEOUT", 20),
+            termination_grace_period: settings
+                .optional_duration("TERMINATION_GRACE_PERIOD", PHASES),
+        };
+        config.check_ports(settings);
+        config.check_grace_period(settings);
+        config
+    }
+
+    /// The configuration that `pairs` of a setting's name and its value give, with the limits of this process; for
+    /// tests and for embedding. A name that is no setting of seaworthy's is ignored, as it would be in the environment.
+    ///
+    /// # Errors
+    /// Every bad setting, each on a line of its own.
+    pub fn from_pairs<'a>(
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Config, SettingsError> {
+        let mut settings = Settings::from_pairs(pairs);
+        let config = Config::from_settings(&mut settings, &Limits::read());
+        settings.finish().map(|()| config)
+    }
+
+    fn check_ports(&self, settings: &mut Settings) {
+        let same = self.port != 0 && self.admin_port == Some(self.port);
+        if same && !settings.is_bad("PORT") {
+            settings.reject(
+                "ADMIN_PORT",
+                "the same as PORT: expected another port, or none",
+            );
+        }
+    }
+
+    fn check_grace_period(&self, settings: &mut Settings) {
+        let needed = self.drain_delay + self.shutdown_timeout + SHUTDOWN_MARGIN;
+        let blameless = !settings.is_bad("DRAIN_DELAY") && !settings.is_bad("SHUTDOWN_TIMEOUT");
+        if blameless
+            && self
+                .termination_grace_period
+                .is_some_and(|granted| granted < needed)
+        {
+            let problem = format!(
+                "too short for DRAIN_DELAY {} and SHUTDOWN_TIMEOUT {} and a margin of {}: expected at least {}",
+                show_duration(self.drain_delay),
+                show_duration(self.shutdown_timeout),
+                show_duration(SHUTDOWN_MARGIN),
+                show_duration(needed),
+            );
+            settings.reject("TERMINATION_GRACE_PERIOD", &problem);
+        }
+    }
+}
+
+impl Default for Config {
+    /// Every default, with the limits of this process.
+    fn default() -> Config {
+        Config::from_settings(&mut Settings::from_pairs([]), &Limits::read())
+    }
+}
+
+const LOG_LEVELS: &[(&str, LevelFilter)] = &[
+    ("off", LevelFilter::Off),
+    ("error", LevelFilter::Error),
+    ("warn", LevelFilter::Warn),
+    ("info", LevelFilter::Info),
+    ("debug", LevelFilter::Debug),
+    ("trace", LevelFilter::Trace),
+];
+const LOG_FORMATS: &[(&str, LogFormat)] = &[("json", LogFormat::Json), ("text", LogFormat::Text)];
+const ACCESS_LOGS: &[(&str, AccessLog)] = &[
+    ("off", AccessLog::Off),
+    ("errors", AccessLog::Errors),
+    ("all", AccessLog::All),
+];
+const HTTP_ENGINES: &[(&str, HttpEngine)] = &[
+    ("native", HttpEngine::Native),
+    #[cfg(feature = "tiny_http")]
+    ("tiny_http", HttpEngine::TinyHttp),
+];
+
+fn host(settings: &mut Settings) -> Option<IpAddr> {
+    let host = settings.parse_optional("HOST", "an IP address such as ::, 0.0.0.0 or 127.0.0.1");
+    if host.is_none() && !settings.is_bad("HOST") {
+        let meaning = "IPv6 and IPv4, or 0.0.0.0 where IPv6 is off";
+        settings.adjust("HOST", "::".to_owned(), meaning.to_owned());
+    }
+    host
+}
+
+fn http_engine(settings: &mut Settings) -> HttpEngine {
+    if cfg!(not(feature = "tiny_http"))
+        && settings.optional("HTTP_ENGINE").as_deref() == Some("tiny_http")
+    {
+        let problem = "this program was built without the Cargo feature tiny_http: expected native";
+        settings.reject("HTTP_ENGINE", problem);
+        return HttpEngine::DEFAULT;
+    }
+    settings.choice("HTTP_ENGINE", HttpEngine::DEFAULT, HTTP_ENGINES)
+}
+
+fn log_format(settings: &mut Settings) -> LogFormat {
+    let terminal = io::stdout().is_terminal();
+    let default = if terminal {
+        LogFormat::Text
+    } else {
+        LogFormat::Json
+    };
+    let format = settings.choice("LOG_FORMAT", default, LOG_FORMATS);
+    let reason = if terminal {
+        "stdout is a terminal"
+    } else {
+        "stdout is no terminal"
+    };
+    settings.explain_default("LOG_FORMAT", reason.to_owned());
+    format
+}
+
+fn workers(settings: &mut Settings, limits: &Limits) -> usize {
+    let default = (limits.default_workers() as u64).min(MOST_WORKERS);
+    let workers = settings.number("WORKERS", default, 1..=MOST_WORKERS);
+    let cpus = limits.cpus;
+    let reason = match limits.cpu_quota {
+        Some(quota) if quota <= cpus as f64 => {
+            format!("{} CPU quota, rounded up", show_cpus(quota))
+        }
+        Some(quota) => format!("{cpus} CPUs, fewer than the quota of {}", show_cpus(quota)),
+        None => format!("{cpus} CPUs, without a quota"),
+    };
+    let capped = if limits.default_workers() as u64 > MOST_WORKERS {
+        format!(", at most {MOST_WORKERS}")
+    } else {
+        String::new()
+    };
+    settings.explain_default("WORKERS", format!("{WORKERS_PER_CPU} × {reason}{capped}"));
+    workers as usize
+}
+
+fn queue_capacity(settings: &mut Settings, workers: usize) -> usize {
+    let capacity = settings.number(
+        "QUEUE_CAPACITY",
+        QUEUE_PER_WORKER * workers as u64,
+        0..=MOST_QUEUED,
+    );
+    settings.explain_default("QUEUE_CAPACITY", format!("{QUEUE_PER_WORKER} × WORKERS"));
+    capacity as usize
+}
+
+fn max_connections(settings: &mut Settings, limits: &Limits) -> usize {
+    let affordable = limits
+        .memory_limit
+        .map_or(u64::MAX, |memory| memory / MEMORY_PER_CONNECTION);
+    let default = affordable.clamp(1, DEFAULT_MOST_CONNECTIONS);
+    let wanted = settings.number("MAX_CONNECTIONS", default, 1..=MOST_CONNECTIONS);
+    let reason = match limits.memory_limit {
+        Some(memory) if affordable <= DEFAULT_MOST_CONNECTIONS => {
+            format!(
+                "memory limit {} ÷ {}",
+                show_size(memory),
+                show_size(MEMORY_PER_CONNECTION)
+            )
+        }
+        _ => format!("at most {DEFAULT_MOST_CONNECTIONS}"),
+    };
+    settings.explain_default("MAX_CONNECTIONS", reason);
+    within_descriptors(settings, wanted, limits) as usize
+}
+
+/// Lowers what is wanted to what can be had, rather than to refuse to start: the limit belongs to the node.
+fn within_descriptors(settings: &mut Settings, wanted: u64, limits: &Limits) -> u64 {
+    let Some(descriptors) = limits.descriptor_limit else {
+        return wanted;
+    };
+    let possible = descriptors.saturating_sub(SPARE_DESCRIPTORS).max(1);
+    if wanted > possible {
+        let why = format!(
+            "lowered from {wanted}: descriptor limit {descriptors} less {SPARE_DESCRIPTORS}"
+        );
+        settings.adjust("MAX_CONNECTIONS", possible.to_string(), why);
+    }
+    wanted.min(possible)
+}
+
+fn buffer_memory(settings: &mut Settings, limits: &Limits) -> usize {
+    let least = 64 * KIB;
+    let share = limits
+        .memory_limit
+        .map(|memory| memory / BUFFER_SHARE_OF_MEMORY);
+    let default = share.map_or(DEFAULT_BUFFER_MEMORY, |share| {
+        share.clamp(least, LARGEST_SIZE)
+    });
+    let bytes = settings.size_within("BUFFER_MEMORY", default, least..=LARGEST_SIZE);
+    let reason = match limits.memory_limit {
+        Some(memory) => format!("a quarter of the memory limit {}", show_size(memory)),
+        None => "no memory limit".to_owned(),
+    };
+    settings.explain_default("BUFFER_MEMORY", reason);
+    bytes as usize
+}
+
+fn timeout(settings: &mut Settings, name: &'static str, default_seconds: u64) -> Duration {
+    settings.duration_within(name, Duration::from_secs(default_seconds), TIMEOUTS)
+}
+
+fn phase(settings: &mut Settings, name: &'static str, default_seconds: u64) -> Duration {
+    settings.duration_within(name, Duration::from_secs(default_seconds), PHASES)
+}

@@ -1,0 +1,91 @@
+//! What the worker pool asks of whatever speaks HTTP to the network: whole requests, and a way to answer each.
+//!
+//! Two engines stand behind [`Engine`]: [`native`], non-blocking sockets under one thread, and `tiny_http`, the
+//! plainest possible. The pool lets one thread at a time [`pull`](Engine::pull); whatever comes out is a [`Ready`],
+//! which any thread may answer. What both engines decide alike stands once: the rules of HTTP in [`http1`], the
+//! configured bounds in [`rules`], the memory for bodies in [`memory`].
+
+mod date;
+pub(crate) mod http1;
+pub(crate) mod listen;
+pub(crate) mod memory;
+pub(crate) mod native;
+pub(crate) mod rules;
+#[cfg(feature = "tiny_http")]
+pub(crate) mod tiny_http;
+
+use crate::message::{request::Request, response::Response};
+use std::{net::SocketAddr, time::Instant};
+
+/// Something a worker can do now.
+pub(crate) enum Ready {
+    /// A whole request that waits for its answer.
+    Request(Box<dyn Exchange>),
+    /// A streamed response whose client has room again: the next chunks are to be read from the handler's reader,
+    /// which may block, and so is a worker's business.
+    Stream(Box<dyn Exchange>),
+}
+
+/// Whether there will be more after this pull.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pulled {
+    Open,
+    /// The listener and every connection are closed; nothing will come any more.
+    Closed,
+}
+
+/// What a deadline cut off beside running handlers, for the drain report.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cut {
+    /// Requests that had begun to arrive and were not whole yet.
+    pub(crate) receiving: usize,
+    /// The routes of responses that were not wholly sent yet; empty where they are not known.
+    pub(crate) sending: Vec<String>,
+}
+
+/// A source of requests. Every method may be called from any thread.
+pub(crate) trait Engine: Send + Sync {
+    /// Waits until something is ready, `until` has come, or [`wake`](Engine::wake) was called, and appends what is
+    /// ready to `ready`. The pool sees to it that one thread at a time is in here.
+    fn pull(&self, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled;
+
+    /// Makes a [`pull`](Engine::pull) in progress, or else the next one, return early.
+    fn wake(&self);
+
+    /// The address that was bound, with the port that the system picked where `PORT=0`.
+    fn local_addr(&self) -> SocketAddr;
+
+    /// Accepts what is in the listener's backlog, closes the listener, and closes idle connections. Connections
+    /// with a request in flight end with their response. Returns at once; `pull` does the work.
+    fn stop_accepting(&self);
+
+    /// Closes every connection that no handler holds, whatever its state, and says what that cut off. A connection
+    /// whose handler still runs is closed when the handler returns, or when the process ends.
+    fn cut(&self) -> Cut;
+}
+
+/// One request and the way back to its client.
+pub(crate) trait Exchange: Send {
+    fn request(&mut self) -> &mut Request;
+
+    /// Reads what is still missing of the body, blocking; an engine that hands out whole requests has nothing to do.
+    ///
+    /// # Errors
+    /// With the response that refuses the request; the connection ends after it.
+    fn complete(&mut self) -> Result<(), Box<Response>> {
+        Ok(())
+    }
+
+    /// True where the connection was let in beyond `MAX_CONNECTIONS`, so that a probe could still be answered:
+    /// everything else is told 503.
+    fn is_reserve(&self) -> bool {
+        false
+    }
+
+    /// Writes the response, or what fits of it now; the engine finishes the rest. With `close`, the connection ends
+    /// after it. A streamed body is read on this thread.
+    fn respond(self: Box<Self>, response: Response, close: bool);
+
+    /// Goes on with a streamed response: for what came as [`Ready::Stream`].
+    fn stream(self: Box<Self>) {}
+}

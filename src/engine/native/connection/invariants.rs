@@ -1,0 +1,392 @@
+//! What must hold of a connection whatever its client and the handlers do: asserted over generated sequences by the
+//! property tests and over mutated ones by the fuzz target.
+
+mod phrases;
+pub(crate) mod replies;
+pub(crate) mod rig;
+
+use self::{
+    phrases::{PATTERN, PHRASES},
+    replies::{Reply, read_reply},
+    rig::{End, Owner, Rig},
+};
+use super::Rules;
+use crate::{
+    engine::{
+        http1::{CONTINUE, invariants::LIMITS},
+        memory::Memory,
+    },
+    message::request::Request,
+    message::response::{Body, Kind, Response},
+};
+use http::{Method, StatusCode};
+use std::{
+    io::{self, Read},
+    rc::Rc,
+    time::Duration,
+};
+
+/// What the connections of a run may hold together.
+const BUFFER_MEMORY: usize = 64 * 1024;
+
+/// Plays a script of what client, clock and handlers do, and checks all that can be said of it.
+pub(crate) fn connection(script: &[u8]) {
+    let mut script = Script(script);
+    let scratch = [7, 64, 1024, 32 * 1024][script.number() % 4];
+    let mut play = Play::new(scratch);
+    if script.number() % 2 == 1 {
+        play.rig.wire().room = 0;
+    }
+    while let Some(act) = script.next() {
+        play.act(act, &mut script);
+    }
+    play.finish();
+    play.check();
+}
+
+/// The bytes of a script that are still to be played.
+struct Script<'a>(&'a [u8]);
+
+impl<'a> Script<'a> {
+    fn next(&mut self) -> Option<u8> {
+        let (&first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(first)
+    }
+
+    fn number(&mut self) -> usize {
+        self.next().map_or(0, usize::from)
+    }
+
+    fn bytes(&mut self, count: usize) -> &'a [u8] {
+        let (bytes, rest) = self.0.split_at(count.min(self.0.len()));
+        self.0 = rest;
+        bytes
+    }
+}
+
+/// What a worker has answered.
+struct Answer {
+    is_head: bool,
+    status: StatusCode,
+    body: Vec<u8>,
+    /// Its reader ends before the body does.
+    fails: bool,
+    /// Where there was no memory for it, it may have become a 503.
+    may_be_shed: bool,
+}
+
+/// A run of one connection, and what is known of it from outside.
+struct Play {
+    rig: Rig,
+    /// What the client has written and the network has not delivered.
+    outbox: Vec<u8>,
+    delivered: Vec<u8>,
+    /// Method, target and body of each request that came out.
+    requests: Vec<(String, String, Vec<u8>)>,
+    answers: Vec<Answer>,
+    /// What other connections are charged for.
+    others: usize,
+    client_has_reset: bool,
+    /// In the end the client took everything that it was sent.
+    client_takes_all: bool,
+}
+
+impl Play {
+    fn new(scratch: usize) -> Play {
+        Play {
+            rig: Rig::new(&rules(BUFFER_MEMORY), scratch),
+            outbox: Vec::new(),
+            delivered: Vec::new(),
+            requests: Vec::new(),
+            answers: Vec::new(),
+            others: 0,
+            client_has_reset: false,
+            client_takes_all: false,
+        }
+    }
+
+    fn act(&mut self, act: u8, script: &mut Script<'_>) {
+        if self.rig.owner == Owner::Nobody {
+            return;
+        }
+        match act % 16 {
+            0..=2 => {
+                self.write(PHRASES[script.number() % PHRASES.len()]);
+                self.deliver(usize::MAX);
+            }
+            3 => self.write(PHRASES[script.number() % PHRASES.len()]),
+            4 => {
+                let count = script.number();
+                self.write(script.bytes(count));
+            }
+            5 => self.deliver(script.number()),
+            6 => self.deliver(usize::MAX),
+            7 => {
+                self.rig.take(script.number());
+            }
+            8 => {
+                self.rig.take(script.number() * 1024);
+            }
+            9 if script.number().is_multiple_of(2) => {
+                self.rig.leave(End::HalfClosed);
+            }
+            9 => {
+                self.client_has_reset = true;
+                self.rig.leave(End::Reset);
+            }
+            10 => {
+                self.rig
+                    .pass(Duration::from_millis(250) * script.number() as u32);
+            }
+            11 => {
+                self.rig.pass_until_due();
+            }
+            12 => {
+                let holds = script.number() * 512;
+                self.rig.rules.memory.settle(&mut self.others, holds);
+            }
+            13 => self.rig.wire().interruptions = script.number() % 4,
+            _ => self.work(script.number()),
+        }
+        self.take_note();
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.outbox.extend_from_slice(bytes);
+    }
+
+    fn deliver(&mut self, count: usize) {
+        let count = count.min(self.outbox.len());
+        let bytes: Vec<u8> = self.outbox.drain(..count).collect();
+        self.delivered.extend_from_slice(&bytes);
+        self.rig.send(bytes);
+    }
+
+    /// Does what the connection waits for a worker to do.
+    fn work(&mut self, kind: usize) {
+        match self.rig.owner {
+            Owner::Handler => {
+                let (response, mut answer) = answer(kind / 2);
+                let is_head = self.rig.connection.request().method() == Method::HEAD;
+                let size = response.body.in_memory_len();
+                if is_head {
+                    (answer.is_head, answer.fails) = (true, false);
+                    answer.body.clear();
+                }
+                answer.may_be_shed = !self.rig.rules.memory.has_room(size);
+                self.answers.push(answer);
+                self.rig.respond(response, kind % 2 == 1);
+            }
+            Owner::Streamer => {
+                self.rig.pump();
+            }
+            Owner::Reactor | Owner::Nobody => {}
+        }
+    }
+
+    /// After every act: what came out, and what may not be.
+    fn take_note(&mut self) {
+        if self.rig.owner == Owner::Handler && self.requests.len() == self.answers.len() {
+            self.requests.push(note(self.rig.connection.request()));
+        }
+        let is_out = usize::from(self.rig.owner == Owner::Handler);
+        assert_eq!(self.requests.len(), self.answers.len() + is_out);
+        let used = self.others + self.rig.connection.charged;
+        let memory = &self.rig.rules.memory;
+        assert!(used > BUFFER_MEMORY || memory.has_room(BUFFER_MEMORY - used));
+        assert!(!memory.has_room((BUFFER_MEMORY + 1).saturating_sub(used)));
+    }
+
+    /// The client takes all and does nothing more: the connection comes to an end.
+    fn finish(&mut self) {
+        let mut steps_left = 100 + self.delivered.len();
+        self.client_takes_all = self.rig.owner != Owner::Nobody && !self.client_has_reset;
+        self.rig.take(usize::MAX);
+        self.take_note();
+        while self.rig.owner != Owner::Nobody {
+            match self.rig.owner {
+                Owner::Handler | Owner::Streamer => self.work(2),
+                Owner::Reactor | Owner::Nobody => {
+                    self.rig.pass_until_due();
+                }
+            }
+            self.take_note();
+            steps_left -= 1;
+            assert!(steps_left > 0, "never ends");
+        }
+        self.rig.rules.memory.settle(&mut self.others, 0);
+        assert!(
+            self.rig.rules.memory.has_room(BUFFER_MEMORY),
+            "not given back"
+        );
+    }
+
+    /// After the end: each request was one that the client sent, in order, and has its one response, whole unless
+    /// the client can tell; at most one refusal follows, and nothing follows a refusal.
+    fn check(&mut self) {
+        let asked = requests_in(&self.delivered);
+        assert_eq!(self.requests, asked[..self.requests.len()]);
+
+        let sent = std::mem::take(&mut self.rig.wire().sent);
+        let cut = self.rig.wire().aborts() || self.client_has_reset;
+        let mut rest = &sent[..];
+        let mut replies = 0;
+        let mut is_last = false;
+        let mut may_lack_more = false;
+        while !rest.is_empty() {
+            assert!(!is_last, "sends on after the last response");
+            let answer = self.answers.get(replies);
+            let is_head = answer.is_some_and(|answer| answer.is_head);
+            let Some(reply) = read_reply(rest, is_head) else {
+                assert!(
+                    cut || answer.is_none() && CONTINUE.starts_with(rest),
+                    "half a head"
+                );
+                return;
+            };
+            match answer {
+                Some(answer) => check_reply(&reply, answer, cut),
+                None => check_refusal(&reply, cut),
+            }
+            is_last = reply.closes || answer.is_none();
+            may_lack_more = !reply.is_whole || reply.ends_by_close;
+            rest = &rest[reply.len..];
+            replies += 1;
+        }
+        assert!(
+            cut || replies >= self.answers.len(),
+            "a request without a response"
+        );
+        assert!(
+            !cut || !self.client_takes_all || may_lack_more,
+            "cut for nothing"
+        );
+        assert!(
+            self.requests.len() <= replies || cut,
+            "a request after the last response"
+        );
+    }
+}
+
+fn check_reply(reply: &Reply, answer: &Answer, cut: bool) {
+    assert!(reply.continues <= 1, "more than one 100");
+    if answer.may_be_shed && reply.status == 503 {
+        return;
+    }
+    assert_eq!(reply.status, answer.status.as_u16());
+    assert!(answer.body.starts_with(&reply.body), "not the body");
+    let is_whole = reply.is_whole && reply.body.len() == answer.body.len() && !answer.fails;
+    assert!(is_whole || cut, "half a response that looks whole");
+}
+
+fn check_refusal(reply: &Reply, cut: bool) {
+    assert!(matches!(
+        reply.status,
+        400 | 408 | 413 | 414 | 417 | 431 | 501 | 503 | 505
+    ));
+    assert!(reply.closes && reply.continues <= 1);
+    assert!(reply.is_whole || cut, "half a refusal");
+}
+
+/// An answer of any kind that there is.
+fn answer(kind: usize) -> (Response, Answer) {
+    let mut response = Response::new(StatusCode::OK);
+    let mut body = Vec::new();
+    let mut fails = false;
+    let repeated = |times| PATTERN.repeat(times);
+    match kind % 13 {
+        0 => {}
+        1 => {
+            response.body = Body::Static(b"Hello", Kind::Text);
+            body.extend_from_slice(b"Hello");
+        }
+        2 => {
+            response.body = Body::Static(&PATTERN, Kind::Bytes);
+            body.extend_from_slice(&PATTERN);
+        }
+        3 | 4 => {
+            body = repeated(kind);
+            response.body = Body::Bytes(body.clone(), Kind::Bytes);
+        }
+        5 => {
+            response.status = StatusCode::NO_CONTENT;
+            response.body = Body::Bytes(repeated(1), Kind::Bytes);
+        }
+        6 => {
+            response.status = StatusCode::NOT_MODIFIED;
+            response.body = Body::Static(b"Hello", Kind::Text);
+        }
+        7 => {
+            body = repeated(20);
+            response.body = Body::Bytes(body.clone(), Kind::Bytes);
+        }
+        kind => {
+            body = repeated(kind - 7);
+            let length = (kind % 2 == 1).then_some(body.len() as u64);
+            fails = kind > 10;
+            let reader = Reader {
+                bytes: body.clone().into(),
+                most: [1 << 20, 5000][kind % 2],
+                fails: fails && length.is_none(),
+            };
+            if fails && length.is_some() {
+                body.push(0);
+            }
+            response.body = Body::Stream(Box::new(reader), length.map(|_| body.len() as u64));
+        }
+    }
+    let answer = Answer {
+        is_head: false,
+        status: response.status,
+        body,
+        fails,
+        may_be_shed: false,
+    };
+    (response, answer)
+}
+
+/// A body's reader that gives at most so much at a time, and may fail where it should end.
+struct Reader {
+    bytes: std::collections::VecDeque<u8>,
+    most: usize,
+    fails: bool,
+}
+
+impl Read for Reader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.bytes.is_empty() && self.fails {
+            return Err(io::Error::other("as the script has it"));
+        }
+        let count = into.len().min(self.most);
+        self.bytes.read(&mut into[..count])
+    }
+}
+
+fn rules(memory: usize) -> Rc<Rules> {
+    Rc::new(Rules {
+        limits: LIMITS,
+        head_timeout: Duration::from_secs(10),
+        body_timeout: Duration::from_secs(30),
+        write_timeout: Duration::from_secs(30),
+        keep_alive_timeout: Duration::from_secs(75),
+        memory: Memory::new(memory),
+    })
+}
+
+/// The requests in these bytes where they arrive at once and everything is in good order.
+fn requests_in(bytes: &[u8]) -> Vec<(String, String, Vec<u8>)> {
+    let mut rig = Rig::new(&rules(usize::MAX), bytes.len() + 1);
+    let mut requests = Vec::new();
+    rig.send(bytes);
+    rig.serve(&mut |request| {
+        requests.push(note(request));
+        Response::new(StatusCode::OK)
+    });
+    requests
+}
+
+fn note(request: &Request) -> (String, String, Vec<u8>) {
+    let target = format!("{}?{}", request.path(), request.query().unwrap_or_default());
+    (request.method().to_string(), target, request.body().into())
+}

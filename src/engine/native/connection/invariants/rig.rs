@@ -1,0 +1,310 @@
+//! A connection with all that is around it in memory: its client, its clock, and an owner that does for it what the
+//! reactor and the pool do.
+
+use super::super::{Connection, Context, Next, State, Stream};
+use crate::{
+    engine::{native::buffer_pool::BufferPool, rules::Rules},
+    message::{request::Request, response::Response},
+};
+use std::{
+    cell::Cell,
+    collections::VecDeque,
+    io::{self, ErrorKind, IoSlice, Read, Write},
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+/// A socket in memory. What is sent lands in `sent` as far as there is `room`.
+#[derive(Default)]
+pub(crate) struct Wire {
+    pub(crate) incoming: VecDeque<u8>,
+    end: Option<End>,
+    /// The client sends without end: every read is full.
+    pub(crate) is_flooded: bool,
+    /// So many calls are interrupted by a signal first.
+    pub(crate) interruptions: usize,
+    /// How many bytes the client takes before writes would block.
+    pub(crate) room: usize,
+    pub(crate) sent: Vec<u8>,
+    pub(crate) reads: usize,
+    pub(crate) writes: usize,
+    half_closed: Cell<bool>,
+    aborts: Cell<bool>,
+}
+
+/// How the client has left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It has closed its side, and may still be reading.
+    HalfClosed,
+    /// It is gone: reads and writes fail.
+    Reset,
+}
+
+impl Wire {
+    fn interrupt(&mut self) -> io::Result<()> {
+        if self.interruptions > 0 {
+            self.interruptions -= 1;
+            return Err(ErrorKind::Interrupted.into());
+        }
+        Ok(())
+    }
+
+    /// Whether the server has said that it sends no more.
+    pub(crate) fn is_half_closed(&self) -> bool {
+        self.half_closed.get()
+    }
+
+    /// Whether a close now would be one that the client can tell from the end of a response.
+    pub(crate) fn aborts(&self) -> bool {
+        self.aborts.get()
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.reads += 1;
+        self.interrupt()?;
+        match self.end {
+            _ if self.is_flooded => return Ok(into.len()),
+            Some(End::Reset) => return Err(ErrorKind::ConnectionReset.into()),
+            Some(End::HalfClosed) if self.incoming.is_empty() => return Ok(0),
+            None if self.incoming.is_empty() => return Err(ErrorKind::WouldBlock.into()),
+            _ => {}
+        }
+        let count = into.len().min(self.incoming.len());
+        for (slot, byte) in into.iter_mut().zip(self.incoming.drain(..count)) {
+            *slot = byte;
+        }
+        Ok(count)
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.writes += 1;
+        assert!(
+            !self.is_half_closed(),
+            "writes after it has closed its side"
+        );
+        self.interrupt()?;
+        if self.end == Some(End::Reset) {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        if self.room == 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let before = self.sent.len();
+        for slice in slices {
+            let count = slice.len().min(self.room);
+            self.sent.extend_from_slice(&slice[..count]);
+            self.room -= count;
+        }
+        Ok(self.sent.len() - before)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Wire {
+    fn close_sending(&self) {
+        self.half_closed.set(true);
+    }
+
+    fn abort_on_close(&self, abort: bool) {
+        self.aborts.set(abort);
+    }
+}
+
+/// Who owns the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    Reactor,
+    /// A worker, with a request to answer.
+    Handler,
+    /// A worker, with a stream to go on with.
+    Streamer,
+    Nobody,
+}
+
+pub(crate) struct Rig {
+    pub(crate) connection: Connection<Wire>,
+    pub(crate) rules: Rc<Rules>,
+    pub(crate) now: Instant,
+    pub(crate) owner: Owner,
+    scratch: Vec<u8>,
+    pub(crate) buffers: BufferPool,
+    /// What happened while the connection was away.
+    has_event: bool,
+    client_has_closed: bool,
+}
+
+impl Rig {
+    /// A new connection, whose client takes everything, read in pieces of at most `scratch` bytes.
+    pub(crate) fn new(rules: &Rc<Rules>, scratch: usize) -> Rig {
+        let wire = Wire {
+            room: usize::MAX,
+            ..Wire::default()
+        };
+        let now = Instant::now();
+        let peer = ([192, 0, 2, 1], 80).into();
+        Rig {
+            connection: Connection::new(wire, peer, now, rules.head_timeout),
+            rules: Rc::clone(rules),
+            now,
+            owner: Owner::Reactor,
+            scratch: vec![b'x'; scratch],
+            buffers: BufferPool::default(),
+            has_event: false,
+            client_has_closed: false,
+        }
+    }
+
+    pub(crate) fn wire(&mut self) -> &mut Wire {
+        self.connection.stream()
+    }
+
+    /// The client sends.
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> Next {
+        self.wire().incoming.extend(bytes.as_ref());
+        self.has_event = true;
+        self.go_on()
+    }
+
+    /// The client leaves.
+    pub(crate) fn leave(&mut self, end: End) -> Next {
+        self.wire().end = Some(end);
+        (self.has_event, self.client_has_closed) = (true, true);
+        self.go_on()
+    }
+
+    /// The client reads.
+    pub(crate) fn take(&mut self, bytes: usize) -> Next {
+        let wire = self.wire();
+        wire.room = wire.room.saturating_add(bytes);
+        if self.connection.wants_to_send() {
+            return self.go_on();
+        }
+        Next::Wait
+    }
+
+    /// Time passes.
+    pub(crate) fn pass(&mut self, time: Duration) -> Next {
+        self.now += time;
+        if self.owner != Owner::Reactor || self.now < self.connection.deadline {
+            return Next::Wait;
+        }
+        self.step(Connection::time_out)
+    }
+
+    /// Time passes until something is due.
+    pub(crate) fn pass_until_due(&mut self) -> Next {
+        self.pass(self.connection.deadline.saturating_duration_since(self.now))
+    }
+
+    /// A worker answers.
+    pub(crate) fn respond(&mut self, response: Response, close: bool) -> Next {
+        assert_eq!(self.owner, Owner::Handler, "a request is out");
+        self.connection
+            .respond(response, close, self.now, &self.rules);
+        self.come_home()
+    }
+
+    /// A worker goes on with a stream.
+    pub(crate) fn pump(&mut self) -> Next {
+        assert_eq!(self.owner, Owner::Streamer, "a stream is out");
+        self.connection.pump(self.now, &self.rules);
+        self.come_home()
+    }
+
+    /// Answers each request with what `handler` makes of it, and streams, until there is nothing to do.
+    pub(crate) fn serve(&mut self, handler: &mut dyn FnMut(&Request) -> Response) -> Next {
+        loop {
+            match self.owner {
+                Owner::Handler => {
+                    let response = handler(self.connection.request());
+                    self.respond(response, false);
+                }
+                Owner::Streamer => {
+                    self.pump();
+                }
+                Owner::Reactor => return Next::Wait,
+                Owner::Nobody => return Next::Close,
+            }
+        }
+    }
+
+    fn come_home(&mut self) -> Next {
+        if self.connection.is_closed() {
+            return self.end();
+        }
+        self.owner = Owner::Reactor;
+        self.go_on()
+    }
+
+    fn go_on(&mut self) -> Next {
+        if self.owner != Owner::Reactor {
+            return Next::Wait;
+        }
+        self.connection.may_be_readable |= std::mem::take(&mut self.has_event);
+        self.connection.client_has_closed |= std::mem::take(&mut self.client_has_closed);
+        self.step(Connection::advance)
+    }
+
+    fn step(&mut self, step: fn(&mut Connection<Wire>, &mut Context<'_>) -> Next) -> Next {
+        let mut bench = Context {
+            now: self.now,
+            rules: &self.rules,
+            scratch: &mut self.scratch,
+            buffers: &mut self.buffers,
+        };
+        let next = step(&mut self.connection, &mut bench);
+        match next {
+            Next::Wait => self.check_wait(),
+            Next::Request => self.owner = Owner::Handler,
+            Next::Stream => self.owner = Owner::Streamer,
+            Next::Close => return self.end(),
+        }
+        assert_eq!(self.connection.charged, self.connection.holds());
+        next
+    }
+
+    fn end(&mut self) -> Next {
+        self.owner = Owner::Nobody;
+        self.connection.release(&self.rules);
+        assert_eq!(self.connection.charged, 0);
+        Next::Close
+    }
+
+    /// What must hold of a connection that waits.
+    fn check_wait(&self) {
+        let connection = &self.connection;
+        let longest = [
+            self.rules.head_timeout,
+            self.rules.body_timeout,
+            self.rules.write_timeout,
+            self.rules.keep_alive_timeout,
+        ];
+        let longest = longest.into_iter().max().unwrap_or_default();
+        // A stream's reader took some time of its own.
+        let first_byte_timeout = longest + Duration::from_secs(5);
+        assert!(
+            connection.deadline <= self.now + first_byte_timeout,
+            "waits for ever"
+        );
+        let rests = matches!(
+            connection.state,
+            State::Fresh | State::Idle | State::Lingering
+        );
+        if rests {
+            assert!(connection.input.is_none() && connection.outgoing.is_none());
+            assert_eq!(connection.charged, 0, "charged for nothing");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The way out: responses to bytes, and how a connection ends.
+
+use super::{ALWAYS_SERVED, Connection, Context, Next, State, Stream};
+use crate::{
+    engine::{
+        http1::Refusal,
+        native::outgoing::{Outgoing, Sending},
+        rules::Rules,
+    },
+    message::{head::Version, response::Response},
+};
+use http::Method;
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+/// How long a connection that was refused may go on sending what nobody reads: a close with unread bytes is a reset,
+/// which would destroy the refusal on its way (RFC 9112 section 9.6).
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
+
+/// How many times in a row a lingering connection is read. What comes faster than it can be thrown away must not keep
+/// the thread; what then stays unread has no answer to destroy any more when the time for lingering is over.
+const THROWN_AWAY_AT_ONCE: usize = 16;
+
+/// A response must make at least this much progress in each `WRITE_TIMEOUT`, so that a client that takes one byte at
+/// a time is cut off as one that takes none is.
+const LEAST_PROGRESS: usize = 64 * 1024;
+
+impl<S: Stream> Connection<S> {
+    /// Starts to answer the current request. Returns what to do next: [`Next::Stream`] where the response's reader is
+    /// to be read, which [`pump`](Connection::pump) does.
+    pub(crate) fn respond(
+        &mut self,
+        mut response: Response,
+        close: bool,
+        now: Instant,
+        rules: &Rules,
+    ) -> Next {
+        let request = self.input.get_or_insert_default();
+        let close = close || !request.head.keep_alive;
+        let size = response.body.in_memory_len();
+        if size > ALWAYS_SERVED && !rules.memory.has_room(size) {
+            response = Response::unavailable("overloaded");
+        }
+        let (method, version) = (&request.head.method, request.head.version);
+        let outgoing = Outgoing::new(method, version, response, close);
+        let close = close || outgoing.ends_with_connection;
+        self.begin_sending(outgoing, close, now, rules);
+        self.pump(now, rules)
+    }
+
+    /// Answers what is no request; the connection ends after it.
+    pub(super) fn refuse(&mut self, refusal: Refusal, context: &Context<'_>) -> Option<Next> {
+        log::debug!(status = refusal.status.as_u16(), reason = refusal.reason, peer:% = self.peer; "request refused");
+        let response = refusal.response();
+        self.input = None;
+        // What follows a refused head is no request, and it is what lingering is for.
+        self.may_be_readable = true;
+        let outgoing = Outgoing::new(&Method::GET, Version::Http11, response, true);
+        self.begin_sending(outgoing, true, context.now, context.rules);
+        None
+    }
+
+    pub(super) fn begin_sending(
+        &mut self,
+        mut outgoing: Outgoing,
+        close: bool,
+        now: Instant,
+        rules: &Rules,
+    ) {
+        if let Some(interim) = self.outgoing.take() {
+            outgoing.follow(&interim);
+        }
+        if outgoing.ends_with_connection {
+            self.stream.abort_on_close(true);
+        }
+        self.outgoing = Some(outgoing);
+        self.close_after = close;
+        self.state = State::Sending;
+        self.expect_progress(now, rules);
+    }
+
+    fn expect_progress(&mut self, now: Instant, rules: &Rules) {
+        self.progress = 0;
+        self.deadline = now + rules.write_timeout;
+    }
+
+    /// Sends what is left of a `100 Continue`.
+    pub(super) fn send_interim(&mut self) -> io::Result<()> {
+        if let Some(interim) = &mut self.outgoing
+            && interim.send(&mut self.stream)? == Sending::Done
+        {
+            self.outgoing = None;
+        }
+        Ok(())
+    }
+
+    /// Sends, and reads the response's reader where there is one, on this thread, until the client takes no more.
+    pub(crate) fn pump(&mut self, mut now: Instant, rules: &Rules) -> Next {
+        if self.deadline <= now {
+            // The client has made room in time; it was the pool that came late.
+            self.expect_progress(now, rules);
+        }
+        loop {
+            let next = self.send(now, rules);
+            let Some(outgoing) = self.outgoing.as_mut().filter(|_| next == Next::Stream) else {
+                return next;
+            };
+            let began = Instant::now();
+            if let Err(error) = outgoing.read_more() {
+                log::error!(reason:% = error; "a streamed body failed; its connection is cut");
+                return self.abort();
+            }
+            // The time that the reader takes is not the client's.
+            let took = began.elapsed();
+            now += took;
+            self.deadline += took;
+        }
+    }
+
+    /// Sends what is framed. [`Next::Wait`] where the client takes no more, or the response is done.
+    pub(super) fn send(&mut self, now: Instant, rules: &Rules) -> Next {
+        let Some(outgoing) = &mut self.outgoing else {
+            return Next::Wait;
+        };
+        let before = outgoing.left();
+        let sent = outgoing.send(&mut self.stream);
+        self.progress += before.saturating_sub(outgoing.left());
+        if self.progress >= LEAST_PROGRESS {
+            self.expect_progress(now, rules);
+        }
+        match sent {
+            Ok(Sending::WantsMore) => Next::Stream,
+            Ok(Sending::Blocked) => {
+                let holds = self.holds();
+                rules.memory.settle(&mut self.charged, holds);
+                Next::Wait
+            }
+            Ok(Sending::Done) => self.end_response(now, rules),
+            Err(_) => self.abort(),
+        }
+    }
+
+    pub(super) fn go_on_sending(&mut self, context: &Context<'_>) -> Option<Next> {
+        let next = self.send(context.now, context.rules);
+        match self.state {
+            // Blocked, or a stream that a worker is to read on.
+            State::Sending => Some(next),
+            _ => None,
+        }
+    }
+
+    /// The response is out: the next request, or the end.
+    fn end_response(&mut self, now: Instant, rules: &Rules) -> Next {
+        let was_abortable = self
+            .outgoing
+            .take()
+            .is_some_and(|outgoing| outgoing.ends_with_connection);
+        if was_abortable {
+            self.stream.abort_on_close(false);
+        }
+        if self.close_after {
+            return self.end_connection(now);
+        }
+        if let Some(input) = &mut self.input {
+            input.advance(self.consumed);
+        }
+        self.consumed = 0;
+        self.state = State::Idle;
+        self.deadline = now + rules.keep_alive_timeout;
+        Next::Wait
+    }
+
+    /// Closes at once where nothing unread can turn the close into a reset, else says so and lingers.
+    fn end_connection(&mut self, now: Instant) -> Next {
+        let unread = self
+            .input
+            .as_ref()
+            .is_some_and(|input| input.bytes.len() > self.consumed);
+        if !unread && !self.may_be_readable && !self.has_unread_bytes() {
+            self.state = State::Closed;
+            return Next::Close;
+        }
+        self.stream.close_sending();
+        self.state = State::Lingering;
+        self.may_be_readable = true;
+        self.deadline = now + LINGER;
+        self.input = None;
+        Next::Wait
+    }
+
+    /// Whether the client has sent more already, of which nothing has told yet: its next request, or a CRLF of its own
+    /// behind the last one.
+    fn has_unread_bytes(&mut self) -> bool {
+        matches!(self.stream.read(&mut [0]), Ok(1))
+    }
+
+    /// Reads on behind a refusal, for nothing.
+    pub(super) fn throw_away(&mut self, context: &mut Context<'_>) -> Next {
+        for _ in 0..THROWN_AWAY_AT_ONCE {
+            if let Err(next) = self.receive(context.scratch) {
+                return next;
+            }
+        }
+        Next::Wait
+    }
+
+    /// Cuts the connection so that the client can tell.
+    pub(super) fn abort(&mut self) -> Next {
+        self.stream.abort_on_close(true);
+        self.state = State::Closed;
+        Next::Close
+    }
+}

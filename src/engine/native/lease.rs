@@ -1,0 +1,216 @@
+//! What crosses between the reactor and the pool: connections that are leased to answer their request, and returned.
+
+use super::connection::Connection;
+use crate::{
+    engine::{Exchange, rules::Rules},
+    message::{request::Request, response::Response},
+};
+use mio::{Poll, Token, Waker, net::TcpStream};
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Instant,
+};
+
+/// The waker's token; connections count from 0.
+pub(super) const WAKER: Token = Token(usize::MAX);
+
+/// How open the engine is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    Open,
+    Closing,
+    Cut,
+}
+
+/// What the reactor and the leases share.
+pub(super) struct Shared {
+    pub(super) rules: Rules,
+    waker: Waker,
+    returns: Mutex<Returns>,
+    /// How many were returned, to be read without the lock.
+    returned_count: AtomicUsize,
+    stage: AtomicU8,
+    interrupted: AtomicBool,
+    /// The reactor waits for events, or is about to: whoever wants it otherwise has to wake it.
+    waits: AtomicBool,
+    /// The reactor waits for connections to end: because it is closing, or because it has too many.
+    pub(super) waits_for_ends: AtomicBool,
+}
+
+/// Connections on their way from the pool to the reactor.
+#[derive(Default)]
+struct Returns {
+    returned: Vec<Returned>,
+    /// Connections that had an event while they were leased: their return is worth waking the reactor for.
+    awaited: Vec<usize>,
+}
+
+/// What comes back from the pool.
+pub(super) enum Returned {
+    Connection(Box<Lease>),
+    /// It has ended; its place is free.
+    Ended(usize),
+}
+
+impl Returned {
+    fn place(&self) -> usize {
+        match self {
+            Returned::Connection(lease) => lease.place,
+            Returned::Ended(place) => *place,
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn new(poll: &Poll, rules: Rules) -> io::Result<Shared> {
+        Ok(Shared {
+            rules,
+            waker: Waker::new(poll.registry(), WAKER)?,
+            returns: Mutex::default(),
+            returned_count: AtomicUsize::new(0),
+            stage: AtomicU8::new(Stage::Open as u8),
+            interrupted: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
+            waits_for_ends: AtomicBool::new(false),
+        })
+    }
+
+    fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            log::error!(reason:% = error; "the reactor cannot be woken");
+        }
+    }
+
+    /// Makes a turn in progress, or else the next one, end early.
+    pub(super) fn interrupt(&self) {
+        self.interrupted.store(true, SeqCst);
+        self.wake();
+    }
+
+    pub(super) fn take_interrupt(&self) -> bool {
+        self.interrupted.load(SeqCst) && self.interrupted.swap(false, SeqCst)
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        [Stage::Open, Stage::Closing, Stage::Cut][usize::from(self.stage.load(SeqCst))]
+    }
+
+    pub(super) fn enter(&self, stage: Stage) {
+        self.stage.fetch_max(stage as u8, SeqCst);
+        self.waits_for_ends.store(true, SeqCst);
+        self.wake();
+    }
+
+    /// Takes what was returned; nothing is locked where nothing was.
+    pub(super) fn take_returned(&self, into: &mut Vec<Returned>) {
+        if self.returned_count.load(SeqCst) > 0 {
+            let mut returns = self.returns();
+            into.append(&mut returns.returned);
+            self.returned_count.store(0, SeqCst);
+        }
+    }
+
+    /// A leased connection had an event: unless it is on its way back already, its return is to wake the reactor.
+    pub(super) fn await_return(&self, place: usize) {
+        let mut returns = self.returns();
+        let is_back = returns.returned.iter().any(|one| one.place() == place);
+        if !is_back && !returns.awaited.contains(&place) {
+            returns.awaited.push(place);
+        }
+    }
+
+    /// Brackets the reactor's wait. False where something was returned in the meantime, so that it must not wait.
+    pub(super) fn begin_wait(&self) -> bool {
+        self.waits.store(true, SeqCst);
+        self.returned_count.load(SeqCst) == 0
+    }
+
+    pub(super) fn end_wait(&self) {
+        self.waits.store(false, SeqCst);
+    }
+
+    /// Gives a connection back to the reactor, and wakes it only where it has something to do at once.
+    fn give_back(&self, mut lease: Box<Lease>) {
+        let place = lease.place;
+        lease.is_out = false;
+        // After a cut nobody takes in what is returned.
+        let ended = lease.connection.is_closed() || self.stage() == Stage::Cut;
+        let urgent = !ended && (lease.connection.has_more() || !lease.connection.is_idle());
+        let returned = if ended {
+            // The socket is closed here and now, whatever the reactor is doing.
+            lease.connection.release(&self.rules);
+            Returned::Ended(place)
+        } else {
+            Returned::Connection(lease)
+        };
+        self.push(returned, urgent);
+    }
+
+    fn push(&self, returned: Returned, urgent: bool) {
+        let place = returned.place();
+        let mut returns = self.returns();
+        returns.returned.push(returned);
+        self.returned_count.store(returns.returned.len(), SeqCst);
+        let awaited = returns.awaited.iter().position(|waiting| *waiting == place);
+        if let Some(position) = awaited {
+            returns.awaited.swap_remove(position);
+        }
+        drop(returns);
+        let matters = urgent || awaited.is_some() || self.waits_for_ends.load(SeqCst);
+        if matters && self.waits.load(SeqCst) {
+            self.wake();
+        }
+    }
+
+    fn returns(&self) -> MutexGuard<'_, Returns> {
+        self.returns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection with its place in the reactor's table and the way back there.
+pub(super) struct Lease {
+    pub(super) connection: Connection<TcpStream>,
+    pub(super) place: usize,
+    pub(super) shared: Arc<Shared>,
+    /// With the pool: dropped there, its place would never be free again.
+    pub(super) is_out: bool,
+    /// The reactor is told when the socket has room again.
+    pub(super) watches_room: bool,
+}
+
+impl Exchange for Lease {
+    fn request(&mut self) -> &mut Request {
+        self.connection.request()
+    }
+
+    fn is_reserve(&self) -> bool {
+        self.connection.is_reserve
+    }
+
+    fn respond(mut self: Box<Self>, response: Response, close: bool) {
+        let shared = Arc::clone(&self.shared);
+        self.connection
+            .respond(response, close, Instant::now(), &shared.rules);
+        shared.give_back(self);
+    }
+
+    fn stream(mut self: Box<Self>) {
+        let shared = Arc::clone(&self.shared);
+        self.connection.pump(Instant::now(), &shared.rules);
+        shared.give_back(self);
+    }
+}
+
+impl Drop for Lease {
+    /// A connection that was lost on its way, to a panic in somebody's reader or destructor, still frees its place.
+    fn drop(&mut self) {
+        if self.is_out {
+            self.connection.release(&self.shared.rules);
+            self.shared.push(Returned::Ended(self.place), false);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The native engine: non-blocking sockets, everything bounded and timed, no runtime.
+//!
+//! One thread at a time, the pool's leader, drives all connections through [`Reactor::turn`]. A connection with a
+//! whole request is *leased* to the pool: it moves out and is returned when the response is on its way, so no
+//! connection is ever locked, and a worker writes its response straight to the socket. Slow clients cost a table entry
+//! and what they sent, never a thread.
+
+mod acceptor;
+mod buffer_pool;
+pub(crate) mod connection;
+mod lease;
+pub(crate) mod outgoing;
+mod reactor;
+mod socket;
+mod table;
+
+use super::{Cut, Engine, Pulled, Ready, rules::Rules};
+use crate::config::table::Config;
+use lease::{Shared, Stage};
+use reactor::Reactor;
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+/// See the module.
+pub(crate) struct Native {
+    shared: Arc<Shared>,
+    reactor: Mutex<Reactor>,
+    addr: SocketAddr,
+}
+
+/// Serves the listener's connections.
+///
+/// # Errors
+/// Where the system gives no poll instance.
+pub(crate) fn start(listener: TcpListener, config: &Config) -> io::Result<Box<dyn Engine>> {
+    let addr = listener.local_addr()?;
+    listener.set_nonblocking(true)?;
+    let poll = mio::Poll::new()?;
+    let shared = Arc::new(Shared::new(&poll, Rules::of(config))?);
+    let listener = mio::net::TcpListener::from_std(listener);
+    let reactor = Reactor::new(poll, listener, config.max_connections, Arc::clone(&shared))?;
+    Ok(Box::new(Native {
+        shared,
+        reactor: Mutex::new(reactor),
+        addr,
+    }))
+}
+
+impl Native {
+    fn reactor(&self) -> MutexGuard<'_, Reactor> {
+        self.reactor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine for Native {
+    fn pull(&self, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled {
+        self.reactor().turn(until, ready)
+    }
+
+    fn wake(&self) {
+        self.shared.interrupt();
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    fn stop_accepting(&self) {
+        self.shared.enter(Stage::Closing);
+    }
+
+    fn cut(&self) -> Cut {
+        self.shared.enter(Stage::Cut);
+        // The leader leaves the reactor at this stage, and nobody comes back for it.
+        self.reactor().cut()
+    }
+}
+
+#[cfg(test)]
+mod tests;

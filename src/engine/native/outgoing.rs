@@ -1,0 +1,290 @@
+//! A response on its way to a client: framed, sent as far as the client takes it, and continued later.
+
+use crate::{
+    engine::{
+        date,
+        http1::{self, CONTINUE, Framing, LAST_CHUNK},
+    },
+    message::{
+        head::Version,
+        response::{Body, Response},
+    },
+    observe::panics,
+};
+use http::Method;
+use std::{
+    cell::Cell,
+    io::{self, ErrorKind, IoSlice, Read, Write},
+    mem,
+};
+
+/// Bodies up to this size are copied behind the head, so that a response is one plain write.
+const COPIED_BODY: usize = 4 * 1024;
+
+/// How much is read from a streamed body at a time; with the client's socket buffer, all that is ever read ahead.
+const STREAM_CHUNK: usize = 16 * 1024;
+
+/// A buffer that has grown larger than this is not kept for the next response.
+const SPARE_BUFFER: usize = 16 * 1024;
+
+thread_local! {
+    /// Each thread's buffer for the next response, so that most responses allocate nothing.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// What is still to be sent.
+pub(crate) struct Outgoing {
+    /// Framed bytes: the head, a small body, or a chunk of a stream.
+    framed: Vec<u8>,
+    /// How many of them have been sent.
+    sent: usize,
+    rest: Rest,
+    /// The response ends where the connection does, so a connection that is cut must look cut.
+    pub(crate) ends_with_connection: bool,
+}
+
+/// What follows the framed bytes.
+enum Rest {
+    Nothing,
+    Static(&'static [u8]),
+    /// The bytes from the position on.
+    Bytes(Vec<u8>, usize),
+    Stream(Box<dyn Read + Send>, Framing),
+}
+
+/// How far sending has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sending {
+    Done,
+    /// The client takes no more for now.
+    Blocked,
+    /// All that was read of a stream is sent: [`Outgoing::read_more`].
+    WantsMore,
+}
+
+impl Outgoing {
+    /// Frames a response to a request of this method and version. With `close`, it says that the connection ends.
+    pub(crate) fn new(
+        method: &Method,
+        version: Version,
+        response: Response,
+        close: bool,
+    ) -> Outgoing {
+        let content_type = response.default_content_type();
+        let Response {
+            status,
+            headers,
+            body,
+            ..
+        } = response;
+        let (framing, with_body) = http1::framing(method, version, status, body.len());
+        let mut framed = SPARE.take();
+        date::with_date(|date| {
+            http1::write_head(
+                &mut framed,
+                status,
+                &headers,
+                content_type,
+                &framing,
+                close,
+                version,
+                date,
+            );
+        });
+        let rest = match body {
+            Body::Stream(reader, _) if !with_body => dropped(reader),
+            _ if !with_body => Rest::Nothing,
+            Body::Empty => Rest::Nothing,
+            Body::Static(bytes, _) if bytes.len() > COPIED_BODY => Rest::Static(bytes),
+            Body::Bytes(bytes, _) if bytes.len() > COPIED_BODY => Rest::Bytes(bytes, 0),
+            Body::Static(bytes, _) => copied(&mut framed, bytes),
+            Body::Bytes(bytes, _) => copied(&mut framed, &bytes),
+            Body::Stream(reader, _) => Rest::Stream(reader, framing),
+        };
+        let ends_with_connection = with_body && framing == Framing::UntilClose;
+        Outgoing {
+            framed,
+            sent: 0,
+            rest,
+            ends_with_connection,
+        }
+    }
+
+    /// The interim response that lets the client send its body.
+    pub(crate) fn interim() -> Outgoing {
+        let mut framed = SPARE.take();
+        framed.extend_from_slice(CONTINUE);
+        Outgoing {
+            framed,
+            sent: 0,
+            rest: Rest::Nothing,
+            ends_with_connection: false,
+        }
+    }
+
+    /// Puts what is left of an interim response before this one, of which nothing is sent yet.
+    pub(crate) fn follow(&mut self, interim: &Outgoing) {
+        let left = &interim.framed[interim.sent..];
+        self.framed.splice(..0, left.iter().copied());
+    }
+
+    /// Sends as much as `client` takes.
+    ///
+    /// # Errors
+    /// Where the client is gone.
+    pub(crate) fn send(&mut self, client: &mut impl Write) -> io::Result<Sending> {
+        loop {
+            let framed = &self.framed[self.sent..];
+            let body = self.rest.in_memory();
+            let written = match (framed.is_empty(), body.is_empty()) {
+                (true, true) => break,
+                (false, true) => client.write(framed),
+                (true, false) => client.write(body),
+                (false, false) => {
+                    client.write_vectored(&[IoSlice::new(framed), IoSlice::new(body)])
+                }
+            };
+            match written {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => self.mark_sent(count),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Sending::Blocked),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match self.rest {
+            Rest::Stream(..) => Ok(Sending::WantsMore),
+            _ => Ok(Sending::Done),
+        }
+    }
+
+    fn mark_sent(&mut self, count: usize) {
+        let of_framed = count.min(self.framed.len() - self.sent);
+        self.sent += of_framed;
+        let of_body = count - of_framed;
+        match &mut self.rest {
+            Rest::Static(bytes) => *bytes = &bytes[of_body..],
+            Rest::Bytes(_, position) => *position += of_body,
+            Rest::Nothing | Rest::Stream(..) => {}
+        }
+    }
+
+    /// Reads the next piece of a stream, on this thread, for as long as its reader takes.
+    ///
+    /// # Errors
+    /// Where the reader fails, panics, or ends before the length that was promised: the connection must be cut then,
+    /// so that the client does not take what it has for the whole.
+    pub(crate) fn read_more(&mut self) -> io::Result<()> {
+        let Rest::Stream(reader, framing) = &mut self.rest else {
+            return Ok(());
+        };
+        self.framed.clear();
+        self.sent = 0;
+        let mut piece = [0; STREAM_CHUNK];
+        let wanted = match framing {
+            Framing::Length(left) => usize::try_from(*left)
+                .unwrap_or(usize::MAX)
+                .min(STREAM_CHUNK),
+            _ => STREAM_CHUNK,
+        };
+        let count = if wanted == 0 {
+            0
+        } else {
+            read_some(reader.as_mut(), &mut piece[..wanted])?
+        };
+        match framing {
+            Framing::Chunked => http1::write_chunk(&mut self.framed, &piece[..count]),
+            _ => self.framed.extend_from_slice(&piece[..count]),
+        }
+        match framing {
+            Framing::Length(left) => {
+                *left -= count as u64;
+                if count == 0 && *left > 0 {
+                    let reason = format!("it ended {left} bytes before its length");
+                    return Err(io::Error::new(ErrorKind::UnexpectedEof, reason));
+                }
+                if *left == 0 {
+                    self.end_stream();
+                }
+            }
+            Framing::Chunked if count == 0 => {
+                self.framed.extend_from_slice(LAST_CHUNK);
+                self.end_stream();
+            }
+            _ if count == 0 => self.end_stream(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end_stream(&mut self) {
+        if let Rest::Stream(reader, _) = mem::replace(&mut self.rest, Rest::Nothing) {
+            dropped(reader);
+        }
+    }
+
+    /// How many bytes are in memory and not sent yet.
+    pub(crate) fn left(&self) -> usize {
+        self.framed.len() - self.sent + self.rest.in_memory().len()
+    }
+
+    /// How many bytes of memory it holds; a reader's own are not known.
+    pub(crate) fn holds(&self) -> usize {
+        let body = match &self.rest {
+            Rest::Bytes(bytes, _) => bytes.capacity(),
+            _ => 0,
+        };
+        self.framed.capacity() + body
+    }
+}
+
+impl Drop for Outgoing {
+    /// Leaves the buffer for this thread's next response.
+    fn drop(&mut self) {
+        self.end_stream();
+        if self.framed.capacity() <= SPARE_BUFFER {
+            let mut buffer = mem::take(&mut self.framed);
+            buffer.clear();
+            SPARE.set(buffer);
+        }
+    }
+}
+
+impl Rest {
+    fn in_memory(&self) -> &[u8] {
+        match self {
+            Rest::Static(bytes) => bytes,
+            Rest::Bytes(bytes, position) => &bytes[*position..],
+            Rest::Nothing | Rest::Stream(..) => &[],
+        }
+    }
+}
+
+fn copied(framed: &mut Vec<u8>, body: &[u8]) -> Rest {
+    framed.extend_from_slice(body);
+    Rest::Nothing
+}
+
+/// The reader's destructor is the handler's code too, and may run on the thread that drives every connection.
+fn dropped(reader: Box<dyn Read + Send>) -> Rest {
+    if let Err(panicked) = panics::catch(|| drop(reader)) {
+        log::error!(panic:% = panicked; "the destructor of a streamed body panicked");
+    }
+    Rest::Nothing
+}
+
+/// The reader is the handler's code, and may panic as a handler may.
+fn read_some(reader: &mut dyn Read, piece: &mut [u8]) -> io::Result<usize> {
+    let count = panics::catch(|| {
+        loop {
+            match reader.read(piece) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(count) if count > piece.len() => {
+                    return Err(io::Error::other("it says that it read more than it could"));
+                }
+                result => return result,
+            }
+        }
+    });
+    count.unwrap_or_else(|panicked| Err(io::Error::other(format!("panicked: {panicked}"))))
+}

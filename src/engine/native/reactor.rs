@@ -1,0 +1,327 @@
+//! The native engine's table of connections, and the turn of the thread that drives them.
+
+mod arriving;
+mod closing;
+
+use super::{
+    acceptor::Acceptor,
+    buffer_pool::BufferPool,
+    connection::{Connection, Context, Next},
+    lease::{Lease, Returned, Shared, Stage, WAKER},
+    table::{Place, Table},
+};
+use crate::engine::{Pulled, Ready};
+use mio::{Events, Interest, Poll, Token, event::Event, net::TcpStream};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// The listener's token; connections count from 0.
+const LISTENER: Token = Token(usize::MAX - 1);
+
+/// How many events one wait returns at most. It is also how many short requests run before the sockets are looked at
+/// again, so it bounds how long a probe waits for them.
+const EVENTS: usize = 64;
+
+/// How much is read from a socket at a time.
+const SCRATCH: usize = 32 * 1024;
+
+/// A turn ends early when the requests that became ready in it hold so many bytes: a few uploads at a time use the
+/// same buffers again while those are in the caches.
+const READY_BYTES: usize = 128 * 1024;
+
+/// Deadlines are looked at no more often than this: timeouts are that exact, and ten thousand connections cost a
+/// few milliseconds of CPU a minute.
+const SWEEP: Duration = Duration::from_millis(50);
+
+/// While connections are leased, their deadlines are not known here; nothing waits longer than this for them.
+const LONGEST_WAIT_WITH_LEASES: Duration = Duration::from_secs(1);
+
+/// What a new connection that has not sent a byte gets once the listener is closing.
+const LAST_CHANCE: Duration = Duration::from_secs(1);
+
+pub(super) struct Reactor {
+    poll: Poll,
+    events: Events,
+    /// How many of the events were handled already, and whether that leaves any for the next turn.
+    handled: usize,
+    has_events_left: bool,
+    ready_bytes: usize,
+    acceptor: Option<Acceptor>,
+    table: Table,
+    returned: Vec<Returned>,
+    scratch: Box<[u8]>,
+    buffers: BufferPool,
+    shared: Arc<Shared>,
+    stage: Stage,
+    next_sweep: Option<Instant>,
+    last_sweep: Instant,
+}
+
+impl Reactor {
+    pub(super) fn new(
+        poll: Poll,
+        mut listener: mio::net::TcpListener,
+        max_connections: usize,
+        shared: Arc<Shared>,
+    ) -> io::Result<Reactor> {
+        poll.registry()
+            .register(&mut listener, LISTENER, Interest::READABLE)?;
+        Ok(Reactor {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            handled: 0,
+            has_events_left: false,
+            ready_bytes: 0,
+            acceptor: Some(Acceptor::new(listener, max_connections)),
+            table: Table::default(),
+            returned: Vec::new(),
+            scratch: vec![0; SCRATCH].into_boxed_slice(),
+            buffers: BufferPool::default(),
+            shared,
+            stage: Stage::Open,
+            next_sweep: None,
+            last_sweep: Instant::now(),
+        })
+    }
+
+    /// Drives every connection until a request is whole, `until` has come, or somebody woke the engine.
+    pub(super) fn turn(&mut self, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled {
+        if self.events.capacity() == 0 {
+            // A panic has ended an earlier turn in the middle.
+            self.events = Events::with_capacity(EVENTS);
+            self.has_events_left = false;
+        }
+        loop {
+            // One wait's events are one round, over however many turns: no place is taken anew before its end, so that no
+            // event is taken for another connection's, and no event waits for more than what came with it.
+            self.take_in_returned(ready);
+            if !self.has_events_left {
+                self.follow_stage(ready);
+            }
+            if self.stage == Stage::Cut || (self.stage == Stage::Closing && self.table.is_empty()) {
+                return Pulled::Closed;
+            }
+            self.wait_for_events(until, !ready.is_empty());
+            let now = Instant::now();
+            self.handle_events(now, ready);
+            if !self.has_events_left {
+                self.accept(now);
+                self.sweep(now, ready);
+            }
+            if !ready.is_empty()
+                || self.shared.take_interrupt()
+                || until.is_some_and(|until| until <= now)
+            {
+                return Pulled::Open;
+            }
+        }
+    }
+
+    /// Waits until something happens or is due; not at all where `only_look`, or where something was returned.
+    fn wait_for_events(&mut self, until: Option<Instant>, only_look: bool) {
+        if self.has_events_left {
+            return;
+        }
+        let may_wait = self.shared.begin_wait() && !only_look;
+        let now = Instant::now();
+        let wait = if may_wait {
+            self.time_left(until, now)
+        } else {
+            Some(Duration::ZERO)
+        };
+        let polled = self.poll.poll(&mut self.events, wait);
+        self.shared.end_wait();
+        self.handled = 0;
+        if let Err(error) = polled
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            log::error!(reason:% = error; "waiting for events failed");
+        }
+    }
+
+    /// How long nothing is due.
+    fn time_left(&self, until: Option<Instant>, now: Instant) -> Option<Duration> {
+        let sweep = self.next_sweep.map(|due| due.max(self.last_sweep + SWEEP));
+        let accept = self
+            .acceptor
+            .as_ref()
+            .and_then(|acceptor| acceptor.next_attempt(now));
+        let leases = (self.table.leased > 0).then(|| now + LONGEST_WAIT_WITH_LEASES);
+        let first = [until, sweep, accept, leases].into_iter().flatten().min()?;
+        Some(first.saturating_duration_since(now))
+    }
+
+    fn handle_events(&mut self, now: Instant, ready: &mut Vec<Ready>) {
+        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        let mut left = events.iter().skip(self.handled);
+        self.ready_bytes = 0;
+        while self.ready_bytes < READY_BYTES
+            && let Some(event) = left.next()
+        {
+            self.handled += 1;
+            match event.token() {
+                WAKER => {}
+                LISTENER => self.acceptor.iter_mut().for_each(Acceptor::try_soon),
+                Token(place) => self.handle_event(place, event, now, ready),
+            }
+        }
+        self.has_events_left = left.next().is_some();
+        self.events = events;
+    }
+
+    fn handle_event(&mut self, place: usize, event: &Event, now: Instant, ready: &mut Vec<Ready>) {
+        let closed = event.is_read_closed();
+        match self.table.places.get_mut(place) {
+            Some(Place::Held(lease)) => {
+                lease.connection.may_be_readable |=
+                    event.is_readable() || closed || event.is_error();
+                lease.connection.client_has_closed |= closed;
+                self.step(place, now, ready, Connection::advance);
+            }
+            Some(Place::Leased {
+                event,
+                client_has_closed,
+            }) => {
+                *event = true;
+                *client_has_closed |= closed;
+                self.shared.await_return(place);
+            }
+            Some(Place::Free) | None => {}
+        }
+    }
+
+    /// Takes in what the pool is done with, for its buffers at once. What has more to do waits for the end of the round:
+    /// a client that sends without a pause would have its next request go before the others' first.
+    fn take_in_returned(&mut self, ready: &mut Vec<Ready>) {
+        let mut returned = std::mem::take(&mut self.returned);
+        self.shared.take_returned(&mut returned);
+        let now = Instant::now();
+        for one in returned.drain(..) {
+            match one {
+                Returned::Ended(place) => self.free(place),
+                Returned::Connection(lease)
+                    if self.has_events_left && self.has_more_to_do(&lease) =>
+                {
+                    self.returned.push(Returned::Connection(lease));
+                }
+                Returned::Connection(lease) => {
+                    let place = lease.place;
+                    self.take_in(lease);
+                    self.step(place, now, ready, Connection::advance);
+                }
+            }
+        }
+        if self.returned.is_empty() {
+            self.returned = returned;
+        }
+    }
+
+    fn has_more_to_do(&self, lease: &Lease) -> bool {
+        let had_event = matches!(
+            self.table.places[lease.place],
+            Place::Leased { event: true, .. }
+        );
+        had_event || lease.connection.has_more() || !lease.connection.is_idle()
+    }
+
+    fn take_in(&mut self, mut lease: Box<Lease>) {
+        let place = lease.place;
+        if let Place::Leased {
+            event,
+            client_has_closed,
+        } = self.table.places[place]
+        {
+            lease.connection.may_be_readable |= event;
+            lease.connection.client_has_closed |= client_has_closed;
+        }
+        self.table.put(place, lease);
+    }
+
+    /// Lets one connection take a step, and does what it says.
+    fn step(
+        &mut self,
+        place: usize,
+        now: Instant,
+        ready: &mut Vec<Ready>,
+        step: impl FnOnce(&mut Connection<TcpStream>, &mut Context<'_>) -> Next,
+    ) {
+        let Some(Place::Held(lease)) = self.table.places.get_mut(place) else {
+            return;
+        };
+        let mut context = Context {
+            now,
+            rules: &self.shared.rules,
+            scratch: &mut self.scratch,
+            buffers: &mut self.buffers,
+        };
+        match step(&mut lease.connection, &mut context) {
+            Next::Wait if self.stage == Stage::Closing && lease.connection.is_idle() => {
+                self.close(place)
+            }
+            Next::Wait => self.keep(place),
+            Next::Request => {
+                self.ready_bytes += lease.connection.charged();
+                ready.extend(self.table.lease(place).map(|lease| Ready::Request(lease)));
+            }
+            Next::Stream => ready.extend(self.table.lease(place).map(|lease| Ready::Stream(lease))),
+            Next::Close => self.close(place),
+        }
+    }
+
+    /// The connection waits: for its deadline, and for room in its socket where it has something to send.
+    fn keep(&mut self, place: usize) {
+        let Some(Place::Held(lease)) = self.table.places.get_mut(place) else {
+            return;
+        };
+        if lease.connection.wants_to_send() && !lease.watches_room {
+            lease.watches_room = true;
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            if let Err(error) =
+                self.poll
+                    .registry()
+                    .reregister(lease.connection.stream(), Token(place), interest)
+            {
+                log::error!(reason:% = error; "a connection cannot be watched");
+                return self.close(place);
+            }
+        }
+        let deadline = lease.connection.deadline;
+        let is_idle = lease.connection.is_idle();
+        self.table.set_deadline(place, deadline);
+        if is_idle {
+            self.table.note_idle();
+        }
+        if self.next_sweep.is_none_or(|due| deadline < due) {
+            self.next_sweep = Some(deadline);
+        }
+    }
+
+    fn close(&mut self, place: usize) {
+        if let Some(Place::Held(lease)) = self.table.places.get_mut(place) {
+            lease.connection.release(&self.shared.rules);
+            self.free(place);
+        }
+    }
+
+    fn free(&mut self, place: usize) {
+        self.table.clear(place);
+        self.acceptor.iter_mut().for_each(Acceptor::room_was_made);
+    }
+
+    /// Times out what is due.
+    fn sweep(&mut self, now: Instant, ready: &mut Vec<Ready>) {
+        if self.next_sweep.is_none_or(|due| due > now) || now < self.last_sweep + SWEEP {
+            return;
+        }
+        self.last_sweep = now;
+        for place in 0..self.table.places.len() {
+            if self.table.is_due(place, now) {
+                self.step(place, now, ready, Connection::time_out);
+            }
+        }
+        self.next_sweep = self.table.first_deadline();
+    }
+}

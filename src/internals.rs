@@ -1,0 +1,104 @@
+//! Doors to the inside for measuring and fuzzing: `benches/parts` with the feature `__internals`, `tests/fuzz` in a
+//! fuzzing build. No part of the library's interface.
+
+#[cfg(feature = "__internals")]
+pub mod parts {
+    //! The pure parts of a request's road, one at a time.
+
+    use crate::{
+        engine::{
+            http1::{Limits, Progress, read_head},
+            native::outgoing::Outgoing,
+        },
+        message::{
+            head::{Head, Version},
+            request::Request,
+            response::Response,
+        },
+        observe::logging,
+        routing::router::Router,
+    };
+    use http::{Method, StatusCode};
+
+    const LIMITS: Limits = Limits {
+        max_head_bytes: 32 * 1024,
+        max_body_bytes: 1024 * 1024,
+    };
+
+    /// A head's parser, with the memory that it uses again and again.
+    #[derive(Debug, Default)]
+    pub struct HeadParser(Head);
+
+    impl HeadParser {
+        /// The length of the head that begins these bytes; `None` where it is not whole or no head.
+        pub fn parse(&mut self, bytes: &[u8]) -> Option<usize> {
+            match read_head(bytes, 0, &LIMITS, &mut self.0) {
+                Ok(Progress::Complete { len }) => Some(len),
+                Ok(Progress::Partial { .. }) | Err(_) => None,
+            }
+        }
+    }
+
+    /// A router whose handlers do nothing.
+    pub struct Routes(Router);
+
+    impl Routes {
+        /// The templates' routes, all by GET.
+        ///
+        /// # Panics
+        /// Where a template is malformed or there twice.
+        #[must_use]
+        pub fn new(templates: &[&str]) -> Routes {
+            let mut router = Router::default();
+            for template in templates {
+                let nothing = Box::new(|_: &Request| Response::new(StatusCode::OK));
+                router.add(Method::GET, template, nothing);
+            }
+            Routes(router)
+        }
+
+        /// Finds the request's route and runs its handler: the status.
+        pub fn route(&self, request: &mut Request) -> u16 {
+            self.0.find(request);
+            self.0.run(request).status.as_u16()
+        }
+    }
+
+    /// Frames the response to a GET and sends it to `client`.
+    ///
+    /// # Panics
+    /// Never: memory takes everything.
+    pub fn write_response(response: Response, client: &mut Vec<u8>) {
+        let sent = Outgoing::new(&Method::GET, Version::Http11, response, false).send(client);
+        debug_assert!(sent.is_ok(), "memory takes everything");
+    }
+
+    /// Appends the record as one line of JSON.
+    pub fn write_record(record: &log::Record<'_>, line: &mut Vec<u8>) {
+        logging::append_json(record, line);
+    }
+}
+
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    //! What the fuzz targets call.
+
+    use crate::engine::{
+        http1::invariants as http1, native::connection::invariants as connections,
+    };
+
+    /// Any bytes as a request head.
+    pub fn head(data: &[u8]) {
+        http1::head(data);
+    }
+
+    /// Any bytes as a chunked body.
+    pub fn chunks(data: &[u8]) {
+        http1::chunks(data);
+    }
+
+    /// Any bytes as a script of what the client, the clock and the handlers of a connection do.
+    pub fn connection(script: &[u8]) {
+        connections::connection(script);
+    }
+}

@@ -1,0 +1,100 @@
+//! What a request knows of its route.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    time::Duration,
+};
+
+/// The template that a request's path matched. The handlers are the router's.
+pub(crate) struct Route {
+    /// Its place among the routes.
+    pub(crate) index: usize,
+    pub(crate) template: String,
+    /// The template's parameters in order, without braces or star.
+    pub(crate) params: Vec<String>,
+    pub(crate) cost: Cost,
+}
+
+impl Route {
+    pub(crate) fn new(index: usize, template: &str) -> Route {
+        Route {
+            index,
+            template: template.to_owned(),
+            params: parameters(template),
+            cost: Cost::default(),
+        }
+    }
+}
+
+/// How long a route's handlers take, as the pool has seen: an average over about the last eight runs.
+pub(crate) struct Cost(AtomicU32);
+
+impl Cost {
+    /// The most that is ever expected; it is more than any handover costs, and more need not be known.
+    const LONGEST: Duration = Duration::from_millis(1);
+    const UNKNOWN: u32 = u32::MAX;
+
+    /// The expected run time; a route that never ran may take any time.
+    pub(crate) fn expected(&self) -> Duration {
+        match self.0.load(Relaxed) {
+            Cost::UNKNOWN => Cost::LONGEST,
+            nanos => Duration::from_nanos(nanos.into()),
+        }
+    }
+
+    /// Takes a run into the average. A run far above it counts as four times it: one pause of the whole process (a
+    /// throttled quota, a busy neighbour) must not mark a short route as a long one, and a route that has turned slow
+    /// is known for it after a few runs all the same.
+    pub(crate) fn record(&self, took: Duration) {
+        let sample = took.min(Cost::LONGEST).as_nanos() as u32;
+        let average = match self.0.load(Relaxed) {
+            Cost::UNKNOWN => sample,
+            average => average - average / 8 + sample.min(4 * average + Cost::LEAST_STEP) / 8,
+        };
+        self.0.store(average, Relaxed);
+    }
+
+    /// Lets an average of next to nothing grow at all; in nanoseconds.
+    const LEAST_STEP: u32 = 8_000;
+}
+
+impl Default for Cost {
+    fn default() -> Cost {
+        Cost(AtomicU32::new(Cost::UNKNOWN))
+    }
+}
+
+/// The names in a template's braces: `id` and `rest` of `/users/{id}/{*rest}`. Doubled braces are literal ones.
+fn parameters(template: &str) -> Vec<String> {
+    let literal = template.replace("{{", "").replace("}}", "");
+    let names = literal
+        .split('{')
+        .skip(1)
+        .filter_map(|part| part.split_once('}'));
+    names
+        .map(|(name, _)| name.trim_start_matches('*').to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_is_taken_for_long_until_it_has_shown_that_it_is_short() {
+        let cost = Cost::default();
+        assert_eq!(cost.expected(), Duration::from_millis(1));
+        cost.record(Duration::from_micros(4));
+        assert_eq!(cost.expected(), Duration::from_micros(4));
+        cost.record(Duration::from_secs(1));
+        assert!(
+            cost.expected() < Duration::from_micros(20),
+            "one pause of the process says nothing"
+        );
+        (0..40).for_each(|_| cost.record(Duration::from_secs(1)));
+        assert!(
+            cost.expected() > Duration::from_micros(900),
+            "a route that turned slow is known for it"
+        );
+    }
+}

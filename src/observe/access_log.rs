@@ -1,0 +1,59 @@
+//! One log record a request, for whom `ACCESS_LOG` wants it, and the causes that responses keep from clients.
+
+use crate::{
+    config::table::AccessLog,
+    message::{request::Request, response::Response},
+};
+use log::Level;
+use std::time::Duration;
+
+/// What the log calls these records, so that they can be told from the rest.
+const TARGET: &str = "seaworthy::access";
+
+/// Logs an answered request: all of them, or, with `errors`, those that the server failed to answer (5xx).
+pub(crate) fn request(which: AccessLog, request: &Request, response: &Response, took: Duration) {
+    if let Some(cause) = &response.cause {
+        log::error!(route = request.route(), status = response.status.as_u16(), cause = &**cause; "request failed");
+    }
+    let wanted = match which {
+        AccessLog::Off => false,
+        AccessLog::Errors => response.status.is_server_error(),
+        AccessLog::All => true,
+    };
+    if wanted {
+        let level = if response.status.is_server_error() {
+            Level::Warn
+        } else {
+            Level::Info
+        };
+        record(level, request, response, took);
+    }
+}
+
+/// Logs an answered probe: only with `all`, and at debug.
+pub(crate) fn probe(which: AccessLog, request: &Request, response: &Response) {
+    if which == AccessLog::All {
+        record(Level::Debug, request, response, Duration::ZERO);
+    }
+}
+
+/// The query stays out of it: it may hold what is nobody's business.
+fn record(level: Level, request: &Request, response: &Response, took: Duration) {
+    if level <= log::max_level() {
+        let peer = request
+            .peer()
+            .map(|peer| peer.to_string())
+            .unwrap_or_default();
+        log::log!(
+            target: TARGET,
+            level,
+            method = request.method().as_str(),
+            path = request.path(),
+            route = request.route(),
+            status = response.status.as_u16(),
+            duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            peer = peer.as_str();
+            "request"
+        );
+    }
+}

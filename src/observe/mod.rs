@@ -1,0 +1,5 @@
+//! What the service says of itself: log records, the access log, and panics as records.
+
+pub(crate) mod access_log;
+pub(crate) mod logging;
+pub(crate) mod panics;

@@ -1,0 +1,114 @@
+//! Where a service is in its life, and whether it was told to stop: written by the signal thread and the main thread,
+//! read by everything else.
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU8, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+/// Where a service is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Bound; start-up tasks are running; routes answer 503, and so does `/readyz`.
+    Starting,
+    /// Started: everything is served, and the checks decide on `/readyz`.
+    Running,
+    /// Told to stop: `/readyz` is 503 and responses end their connections, but everything is served, for
+    /// `DRAIN_DELAY`, while Kubernetes' endpoints are updated.
+    Draining,
+    /// No longer accepting; requests in flight have until `SHUTDOWN_TIMEOUT`.
+    Stopping,
+    /// Over.
+    Stopped,
+}
+
+const PHASES: [Phase; 5] = [
+    Phase::Starting,
+    Phase::Running,
+    Phase::Draining,
+    Phase::Stopping,
+    Phase::Stopped,
+];
+
+impl Phase {
+    /// As the log calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Phase::Starting => "starting",
+            Phase::Running => "running",
+            Phase::Draining => "draining",
+            Phase::Stopping => "stopping",
+            Phase::Stopped => "stopped",
+        }
+    }
+}
+
+/// The stopping state and the phase of one service.
+pub(crate) struct State {
+    stopping: AtomicBool,
+    phase: AtomicU8,
+}
+
+impl State {
+    /// Starting, and not told to stop.
+    pub(crate) fn new() -> Arc<State> {
+        Arc::new(State {
+            stopping: AtomicBool::new(false),
+            phase: AtomicU8::new(Phase::Starting as u8),
+        })
+    }
+
+    /// From now on the service is stopping, whatever its phase.
+    pub(crate) fn set_stopping(&self) {
+        self.stopping.store(true, SeqCst);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(SeqCst)
+    }
+
+    /// The phase as a probe is to see it: draining from the very moment of the signal.
+    pub(crate) fn phase(&self) -> Phase {
+        let phase = PHASES[usize::from(self.phase.load(SeqCst))];
+        if phase == Phase::Running && self.is_stopping() {
+            Phase::Draining
+        } else {
+            phase
+        }
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, SeqCst);
+    }
+}
+
+/// Tells a task or background service that it is to end. Clones speak of the same ending.
+#[derive(Clone, Default)]
+pub struct Stop(Arc<(Mutex<bool>, Condvar)>);
+
+impl Stop {
+    /// True from the moment the service wants this thread to end.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sleeps for `pause`, or until the service wants this thread to end: true in that case.
+    pub fn wait(&self, pause: Duration) -> bool {
+        let stopping = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .0
+            .1
+            .wait_timeout_while(stopping, pause, |stopping| !*stopping);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    pub(crate) fn stop(&self) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.1.notify_all();
+    }
+}

@@ -1,0 +1,132 @@
+//! What answers requests: probes and refusals at once, the rest through layers and handlers.
+
+use crate::{
+    config::table::AccessLog,
+    health::{self, Health},
+    message::{
+        into_response::{Error, IntoResponse},
+        request::Request,
+        response::Response,
+    },
+    observe::{access_log, panics},
+    phase::{Phase, State},
+    routing::router::Router,
+};
+use http::{HeaderValue, Method, StatusCode, header};
+use std::{sync::Arc, time::Duration};
+
+/// Decides what answers a request. Shared by every worker and the admin thread.
+pub(crate) struct Dispatcher {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) router: Router,
+    pub(crate) health: Health,
+    pub(crate) access_log: AccessLog,
+    pub(crate) state: Arc<State>,
+}
+
+impl Dispatcher {
+    /// Answers what needs no worker: probes, `/version`, and everything while the service cannot take it. Takes
+    /// microseconds. Otherwise the request knows its route afterwards.
+    pub(crate) fn answer_at_once(
+        &self,
+        request: &mut Request,
+        probes_only: bool,
+    ) -> Option<Response> {
+        let phase = self.state.phase();
+        if let Some(answer) = self.answer_probe(request) {
+            access_log::probe(self.access_log, request, &answer);
+            return Some(answer);
+        }
+        if phase == Phase::Starting {
+            return Some(Response::unavailable("starting"));
+        }
+        if probes_only {
+            return Some(Response::unavailable("too many connections"));
+        }
+        if !self.router.find(request) {
+            return Some(bad_parameter());
+        }
+        let nobody_takes_it = request.route.is_none() && health::is_reserved(request.path());
+        nobody_takes_it.then(only_reads)
+    }
+
+    /// The probes and `/version`.
+    pub(crate) fn answer_probe(&self, request: &Request) -> Option<Response> {
+        if let Some(answer) = self.health.answer(request, self.state.phase()) {
+            return Some(answer);
+        }
+        let asks_version =
+            request.path() == "/version" && matches!(*request.method(), Method::GET | Method::HEAD);
+        asks_version.then(|| {
+            let text = format!(
+                "{{\"name\":{:?},\"version\":{:?}}}\n",
+                self.name, self.version
+            );
+            text.into_response().with_header(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            )
+        })
+    }
+
+    /// Runs layers and handler on this thread; a panic is a 500 and a log record.
+    pub(crate) fn handle(&self, request: &Request) -> Response {
+        run_caught(&self.router, request)
+    }
+
+    pub(crate) fn log_access(&self, request: &Request, response: &Response, took: Duration) {
+        access_log::request(self.access_log, request, response, took);
+    }
+}
+
+/// Finds the route and runs it, for a request that comes from no engine.
+pub(crate) fn route_and_run(router: &Router, request: &mut Request) -> Response {
+    if router.find(request) {
+        run_caught(router, request)
+    } else {
+        bad_parameter()
+    }
+}
+
+/// A probe is a question: it can be asked, and that is all.
+fn only_reads() -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
+        .into_response()
+        .with_header(header::ALLOW, HeaderValue::from_static("GET, HEAD"))
+}
+
+fn bad_parameter() -> Response {
+    (
+        StatusCode::BAD_REQUEST,
+        "a parameter in the path is not UTF-8",
+    )
+        .into_response()
+}
+
+fn run_caught(router: &Router, request: &Request) -> Response {
+    let response = panics::catch(|| router.run(request)).unwrap_or_else(|panicked| {
+        log::error!(
+            panic = panicked.message.as_str(),
+            location = panicked.location.as_deref().unwrap_or("unknown"),
+            method = request.method().as_str(),
+            route = request.route();
+            "handler panicked"
+        );
+        internal_server_error()
+    });
+    // An interim response is no answer: its client would wait for the final one (RFC 9110 section 15.2).
+    match response.status.is_informational() {
+        true => {
+            let error = Error::new(StatusCode::INTERNAL_SERVER_ERROR, "internal server error");
+            error
+                .because("the handler returned an interim status")
+                .into_response()
+        }
+        false => response,
+    }
+}
+
+fn internal_server_error() -> Response {
+    Response::text(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
+}

@@ -1,0 +1,395 @@
+//! The worker pool: who pulls requests from the engine, who runs them, who waits and who is turned away.
+//!
+//! The pattern is Leader/Followers (Schmidt, O'Ryan, Kircher and Pyarali, 2000). There are `WORKERS` slots and one
+//! thread more. Every thread does the same: it takes a request from the queue while a slot is free, and where the
+//! queue is empty and there is no *leader*, it becomes the leader and pulls from the engine. So the thread that pulled
+//! a request usually runs it too, on a warm cache and without waking anybody, which for short handlers costs the least
+//! CPU by far. With one thread more than slots there is always one to pull, to answer probes and to shed.
+//!
+//! Pulling must not serialise work, so whoever is about to run what takes longer than handing it over wakes another
+//! thread first: when its own handler is expected to be long, or what it leaves behind in the queue is ([`HANDOVER`],
+//! against the route's [`Cost`](crate::message::route::Cost)). A handler that was expected to be short and is not is
+//! noticed by the *monitor*, which does what Go's sysmon does: the one idle thread that looks again and again while
+//! there is traffic. A pool without a leader, or a queue left full, for a whole [`TICK`] is its own to take.
+//!
+//! Measured on two cores, eight connections, the load generator on the same cores: with eight slots, handlers of 5 ms
+//! were answered 1.96 times as often as with one, of 1 ms 1.86 times, of 200 µs 1.76 times (the generator took 5 % of
+//! both cores) and of 50 µs 1.43 times (it took 12 %); the CPU time per request was within 5 % of one slot's. A request
+//! behind a handler that was expected to be short and blocked was answered after 0.60 to 0.85 ms.
+
+pub(crate) mod dispatcher;
+mod ending;
+mod idle;
+pub(crate) mod in_flight;
+pub(crate) mod threads;
+
+use crate::{
+    engine::{Engine, Exchange, Pulled, Ready},
+    message::response::{Body, Response},
+    observe::panics,
+};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use dispatcher::Dispatcher;
+use idle::{IdleThreads, Look};
+use in_flight::{Admission, InFlight};
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, TryLockError,
+        atomic::{
+            AtomicBool, AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
+    },
+    time::{Duration, Instant},
+};
+
+/// What it costs to hand work to another thread: the wake-up, the switch, and its cold caches. Work that is expected
+/// to be shorter is not worth handing over.
+const HANDOVER: Duration = Duration::from_micros(40);
+
+/// How long the pool may be without a leader while nobody begins a job, and how long the monitor rests between two
+/// looks. A request behind a handler that was wrongly expected to be short waits little longer, and less than a millisecond.
+const TICK: Duration = Duration::from_micros(500);
+
+/// A request with its place in the queue, or a streamed response that goes on.
+struct Job {
+    ready: Ready,
+    since: Instant,
+    expected: Duration,
+}
+
+/// The slots, the queue and the roles. Shared by all worker threads and the main thread.
+pub(crate) struct Pool {
+    dispatcher: Arc<Dispatcher>,
+    engine: Box<dyn Engine>,
+    slots: AtomicUsize,
+    /// Requests that may be running or waiting at once: `WORKERS` + `QUEUE_CAPACITY`.
+    most_admitted: usize,
+    queue_timeout: Duration,
+    /// Bounded by `most_admitted`, which counts what is running too, so the channel need not be.
+    queue: (Sender<Job>, Receiver<Job>),
+    /// What is expected of the queue's jobs together, in nanoseconds.
+    queued_nanos: AtomicU64,
+    admitted: AtomicUsize,
+    running: AtomicUsize,
+    leader: Mutex<Leader>,
+    has_leader: AtomicBool,
+    born: Instant,
+    /// When a leader last pulled or a job began, in nanoseconds since `born`: the monitor sees by it whether anything
+    /// goes on.
+    last_progress: AtomicU64,
+    closed: AtomicBool,
+    idle: IdleThreads,
+    in_flight: InFlight,
+}
+
+/// What belongs to the leader.
+#[derive(Default)]
+struct Leader {
+    ready: Vec<Ready>,
+    /// When the longest-waiting job in the queue may be over `QUEUE_TIMEOUT`.
+    expiry: Option<Instant>,
+}
+
+impl Pool {
+    pub(crate) fn new(
+        dispatcher: Arc<Dispatcher>,
+        engine: Box<dyn Engine>,
+        workers: usize,
+        queue_capacity: usize,
+        queue_timeout: Duration,
+    ) -> Arc<Pool> {
+        Arc::new(Pool {
+            dispatcher,
+            engine,
+            slots: AtomicUsize::new(workers),
+            most_admitted: workers + queue_capacity,
+            queue_timeout,
+            queue: unbounded(),
+            queued_nanos: AtomicU64::new(0),
+            admitted: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
+            leader: Mutex::default(),
+            has_leader: AtomicBool::new(false),
+            born: Instant::now(),
+            last_progress: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            idle: IdleThreads::default(),
+            in_flight: InFlight::new(workers + 1),
+        })
+    }
+
+    pub(crate) fn dispatcher(&self) -> &Dispatcher {
+        &self.dispatcher
+    }
+
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.load(Relaxed)
+    }
+
+    /// For want of threads.
+    pub(crate) fn reduce_slots(&self, slots: usize) {
+        self.slots.store(slots, Relaxed);
+    }
+
+    /// One thread's life.
+    pub(crate) fn work(&self, number: usize) {
+        loop {
+            while let Some(job) = self.take() {
+                self.wake_one_before(&job);
+                self.run(job, number);
+            }
+            if self.closed.load(SeqCst) {
+                self.idle.wake_all();
+                return;
+            }
+            match self.become_leader() {
+                Some(leader) => self.lead_caught(leader),
+                None if self.idle.rest(|| self.look()) => self.step_in(),
+                None => {}
+            }
+        }
+    }
+
+    /// There is no leader, or nobody takes from the queue: another thread is woken for what waits, and this one leads,
+    /// or each handler in turn that blocks would cost the probes a tick.
+    fn step_in(&self) {
+        self.idle.wake_one();
+        if let Some(leader) = self.become_leader() {
+            self.lead_caught(leader);
+        }
+    }
+
+    /// A job and a slot to run it in, if there are both.
+    fn take(&self) -> Option<Job> {
+        if self.queue.1.is_empty() {
+            return None;
+        }
+        let free = |running| (running < self.slots()).then_some(running + 1);
+        self.running.fetch_update(SeqCst, SeqCst, free).ok()?;
+        match self.queue.1.try_recv() {
+            Ok(job) => {
+                self.queued_nanos.fetch_sub(nanos(job.expected), SeqCst);
+                Some(job)
+            }
+            Err(_) => {
+                self.running.fetch_sub(1, SeqCst);
+                None
+            }
+        }
+    }
+
+    fn become_leader(&self) -> Option<MutexGuard<'_, Leader>> {
+        let leader = match self.leader.try_lock() {
+            Ok(leader) => leader,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        self.has_leader.store(true, SeqCst);
+        Some(leader)
+    }
+
+    /// Nothing in there is meant to panic; should something do so all the same, one pull is lost and not the service.
+    fn lead_caught(&self, leader: MutexGuard<'_, Leader>) {
+        if let Err(panicked) = panics::catch(|| self.lead(leader)) {
+            self.has_leader.store(false, SeqCst);
+            log::error!(panic:% = panicked; "a panic while driving the engine");
+        }
+    }
+
+    /// Pulls once and deals with what came: probes are answered, the rest is queued or shed.
+    fn lead(&self, mut leader: MutexGuard<'_, Leader>) {
+        let mut ready = mem::take(&mut leader.ready);
+        if self.engine.pull(leader.expiry, &mut ready) == Pulled::Closed {
+            self.closed.store(true, SeqCst);
+        }
+        let now = Instant::now();
+        for one in ready.drain(..) {
+            self.admit(one, now);
+        }
+        leader.ready = ready;
+        leader.expiry = match leader.expiry {
+            _ if self.queue.1.is_empty() => None,
+            Some(expiry) if expiry <= now => self.shed_expired(now),
+            Some(expiry) => Some(expiry),
+            None => Some(now + self.queue_timeout),
+        };
+        self.note_progress(now);
+        self.has_leader.store(false, SeqCst);
+        drop(leader);
+        if !self.queue.1.is_empty() {
+            self.idle.wake_monitor();
+        }
+    }
+
+    /// Answers, queues or sheds what was pulled, on the thread that pulled it.
+    fn admit(&self, ready: Ready, now: Instant) {
+        let mut exchange = match ready {
+            // Reading goes on until the client takes no more, and may block.
+            Ready::Stream(_) => return self.enqueue(ready, now, 2 * HANDOVER),
+            Ready::Request(exchange) => exchange,
+        };
+        let is_reserve = exchange.is_reserve();
+        if let Some(answer) = self
+            .dispatcher
+            .answer_at_once(exchange.request(), is_reserve)
+        {
+            // A connection beyond the limit must not stay: it would be told 503 for as long as it lives.
+            exchange.respond(answer, is_reserve || self.dispatcher.state.is_stopping());
+            return;
+        }
+        if self.admitted.fetch_add(1, SeqCst) >= self.most_admitted {
+            self.admitted.fetch_sub(1, SeqCst);
+            self.shed(exchange, "overloaded");
+            return;
+        }
+        let expected = exchange
+            .request()
+            .route
+            .as_ref()
+            .map_or(Duration::ZERO, |route| route.cost.expected());
+        self.enqueue(Ready::Request(exchange), now, expected);
+    }
+
+    fn enqueue(&self, ready: Ready, since: Instant, expected: Duration) {
+        self.queued_nanos.fetch_add(nanos(expected), SeqCst);
+        let sent = self.queue.0.send(Job {
+            ready,
+            since,
+            expected,
+        });
+        debug_assert!(sent.is_ok(), "the pool holds the receiver itself");
+    }
+
+    /// Wakes another thread where what is about to run, or what is left in the queue, is longer than a handover.
+    fn wake_one_before(&self, job: &Job) {
+        let leaves_work = self.queued_nanos.load(SeqCst) > nanos(HANDOVER);
+        let leaves_lead = job.expected > HANDOVER && !self.has_leader.load(SeqCst);
+        if leaves_work || leaves_lead {
+            self.idle.wake_one();
+        }
+    }
+
+    /// Runs a job in its slot, and gives the slot back whatever happens.
+    fn run(&self, job: Job, number: usize) {
+        let was_admitted = matches!(job.ready, Ready::Request(_));
+        let admission = was_admitted.then(|| Admission::of(&self.admitted));
+        // The handler has a boundary of its own, which answers 500. This one is for what else is not ours: a body's
+        // reader, a destructor.
+        if let Err(panicked) = panics::catch(|| self.run_job(job, number, admission)) {
+            log::error!(panic:% = panicked; "a panic outside the handler cut a connection");
+        }
+        self.in_flight.end(number);
+        self.running.fetch_sub(1, SeqCst);
+    }
+
+    fn run_job(&self, job: Job, number: usize, admission: Option<Admission<'_>>) {
+        let started = Instant::now();
+        self.note_progress(started);
+        let mut exchange = match job.ready {
+            Ready::Stream(mut exchange) => {
+                self.in_flight.begin(number, exchange.request());
+                return exchange.stream();
+            }
+            Ready::Request(exchange) => exchange,
+        };
+        if started.duration_since(job.since) > self.queue_timeout {
+            return self.shed(exchange, "waited too long for a worker");
+        }
+        self.in_flight.begin(number, exchange.request());
+        if let Err(refusal) = exchange.complete() {
+            exchange.respond(*refusal, true);
+            return;
+        }
+        let handling = Instant::now();
+        let response = self.dispatcher.handle(exchange.request());
+        let took = handling.elapsed();
+        if let Some(route) = &exchange.request().route {
+            route.cost.record(took);
+        }
+        self.dispatcher
+            .log_access(exchange.request(), &response, took);
+        let stopping = self.dispatcher.state.is_stopping();
+        let finished = stopping.then(|| exchange.request().route.clone());
+        if !matches!(response.body, Body::Stream(..)) {
+            // Before the client has its answer and can ask again, or its next request might find its own place taken.
+            drop(admission);
+        }
+        self.respond(exchange, response);
+        if let Some(route) = finished {
+            self.in_flight.finished(route.as_deref(), started.elapsed());
+        }
+    }
+
+    fn respond(&self, exchange: Box<dyn Exchange>, response: Response) {
+        exchange.respond(response, self.dispatcher.state.is_stopping());
+    }
+
+    /// Turns a request away. `why` is what its client reads.
+    fn shed(&self, mut exchange: Box<dyn Exchange>, why: &'static str) {
+        let response = Response::unavailable(why);
+        self.dispatcher
+            .log_access(exchange.request(), &response, Duration::ZERO);
+        self.respond(exchange, response);
+    }
+
+    /// Sheds what has waited longer than `QUEUE_TIMEOUT`, and says when to look again. What has not keeps its order.
+    fn shed_expired(&self, now: Instant) -> Option<Instant> {
+        let mut oldest = None;
+        for _ in 0..self.queue.1.len() {
+            let Ok(job) = self.queue.1.try_recv() else {
+                break;
+            };
+            match job.ready {
+                Ready::Request(exchange) if now.duration_since(job.since) >= self.queue_timeout => {
+                    self.queued_nanos.fetch_sub(nanos(job.expected), SeqCst);
+                    self.admitted.fetch_sub(1, SeqCst);
+                    self.shed(exchange, "waited too long for a worker");
+                }
+                ready => {
+                    if matches!(ready, Ready::Request(_)) {
+                        oldest = oldest.or(Some(job.since + self.queue_timeout));
+                    }
+                    let sent = self.queue.0.send(Job { ready, ..job });
+                    debug_assert!(sent.is_ok(), "the pool holds the receiver itself");
+                }
+            }
+        }
+        oldest
+    }
+
+    fn note_progress(&self, now: Instant) {
+        self.last_progress.store(nanos(now - self.born), Relaxed);
+    }
+
+    /// What the monitor sees: whether anything goes on, and if not, whether there is a leader and nothing waits for a
+    /// thread.
+    fn look(&self) -> Look {
+        let last_progress = Duration::from_nanos(self.last_progress.load(Relaxed));
+        let still_for = self.born.elapsed().saturating_sub(last_progress);
+        if self.closed.load(SeqCst) {
+            return Look::StepIn;
+        }
+        if still_for < TICK {
+            return Look::Again(TICK - still_for);
+        }
+        let work_waits = !self.queue.1.is_empty() && self.running.load(SeqCst) < self.slots();
+        match self.has_leader.load(SeqCst) && !work_waits {
+            true => Look::Sleep,
+            false => Look::StepIn,
+        }
+    }
+
+    pub(crate) fn stop_accepting(&self) {
+        self.engine.stop_accepting();
+    }
+
+    pub(crate) fn local_addr(&self) -> std::net::SocketAddr {
+        self.engine.local_addr()
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    duration.as_nanos() as u64
+}
