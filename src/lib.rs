@@ -34,19 +34,51 @@
 //! assert_eq!(running.wait().abandoned_total(), 0);
 //! ```
 //!
-//! # Threads
+//! # The road of a request
 //!
-//! ```text
-//!             engine                                     pool                          handler
-//! socket -> whole, validated requests -> [probe? answer here] -> worker slot, or queue, or 503 -> Response -> socket
-//!             ^                                                       ^
-//! main thread: bind -> start-up tasks -> started -> wait for signal -> drain delay -> stop accepting -> join by deadline
-//! signal thread: sets the atomic stopping state, wakes main
-//! ```
+//! | step | file | thread |
+//! |---|---|---|
+//! | a connection is accepted | `engine/native/acceptor.rs` | the leader: the one worker that drives the sockets |
+//! | its bytes become a whole, validated request | `engine/native/connection.rs`, `engine/http1/` | the leader |
+//! | it is leased to the pool | `engine/native/lease.rs` | the leader |
+//! | a probe is answered; the rest finds its route and is queued, or shed with 503 | `pool/dispatcher.rs`, `pool/mod.rs` | the leader |
+//! | a worker slot is free: layers and handler run | `pool/mod.rs`, `routing/` | a worker, often the leader itself |
+//! | the response is framed and written as far as the client takes it | `engine/native/outgoing.rs`, `connection/sending.rs` | that worker |
+//! | what is left is written when the client has room | `engine/native/reactor.rs` | the leader |
 //!
-//! - `WORKERS` + 1 worker threads, of which at most `WORKERS` run handlers. Each of them may be the one that pulls
-//!   requests from the engine; it runs short handlers itself, and another takes over where a handler is long.
-//! - Checks, background services and the admin port have a thread each; one thread writes the log.
+//! `WORKERS` + 1 worker threads share these roles (`pool/mod.rs` says how); at most `WORKERS` run handlers at once.
+//!
+//! # The life of a pod
+//!
+//! | step | file | thread |
+//! |---|---|---|
+//! | the command line is read, signals are hooked | `command/mod.rs`, `lifecycle/signals.rs` | main |
+//! | settings and limits are read, the bad ones all reported | `config/` | main |
+//! | logger and panic hook are installed | `observe/` | main; `log-writer` writes |
+//! | addresses are bound | `service.rs`, `engine/listen.rs`, `admin.rs` | main; `admin` answers on its port |
+//! | start-up tasks, then checks and background services run | `lifecycle/mod.rs`, `health/`, `lifecycle/background.rs` | `start-up`, `check-NAME`, one each |
+//! | a signal sets the stopping state: unready at once | `lifecycle/signals.rs`, `phase.rs` | `signals` |
+//! | drain delay, listener closed, workers joined by the deadline | `lifecycle/mod.rs` | main |
+//! | background services stopped in reverse order, drain report, exit code | `lifecycle/background.rs`, `lifecycle/drain_report.rs` | main |
+//!
+//! # Rooms
+//!
+//! Imports run down this list and never up, and no two files import each other; `tests/it/rooms.rs` holds it.
+//!
+//! | room | what lives there |
+//! |---|---|
+//! | `main.rs`, `service.rs` | the reference service; the builder |
+//! | `command/` | the command line, `probe`, `config`, exit codes |
+//! | `admin.rs` | the admin port |
+//! | `lifecycle/` | one straight function from bound to gone; start-up tasks, background services, signals, drain report |
+//! | `pool/` | who pulls, who runs, who waits; the threads; requests in flight; what is answered at once |
+//! | `health/` | checks, their cached results, the probe endpoints |
+//! | `engine/` | the trait; `http1/` (pure functions over bytes), `native/`, `tiny_http/` |
+//! | `routing/` | the router and layers |
+//! | `observe/` | logging, access log, panics |
+//! | `message/` | requests, responses, what handlers may return |
+//! | `config/` | settings and their sources, seaworthy's own table, cgroup limits |
+//! | `phase.rs` | the phase and the stopping state, which everything reads |
 //!
 //! # What holds, whatever handlers and clients do
 //!
