@@ -16,9 +16,13 @@ pub mod parts {
             response::Response,
         },
         observe::logging,
-        routing::router::Router,
+        routing::{
+            application::{Application, Stateful},
+            routes,
+        },
     };
     use http::{Method, StatusCode};
+    use std::sync::Arc;
 
     const LIMITS: Limits = Limits {
         max_head_bytes: 32 * 1024,
@@ -40,7 +44,7 @@ pub mod parts {
     }
 
     /// A router whose handlers do nothing.
-    pub struct Routes(Router);
+    pub struct Routes(Stateful<()>);
 
     impl Routes {
         /// The templates' routes, all by GET.
@@ -49,12 +53,13 @@ pub mod parts {
         /// Where a template is malformed or there twice.
         #[must_use]
         pub fn new(templates: &[&str]) -> Routes {
-            let mut router = Router::default();
-            for template in templates {
-                let nothing = Box::new(|_: &Request| Response::new(StatusCode::OK));
-                router.add(Method::GET, template, nothing);
-            }
-            Routes(router)
+            let nothing = |_: &Request| Response::new(StatusCode::OK);
+            let add = |routes: routes::Routes, template: &&str| routes.get(template, nothing);
+            Routes(Stateful {
+                routes: templates.iter().fold(routes::Routes::new(), add),
+                state: Arc::default(),
+                render: None,
+            })
         }
 
         /// Finds the request's route and runs its handler: the status.

@@ -109,23 +109,30 @@ mod service;
 
 pub use config::{
     limits::Limits,
-    settings::{Secret, Settings, SettingsError},
+    settings::{IntoDuration, Secret, Settings, SettingsError},
     table::{AccessLog, Config, HttpEngine, LogFormat},
 };
-pub use health::check::{Check, IntoDuration, Switch};
+pub use health::check::{Check, Examine, Switch};
 pub use lifecycle::{
     background::TaskResult,
     drain_report::{DrainReport, Ending},
+    job::Job,
 };
 #[cfg(feature = "serde")]
 pub use message::into_response::Json;
 pub use message::{
-    into_response::{Error, IntoResponse},
-    request::{Rejection, Request},
+    error::Error, into_response::IntoResponse, problem::Problem, request::Request,
     response::Response,
 };
 pub use phase::{Phase, Stop};
-pub use routing::layers::Next;
-pub use service::{Running, Service};
+pub use routing::{
+    handler::Handler,
+    layers::{Layer, Next},
+    routes::Routes,
+};
+pub use service::{
+    Running, Service,
+    program::{Program, Runnable},
+};
 
 pub use http;

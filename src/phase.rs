@@ -51,6 +51,7 @@ impl Phase {
 pub(crate) struct State {
     stopping: AtomicBool,
     phase: AtomicU8,
+    closing: Stop,
 }
 
 impl State {
@@ -59,6 +60,7 @@ impl State {
         Arc::new(State {
             stopping: AtomicBool::new(false),
             phase: AtomicU8::new(Phase::Starting as u8),
+            closing: Stop::default(),
         })
     }
 
@@ -81,8 +83,17 @@ impl State {
         }
     }
 
+    /// What tells handlers that the listener is closed and the time for requests in flight runs. Before that a client
+    /// that is sent away would come back to this same pod.
+    pub(crate) fn closing(&self) -> &Stop {
+        &self.closing
+    }
+
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, SeqCst);
+        if phase >= Phase::Stopping {
+            self.closing.stop();
+        }
     }
 }
 

@@ -1,64 +1,92 @@
 //! `Service`: what a program says about itself, and the two ways to run it.
 
+mod binding;
+pub(crate) mod program;
+mod routing;
 mod running;
 
 pub use running::Running;
 
 use crate::{
     admin::Admin,
-    command,
-    config::{
-        limits::{Limits, show_cpus},
-        settings::{Settings, show_size},
-        table::{Config, HttpEngine},
+    command::{self, Execute},
+    config::{limits::Limits, settings::Settings, table::Config},
+    health::{
+        Health,
+        check::{CachedCheck, Check},
     },
-    engine::{self, Engine, listen},
-    health::{self, Health, check::Check},
     lifecycle::{
         self, BoundServer,
-        background::{Background, Task, TaskResult},
+        background::{Background, Task},
         control::Control,
         drain_report::DrainReport,
+        job::Job,
     },
-    message::{into_response::IntoResponse, request::Request, response::Response},
+    message::{error::Error, into_response::IntoResponse, request::Request, response::Response},
     phase::{Phase, Stop},
-    pool::{
-        Pool,
-        dispatcher::{Dispatcher, route_and_run},
-    },
+    pool::{Pool, dispatcher::Dispatcher},
     routing::{
-        layers::{self, Next},
-        router::Router,
+        application::{Application, Stateful},
+        routes::Routes,
     },
 };
-use http::Method;
+use binding::{log_sizes, open_admin_engine, open_engine};
 use std::{io, process::ExitCode, sync::Arc, thread};
 
 /// An HTTP service: its routes, layers, checks, tasks and background services.
 ///
 /// Built once at the start of `main`, then [`run`](Service::run), which takes the process over, or, for tests and
-/// embedding, [`start`](Service::start)ed, which leaves signals, logging and the process alone.
-pub struct Service {
+/// embedding, [`start`](Service::start)ed, which leaves signals, logging and the process alone. What it runs, be it a
+/// handler, a layer, a check or a task, may take the service's state `S` as its last parameter; see
+/// [`with_state`](Service::with_state).
+pub struct Service<S = ()> {
     name: &'static str,
     version: &'static str,
     about: &'static str,
     settings: Option<Settings>,
-    router: Router,
+    application: Stateful<S>,
     health: Health,
     start_tasks: Vec<Task>,
     background: Vec<Background>,
 }
 
 impl Service {
-    /// A service with no routes, which answers probes. `name` is what `--help`, `--version` and `/version` call it.
+    /// A service with no state and no routes, which answers probes. `name` is what `--help`, `--version` and `/version`
+    /// call it.
     #[must_use]
     pub fn new(name: &'static str) -> Service {
+        Service::with_state(name, ())
+    }
+}
+
+impl<S: Send + Sync + 'static> Service<S> {
+    /// A service whose handlers, layers, checks and tasks share `state`: each may take `&S` as its last parameter.
+    ///
+    /// ```
+    /// use seaworthy::{Request, Service};
+    /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    ///
+    /// struct App { visits: AtomicU64 }
+    ///
+    /// fn visit(_: &Request, app: &App) -> String {
+    ///     format!("visit {}", app.visits.fetch_add(1, Relaxed) + 1)
+    /// }
+    ///
+    /// let service = Service::with_state("counter", App { visits: AtomicU64::new(0) }).get("/", visit);
+    /// assert_eq!(service.call(Request::get("/")).body(), Some(&b"visit 1"[..]));
+    /// ```
+    #[must_use]
+    pub fn with_state(name: &'static str, state: S) -> Service<S> {
         Service {
             name,
             version: "unversioned",
             about: "an HTTP service",
             settings: None,
-            router: Router::default(),
+            application: Stateful {
+                routes: Routes::new(),
+                state: Arc::new(state),
+                render: None,
+            },
             health: Health::default(),
             start_tasks: Vec::new(),
             background: Vec::new(),
@@ -67,113 +95,40 @@ impl Service {
 
     /// The version that `--version` and `/version` tell, usually `env!("CARGO_PKG_VERSION")`.
     #[must_use]
-    pub fn version(self, version: &'static str) -> Service {
+    pub fn version(self, version: &'static str) -> Service<S> {
         Service { version, ..self }
     }
 
     /// One line for `--help`.
     #[must_use]
-    pub fn about(self, about: &'static str) -> Service {
+    pub fn about(self, about: &'static str) -> Service<S> {
         Service { about, ..self }
     }
 
     /// Settings of the program's own, read before: their errors are reported together with seaworthy's, and `config`
     /// prints them too. Without this, [`run`](Service::run) reads seaworthy's settings from the environment.
     #[must_use]
-    pub fn settings(self, settings: Settings) -> Service {
+    pub fn settings(self, settings: Settings) -> Service<S> {
         Service {
             settings: Some(settings),
             ..self
         }
     }
 
-    /// Answers GET, and HEAD with the same headers, on `path`: `/users/{id}` has a parameter, `/files/{*path}` takes
-    /// the rest. The handler runs on a worker thread and may block: other requests go on meanwhile, up to `WORKERS`.
+    /// Renders every refusal and error that seaworthy answers with by itself (404, 405, 408, 413, 431, 503, a panic's
+    /// 500 and so on) and every [`Error`] of a handler or layer. Without this they are a line of text.
     ///
-    /// # Panics
-    /// Where the path is malformed, reserved for a probe, or conflicts with another route.
+    /// Status and headers stay the error's own, whatever `render` returns. It runs on the worker that answers. What is
+    /// refused before there is a request, or without a worker, is rendered once at start, with no request.
+    /// [`Problem::json`](crate::Problem::json) is one such function.
     #[must_use]
-    #[track_caller]
-    pub fn get<F, R>(self, path: &str, handler: F) -> Service
-    where
-        F: Fn(&Request) -> R + Send + Sync + 'static,
-        R: IntoResponse,
-    {
-        self.route(Method::GET, path, handler)
-    }
-
-    /// Answers POST on `path`; see [`get`](Service::get).
-    ///
-    /// # Panics
-    /// As [`get`](Service::get).
-    #[must_use]
-    #[track_caller]
-    pub fn post<F, R>(self, path: &str, handler: F) -> Service
-    where
-        F: Fn(&Request) -> R + Send + Sync + 'static,
-        R: IntoResponse,
-    {
-        self.route(Method::POST, path, handler)
-    }
-
-    /// Answers PUT on `path`; see [`get`](Service::get).
-    ///
-    /// # Panics
-    /// As [`get`](Service::get).
-    #[must_use]
-    #[track_caller]
-    pub fn put<F, R>(self, path: &str, handler: F) -> Service
-    where
-        F: Fn(&Request) -> R + Send + Sync + 'static,
-        R: IntoResponse,
-    {
-        self.route(Method::PUT, path, handler)
-    }
-
-    /// Answers DELETE on `path`; see [`get`](Service::get).
-    ///
-    /// # Panics
-    /// As [`get`](Service::get).
-    #[must_use]
-    #[track_caller]
-    pub fn delete<F, R>(self, path: &str, handler: F) -> Service
-    where
-        F: Fn(&Request) -> R + Send + Sync + 'static,
-        R: IntoResponse,
-    {
-        self.route(Method::DELETE, path, handler)
-    }
-
-    /// Answers requests of one `method` on `path`, for the methods that have no function of their own; see [`get`](Service::get).
-    ///
-    /// # Panics
-    /// As [`get`](Service::get).
-    #[must_use]
-    #[track_caller]
-    pub fn route<F, R>(mut self, method: Method, path: &str, handler: F) -> Service
-    where
-        F: Fn(&Request) -> R + Send + Sync + 'static,
-        R: IntoResponse,
-    {
-        let reads = matches!(method, Method::GET | Method::HEAD);
-        assert!(
-            !(reads && health::is_reserved(path)),
-            "{path} is answered by seaworthy itself"
-        );
-        let handler = Box::new(move |request: &Request| handler(request).into_response());
-        self.router.add(method, path, handler);
-        self
-    }
-
-    /// Wraps every route, and the answers 404 and 405, in a layer; the last one added runs first, as in axum. Probes
-    /// are answered outside of all layers.
-    #[must_use]
-    pub fn layer<F, R>(mut self, layer: F) -> Service
-    where
-        F: Fn(&Request, Next<'_>) -> R + Send + Sync + 'static,
-        R: IntoResponse,
-    {
-        self.router.layers.push(layers::boxed(layer));
+    pub fn errors<R: IntoResponse>(
+        mut self,
+        render: impl Fn(&Error, Option<&Request>) -> R + Send + Sync + 'static,
+    ) -> Service<S> {
+        self.application.render = Some(Arc::new(move |error, request| {
+            render(error, request).into_response()
+        }));
         self
     }
 
@@ -183,8 +138,9 @@ impl Service {
     /// Where the name is taken or does not fit into a path.
     #[must_use]
     #[track_caller]
-    pub fn check(mut self, check: Check) -> Service {
-        self.health.add(check);
+    pub fn check(mut self, check: Check<S>) -> Service<S> {
+        self.health
+            .add(CachedCheck::new(check, &self.application.state));
         self
     }
 
@@ -192,12 +148,9 @@ impl Service {
     /// and routes answer 503. One that returns an error or panics ends the process with exit code 1. It may ask its
     /// [`Stop`] whether a signal has come.
     #[must_use]
-    pub fn on_start<R: TaskResult>(
-        mut self,
-        name: &'static str,
-        task: impl FnOnce(&Stop) -> R + Send + 'static,
-    ) -> Service {
-        self.start_tasks.push(Task::new(name, task));
+    pub fn on_start<Args>(mut self, name: &'static str, task: impl Job<S, Args>) -> Service<S> {
+        let task = self.task(name, task);
+        self.start_tasks.push(task);
         self
     }
 
@@ -205,26 +158,27 @@ impl Service {
     /// its [`Stop`] tells it to end. Background services are stopped one by one, the last added first. One that
     /// returns an error or panics stops the whole service: drain, then exit code 1.
     #[must_use]
-    pub fn background<R: TaskResult>(
+    pub fn background<Args>(
         mut self,
         name: &'static str,
-        service: impl FnOnce(&Stop) -> R + Send + 'static,
-    ) -> Service {
-        self.background
-            .push(Background::Service(Task::new(name, service)));
+        service: impl Job<S, Args>,
+    ) -> Service<S> {
+        let service = Background::Service(self.task(name, service));
+        self.background.push(service);
         self
     }
 
     /// Runs `hook` after the drain, in turn with the background services: the last added first.
     #[must_use]
-    pub fn on_stop<R: TaskResult>(
-        mut self,
-        name: &'static str,
-        hook: impl FnOnce() -> R + Send + 'static,
-    ) -> Service {
-        self.background
-            .push(Background::Hook(Task::new(name, move |_| hook())));
+    pub fn on_stop<Args>(mut self, name: &'static str, hook: impl Job<S, Args>) -> Service<S> {
+        let hook = Background::Hook(self.task(name, hook));
+        self.background.push(hook);
         self
+    }
+
+    fn task<Args>(&self, name: &'static str, job: impl Job<S, Args>) -> Task {
+        let state = Arc::clone(&self.application.state);
+        Task::new(name, move |stop: &Stop| job.run(stop, &state))
     }
 
     /// Takes the process over: reads the command line (`serve`, `probe`, `config`, `--help`, `--version`), hooks
@@ -241,24 +195,7 @@ impl Service {
             version: self.version,
             about: self.about,
         };
-        command::run(&about, settings, |config, limits, control| {
-            self.serve(config, limits, control)
-        })
-    }
-
-    fn serve(
-        self,
-        config: &Config,
-        limits: &Limits,
-        control: &Arc<Control>,
-    ) -> io::Result<DrainReport> {
-        let (server, admin) = self.bind(config, control)?;
-        log::info!(addr:% = server.pool.local_addr(), engine = config.http_engine.name(), pid = std::process::id(); "listening");
-        log_sizes(config, limits);
-        let report = lifecycle::live(server, control);
-        // The probes on it are answered to the very end.
-        drop(admin);
-        Ok(report)
+        command::run(&about, settings, Box::new(self))
     }
 
     /// Binds and serves on threads of its own, and leaves the process alone: no signals, no logger, no panic hook.
@@ -294,14 +231,21 @@ impl Service {
         if let Some(answer) = self.health.answer(&request, Phase::Running) {
             return answer;
         }
-        route_and_run(&self.router, &mut request)
+        let application = &self.application;
+        application.find(&mut request);
+        application.run(&mut request)
     }
 
     fn bind(self, config: &Config, control: &Control) -> io::Result<(BoundServer, Option<Admin>)> {
+        let mut application = self.application;
+        let state = control.state();
+        application
+            .routes
+            .finish(|route| route.state = Some(Arc::clone(state)));
         let dispatcher = Arc::new(Dispatcher {
             name: self.name,
             version: self.version,
-            router: self.router,
+            application: Box::new(application),
             health: self.health,
             access_log: config.access_log,
             state: Arc::clone(control.state()),
@@ -332,42 +276,19 @@ impl Service {
     }
 }
 
-fn open_engine(config: &Config, port: u16) -> io::Result<Box<dyn Engine>> {
-    let listener = listen::bind(config.host, port)?;
-    match config.http_engine {
-        HttpEngine::Native => engine::native::start(listener, config),
-        #[cfg(feature = "tiny_http")]
-        HttpEngine::TinyHttp => engine::tiny_http::start(listener, config),
+impl<S: Send + Sync + 'static> Execute for Service<S> {
+    fn serve(
+        self: Box<Self>,
+        config: &Config,
+        limits: &Limits,
+        control: &Arc<Control>,
+    ) -> io::Result<DrainReport> {
+        let (server, admin) = self.bind(config, control)?;
+        log::info!(addr:% = server.pool.local_addr(), engine = config.http_engine.name(), pid = std::process::id(); "listening");
+        log_sizes(config, limits);
+        let report = lifecycle::live(server, control);
+        // The probes on it are answered to the very end.
+        drop(admin);
+        Ok(report)
     }
-}
-
-/// The admin port is for a few probes, and takes little of what the limits leave.
-fn open_admin_engine(config: &Config, port: u16) -> io::Result<Box<dyn Engine>> {
-    const MAX_CONNECTIONS: usize = 64;
-    let max_connections = config.max_connections.min(MAX_CONNECTIONS);
-    let config = Config {
-        max_connections,
-        ..config.clone()
-    };
-    open_engine(&config, port)
-        .map_err(|error| io::Error::new(error.kind(), format!("ADMIN_PORT: {error}")))
-}
-
-fn log_sizes(config: &Config, limits: &Limits) {
-    let quota = limits
-        .cpu_quota
-        .map_or_else(|| "none".to_owned(), show_cpus);
-    let memory = limits
-        .memory_limit
-        .map_or_else(|| "none".to_owned(), show_size);
-    log::info!(
-        cpus = limits.cpus,
-        cpu_quota = quota.as_str(),
-        memory_limit = memory.as_str(),
-        workers = config.workers,
-        queue_capacity = config.queue_capacity,
-        max_connections = config.max_connections,
-        buffer_memory = config.buffer_memory;
-        "sized"
-    );
 }

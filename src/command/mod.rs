@@ -16,6 +16,7 @@ use probe::Probe;
 use std::{env, io, io::Write, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 /// What `--help` and `--version` say of the program.
+#[derive(Clone, Copy)]
 pub(crate) struct About {
     pub(crate) name: &'static str,
     pub(crate) version: &'static str,
@@ -32,6 +33,33 @@ const LAST_RECORDS: Duration = Duration::from_secs(1);
 
 const TERMINATION_LOG: &str = "/dev/termination-log";
 
+/// What a program does beside what every program on this library does.
+pub(crate) trait Execute {
+    /// Serves until told to stop.
+    ///
+    /// # Errors
+    /// Where it cannot begin to.
+    fn serve(
+        self: Box<Self>,
+        config: &Config,
+        limits: &Limits,
+        control: &Arc<Control>,
+    ) -> io::Result<DrainReport>;
+
+    /// The words beside `serve`.
+    fn subcommands(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// Does what one of them asks for.
+    ///
+    /// # Errors
+    /// Why that failed.
+    fn subcommand(self: Box<Self>, name: &str) -> Result<(), String> {
+        Err(unknown(name))
+    }
+}
+
 /// What the words after the program's name ask for.
 enum Command {
     Serve,
@@ -39,10 +67,16 @@ enum Command {
     Config,
     Help,
     Version,
+    Own(&'static str),
+}
+
+/// Whether this is a word that every program has.
+pub(crate) fn is_own_word(word: &str) -> bool {
+    word.starts_with('-') || ["serve", "probe", "config", "help"].contains(&word)
 }
 
 impl Command {
-    fn read(words: &[String]) -> Result<Command, String> {
+    fn read(words: &[String], subcommands: &[&'static str]) -> Result<Command, String> {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words[..] {
             [] | ["serve"] => Ok(Command::Serve),
@@ -53,6 +87,12 @@ impl Command {
             ["config"] => Ok(Command::Config),
             ["--help" | "-h" | "help"] => Ok(Command::Help),
             ["--version" | "-V"] => Ok(Command::Version),
+            [word] if subcommands.contains(&word) => {
+                let known = subcommands.iter().find(|known| **known == word);
+                known
+                    .map(|known| Command::Own(known))
+                    .ok_or_else(|| unknown(word))
+            }
             ["serve" | "config", extra, ..] | ["probe", _, extra, ..] | [extra, ..] => {
                 Err(unknown(extra))
             }
@@ -64,21 +104,19 @@ fn unknown(word: &str) -> String {
     format!("{word:?} is not known; try --help")
 }
 
-/// Does what the command line asks for. `serve` is called with everything that a service needs.
-pub(crate) fn run(
-    about: &About,
-    settings: Settings,
-    serve: impl FnOnce(&Config, &Limits, &Arc<Control>) -> io::Result<DrainReport>,
-) -> ExitCode {
+/// Does what the command line asks for.
+pub(crate) fn run(about: &About, settings: Settings, program: Box<dyn Execute>) -> ExitCode {
+    let subcommands = program.subcommands();
     let words: Vec<String> = env::args_os()
         .skip(1)
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    let code = match Command::read(&words) {
-        Ok(Command::Serve) => run_service(about, settings, serve),
+    let code = match Command::read(&words, &subcommands) {
+        Ok(Command::Serve) => run_service(about, settings, program),
+        Ok(Command::Own(name)) => run_subcommand(about, settings, program, name),
         Ok(Command::Probe(which)) => run_probe(settings, which),
         Ok(Command::Config) => print_config(settings),
-        Ok(Command::Help) => print(&help(about)),
+        Ok(Command::Help) => print(&help(about, &subcommands)),
         Ok(Command::Version) => print(&format!("{} {}\n", about.name, about.version)),
         Err(problem) => {
             complain(about, &problem);
@@ -88,32 +126,18 @@ pub(crate) fn run(
     ExitCode::from(code)
 }
 
-fn run_service(
-    about: &About,
-    mut settings: Settings,
-    serve: impl FnOnce(&Config, &Limits, &Arc<Control>) -> io::Result<DrainReport>,
-) -> u8 {
+fn run_service(about: &About, settings: Settings, program: Box<dyn Execute>) -> u8 {
     // Signals first of all: from here on one is obeyed whatever the rest is doing.
     let control = Control::new(true);
     if let Err(error) = signals::hook(Arc::clone(&control)) {
         complain(about, &format!("signals cannot be hooked: {error}"));
         return UNAVAILABLE;
     }
-    limits::raise_descriptor_limit();
-    let limits = Limits::read();
-    let config = Config::from_settings(&mut settings, &limits);
-    if let Err(errors) = settings.finish() {
-        errors.lines().iter().for_each(|line| complain(about, line));
-        return CONFIG;
-    }
-    if logging::install(config.log_level, config.log_format).is_err() {
-        complain(
-            about,
-            "another logger is installed already; seaworthy logs through that one",
-        );
-    }
-    panics::install_hook();
-    let code = match serve(&config, &limits, &control) {
+    let (config, limits) = match prepare(about, settings) {
+        Ok(prepared) => prepared,
+        Err(code) => return code,
+    };
+    let code = match program.serve(&config, &limits, &control) {
         Ok(report) => {
             report.write_termination_log(Path::new(TERMINATION_LOG));
             report.log();
@@ -127,6 +151,52 @@ fn run_service(
     };
     logging::flush(LAST_RECORDS);
     code
+}
+
+/// Runs a command of the program's own, such as a migration.
+fn run_subcommand(
+    about: &About,
+    settings: Settings,
+    program: Box<dyn Execute>,
+    name: &'static str,
+) -> u8 {
+    if let Err(code) = prepare(about, settings) {
+        return code;
+    }
+    let result = panics::catch(|| program.subcommand(name))
+        .unwrap_or_else(|panicked| Err(format!("panicked: {panicked}")));
+    let code = match result {
+        Ok(()) => {
+            log::info!(command = name; "done");
+            0
+        }
+        Err(reason) => {
+            log::error!(command = name, reason = reason.as_str(); "failed");
+            UNAVAILABLE
+        }
+    };
+    logging::flush(LAST_RECORDS);
+    code
+}
+
+/// Reads the configuration and installs logger and panic hook. Where the configuration is bad, every bad setting is on
+/// stderr, and the error is the exit code.
+fn prepare(about: &About, mut settings: Settings) -> Result<(Config, Limits), u8> {
+    limits::raise_descriptor_limit();
+    let limits = Limits::read();
+    let config = Config::from_settings(&mut settings, &limits);
+    if let Err(errors) = settings.finish() {
+        errors.lines().iter().for_each(|line| complain(about, line));
+        return Err(CONFIG);
+    }
+    if logging::install(config.log_level, config.log_format).is_err() {
+        complain(
+            about,
+            "another logger is installed already; seaworthy logs through that one",
+        );
+    }
+    panics::install_hook();
+    Ok((config, limits))
 }
 
 fn run_probe(mut settings: Settings, which: Probe) -> u8 {
@@ -155,18 +225,23 @@ fn print_config(mut settings: Settings) -> u8 {
     }
 }
 
-fn help(about: &About) -> String {
+fn help(about: &About, subcommands: &[&str]) -> String {
     let About {
         name,
         version,
         about,
     } = about;
+    let own: String = subcommands
+        .iter()
+        .map(|word| format!("  {name} {word}\n"))
+        .collect();
     format!(
         "{name} {version}: {about}\n\n\
          Usage:\n  \
            {name} [serve]                       serve until SIGTERM or SIGINT, then drain\n  \
            {name} probe [live|ready|startup]    ask the local server's probe endpoint; exit 0 or 1\n  \
-           {name} config                        print the effective configuration and its sources\n  \
+           {name} config                        print the effective configuration and its sources\n\
+         {own}  \
            {name} --help | --version\n\n\
          Configuration is read from the environment; `{name} config` names every setting.\n"
     )

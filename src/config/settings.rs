@@ -13,11 +13,12 @@ use std::time::Duration;
 use secret::REDACTED;
 pub use secret::Secret;
 use source::{Entry, Environment, Source};
+pub use values::IntoDuration;
 use values::{
     LONGEST_DURATION, expected_duration, expected_number, expected_size, expected_word,
-    parse_number, parse_size,
+    parse_number,
 };
-pub(crate) use values::{parse_duration, show_duration, show_size};
+pub(crate) use values::{parse_duration, parse_size, show_duration, show_size};
 
 mod secret;
 mod source;

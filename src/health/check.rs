@@ -1,6 +1,6 @@
 //! A check of the service's health, and what is known of it.
 
-use crate::{config::settings::parse_duration, observe::panics, phase::Stop};
+use crate::{config::settings::IntoDuration, observe::panics, phase::Stop};
 use std::{
     fmt::Display,
     sync::{
@@ -14,19 +14,54 @@ use std::{
 /// What a check says: nothing, or why it fails.
 pub(crate) type Verdict = Result<(), String>;
 
-type Examine = Box<dyn Fn() -> Verdict + Send + Sync>;
+/// What a check asks: a function of nothing, or of the service's state `S`, which returns nothing or why it fails. `Args`
+/// tells them apart, and is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no question that a check of a service whose state is `{S}` can ask",
+    label = "expected `Fn() -> Result<(), impl Display>` or `Fn(&{S}) -> Result<(), impl Display>`",
+    note = "a closure has to name its parameter's type: `|state: &{S}| …`"
+)]
+pub trait Examine<S, Args>: Send + Sync + 'static {
+    /// Asks, on the check's own thread.
+    ///
+    /// # Errors
+    /// Why the check fails.
+    fn examine(&self, state: &S) -> Result<(), String>;
+}
+
+impl<S, F, E> Examine<S, ()> for F
+where
+    F: Fn() -> Result<(), E> + Send + Sync + 'static,
+    E: Display,
+{
+    fn examine(&self, _: &S) -> Result<(), String> {
+        self().map_err(|error| error.to_string())
+    }
+}
+
+impl<S, F, E> Examine<S, (S,)> for F
+where
+    F: Fn(&S) -> Result<(), E> + Send + Sync + 'static,
+    E: Display,
+{
+    fn examine(&self, state: &S) -> Result<(), String> {
+        self(state).map_err(|error| error.to_string())
+    }
+}
+
+type Question<S> = Box<dyn Fn(&S) -> Verdict + Send + Sync>;
 
 /// A question about the service's health, asked again and again in the background.
 ///
 /// Each check has a thread of its own from the moment the service has started. It runs at once, then
 /// [`every`](Check::every) so often; probes are answered from the last result. A check that has not answered within
 /// its [`timeout`](Check::timeout) has failed, and so has one that panics.
-pub struct Check {
+pub struct Check<S = ()> {
     name: &'static str,
     kind: Kind,
     timeout: Duration,
     every: Duration,
-    examine: Examine,
+    examine: Question<S>,
     /// A switch needs no thread: its answer is at hand.
     immediate: bool,
 }
@@ -38,27 +73,21 @@ pub(crate) enum Kind {
     Readiness,
 }
 
-impl Check {
+impl<S: 'static> Check<S> {
     /// A check that `/readyz` depends on: while it fails, the pod gets no traffic from its Service.
-    pub fn readiness<E: Display>(
-        name: &'static str,
-        examine: impl Fn() -> Result<(), E> + Send + Sync + 'static,
-    ) -> Check {
+    pub fn readiness<Args>(name: &'static str, examine: impl Examine<S, Args>) -> Check<S> {
         Check::new(name, Kind::Readiness, examine)
     }
 
     /// A check that `/livez` and `/healthz` depend on: when it fails, Kubernetes restarts the container. For what a
     /// restart mends, such as a deadlock; never for a dependency that is down.
-    pub fn liveness<E: Display>(
-        name: &'static str,
-        examine: impl Fn() -> Result<(), E> + Send + Sync + 'static,
-    ) -> Check {
+    pub fn liveness<Args>(name: &'static str, examine: impl Examine<S, Args>) -> Check<S> {
         Check::new(name, Kind::Liveness, examine)
     }
 
     /// A readiness check that the program itself switches; it is on at first, and needs no thread.
     #[must_use]
-    pub fn switch(name: &'static str) -> (Check, Switch) {
+    pub fn switch(name: &'static str) -> (Check<S>, Switch) {
         let switch = Switch(Arc::new(AtomicBool::new(true)));
         let state = switch.clone();
         let examine = move || {
@@ -77,12 +106,8 @@ impl Check {
         )
     }
 
-    fn new<E: Display>(
-        name: &'static str,
-        kind: Kind,
-        examine: impl Fn() -> Result<(), E> + Send + Sync + 'static,
-    ) -> Check {
-        let examine = Box::new(move || examine().map_err(|error| error.to_string()));
+    fn new<Args>(name: &'static str, kind: Kind, examine: impl Examine<S, Args>) -> Check<S> {
+        let examine = Box::new(move |state: &S| examine.examine(state));
         let (timeout, every) = (Duration::from_secs(1), Duration::from_secs(10));
         Check {
             name,
@@ -100,7 +125,7 @@ impl Check {
     /// Where a text is no duration such as `250ms`, `5s` or `1m`.
     #[must_use]
     #[track_caller]
-    pub fn timeout(self, timeout: impl IntoDuration) -> Check {
+    pub fn timeout(self, timeout: impl IntoDuration) -> Check<S> {
         Check {
             timeout: timeout.into_duration(),
             ..self
@@ -113,36 +138,10 @@ impl Check {
     /// As [`timeout`](Check::timeout).
     #[must_use]
     #[track_caller]
-    pub fn every(self, every: impl IntoDuration) -> Check {
+    pub fn every(self, every: impl IntoDuration) -> Check<S> {
         Check {
             every: every.into_duration(),
             ..self
-        }
-    }
-}
-
-/// A length of time: a [`Duration`], or text such as `250ms`, `5s`, `1m`.
-pub trait IntoDuration {
-    /// The duration.
-    ///
-    /// # Panics
-    /// Where the text is none.
-    #[track_caller]
-    fn into_duration(self) -> Duration;
-}
-
-impl IntoDuration for Duration {
-    fn into_duration(self) -> Duration {
-        self
-    }
-}
-
-impl IntoDuration for &str {
-    #[track_caller]
-    fn into_duration(self) -> Duration {
-        match parse_duration(self) {
-            Some(duration) => duration,
-            None => panic!("{self:?} is no duration: write 250ms, 5s or 1m"),
         }
     }
 }
@@ -165,7 +164,12 @@ impl Switch {
 
 /// A check with what is known of it.
 pub(crate) struct CachedCheck {
-    check: Check,
+    name: &'static str,
+    kind: Kind,
+    timeout: Duration,
+    every: Duration,
+    examine: Box<dyn Fn() -> Verdict + Send + Sync>,
+    immediate: bool,
     known: Mutex<Known>,
 }
 
@@ -178,32 +182,41 @@ struct Known {
 }
 
 impl CachedCheck {
-    pub(crate) fn new(check: Check) -> CachedCheck {
-        let known = Mutex::default();
-        CachedCheck { check, known }
+    /// A check that asks about this state; the service's, which ends with it.
+    pub(crate) fn new<S: Send + Sync + 'static>(check: Check<S>, state: &Arc<S>) -> CachedCheck {
+        let (examine, state) = (check.examine, Arc::clone(state));
+        CachedCheck {
+            name: check.name,
+            kind: check.kind,
+            timeout: check.timeout,
+            every: check.every,
+            examine: Box::new(move || examine(&state)),
+            immediate: check.immediate,
+            known: Mutex::default(),
+        }
     }
 
     pub(crate) fn name(&self) -> &'static str {
-        self.check.name
+        self.name
     }
 
     pub(crate) fn kind(&self) -> Kind {
-        self.check.kind
+        self.kind
     }
 
     /// Starts the check's thread, where it needs one.
     pub(crate) fn start(self: &Arc<CachedCheck>, stop: &Stop) {
-        if self.check.immediate {
+        if self.immediate {
             return;
         }
         let (check, stop) = (Arc::clone(self), stop.clone());
         let run = move || {
             while !stop.is_stopping() {
                 check.run();
-                stop.wait(check.check.every);
+                stop.wait(check.every);
             }
         };
-        let name = format!("check-{}", self.check.name);
+        let name = format!("check-{}", self.name);
         if let Err(error) = thread::Builder::new().name(name).spawn(run) {
             let reason = format!("its thread could not be started: {error}");
             self.lock().result = Some(Err(reason));
@@ -215,15 +228,15 @@ impl CachedCheck {
         let mut known = self.lock();
         let overdue = known
             .running_since
-            .is_some_and(|since| since.elapsed() > self.check.timeout);
+            .is_some_and(|since| since.elapsed() > self.timeout);
         let verdict = match &known.result {
-            _ if self.check.immediate => (self.check.examine)(),
-            _ if overdue => Err(format!("no answer within {:?}", self.check.timeout)),
+            _ if self.immediate => (self.examine)(),
+            _ if overdue => Err(format!("no answer within {:?}", self.timeout)),
             None => Err("not checked yet".to_owned()),
             Some(result) => result.clone(),
         };
-        if known.result.is_some() || overdue || self.check.immediate {
-            log_change(self.check.name, &mut known, &verdict);
+        if known.result.is_some() || overdue || self.immediate {
+            log_change(self.name, &mut known, &verdict);
         }
         verdict
     }
@@ -232,13 +245,13 @@ impl CachedCheck {
     fn run(&self) {
         let started = Instant::now();
         self.lock().running_since = Some(started);
-        let result = panics::catch(&self.check.examine)
+        let result = panics::catch(&self.examine)
             .unwrap_or_else(|panicked| Err(format!("panicked: {panicked}")));
         let took = started.elapsed();
-        let result = match took > self.check.timeout {
+        let result = match took > self.timeout {
             true => Err(format!(
                 "took {took:.1?}, over its timeout of {:?}",
-                self.check.timeout
+                self.timeout
             )),
             false => result,
         };

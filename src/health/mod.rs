@@ -9,7 +9,7 @@ use crate::{
     message::{into_response::IntoResponse, request::Request, response::Response},
     phase::{Phase, Stop},
 };
-use check::{CachedCheck, Check, Kind, Verdict};
+use check::{CachedCheck, Kind, Verdict};
 use http::{HeaderValue, Method, StatusCode, header};
 use percent_encoding::percent_decode_str;
 use std::{borrow::Cow, sync::Arc};
@@ -63,8 +63,7 @@ impl Health {
     /// # Panics
     /// Where its name is taken, also by a built-in one, or cannot stand in a path.
     #[track_caller]
-    pub(crate) fn add(&mut self, check: Check) {
-        let check = CachedCheck::new(check);
+    pub(crate) fn add(&mut self, check: CachedCheck) {
         let name = check.name();
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         assert!(

@@ -1,4 +1,4 @@
-use super::*;
+use super::{check::Check, *};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::{
     thread,
@@ -9,7 +9,9 @@ const LONG: Duration = Duration::from_secs(30);
 
 fn health(checks: impl IntoIterator<Item = Check>) -> Health {
     let mut health = Health::default();
-    checks.into_iter().for_each(|check| health.add(check));
+    checks
+        .into_iter()
+        .for_each(|check| health.add(CachedCheck::new(check, &Arc::new(()))));
     health
 }
 

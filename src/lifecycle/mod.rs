@@ -3,6 +3,7 @@
 pub(crate) mod background;
 pub(crate) mod control;
 pub(crate) mod drain_report;
+pub(crate) mod job;
 pub(crate) mod signals;
 
 use crate::{

@@ -1,10 +1,13 @@
 //! What handlers may return, and how it becomes a [`Response`].
 
-use super::response::{Body, Kind, Response};
+use super::{
+    error::Error,
+    response::{Body, Kind, Response},
+};
 #[cfg(any(test, feature = "serde"))]
 use http::header;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use std::{borrow::Cow, convert::Infallible, fmt};
+use std::{borrow::Cow, convert::Infallible, fmt::Display};
 
 /// What a handler or layer may return.
 ///
@@ -47,10 +50,7 @@ impl IntoResponse for &'static str {
 
 impl IntoResponse for String {
     fn into_response(self) -> Response {
-        Response {
-            body: Body::Bytes(self.into_bytes(), Kind::Text),
-            ..Response::new(StatusCode::OK)
-        }
+        Response::in_memory(self.into_bytes(), Kind::Text)
     }
 }
 
@@ -74,10 +74,7 @@ impl IntoResponse for &'static [u8] {
 
 impl IntoResponse for Vec<u8> {
     fn into_response(self) -> Response {
-        Response {
-            body: Body::Bytes(self, Kind::Bytes),
-            ..Response::new(StatusCode::OK)
-        }
+        Response::in_memory(self, Kind::Bytes)
     }
 }
 
@@ -87,13 +84,28 @@ impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
     }
 }
 
-impl<const N: usize, T: IntoResponse> IntoResponse for ([(HeaderName, HeaderValue); N], T) {
+/// Headers by name and value, as `http` types or as text: `[("x-total", "7")]`. Of one name the last counts. Text that
+/// is no header is a 500 whose cause names it.
+impl<const N: usize, K, V, T> IntoResponse for ([(K, V); N], T)
+where
+    K: TryInto<HeaderName, Error: Display>,
+    V: TryInto<HeaderValue, Error: Display>,
+    T: IntoResponse,
+{
     fn into_response(self) -> Response {
-        self.0
-            .into_iter()
-            .fold(self.1.into_response(), |response, (name, value)| {
-                response.with_header(name, value)
-            })
+        let mut response = self.1.into_response();
+        for (name, value) in self.0 {
+            let name = name.try_into().map_err(|error| error.to_string());
+            let value = value.try_into().map_err(|error| error.to_string());
+            match (name, value) {
+                (Ok(name), Ok(value)) => response = response.with_header(name, value),
+                (Err(cause), _) | (_, Err(cause)) => {
+                    return Error::internal(format_args!("a handler's header: {cause}"))
+                        .into_response();
+                }
+            }
+        }
+        response
     }
 }
 
@@ -114,74 +126,33 @@ where
     }
 }
 
-impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
+/// `None` is a 404.
+impl<T: IntoResponse> IntoResponse for Option<T> {
     fn into_response(self) -> Response {
-        match self {
-            Ok(value) => value.into_response(),
-            Err(error) => error.into_response(),
-        }
-    }
-}
-
-/// A handler's failure: a status and a text for the client, and a cause that only the log is told.
-///
-/// Any error becomes a 500 by `?`, its text in the log and nothing of it in the response:
-///
-/// ```
-/// use seaworthy::{Error, Request};
-///
-/// fn page(_: &Request) -> Result<String, Error> {
-///     Ok(std::fs::read_to_string("page.txt")?)
-/// }
-/// ```
-pub struct Error {
-    status: StatusCode,
-    message: Cow<'static, str>,
-    cause: Option<Box<str>>,
-}
-
-impl Error {
-    /// A failure that tells the client `message`.
-    pub fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Error {
-        Error {
-            status,
-            message: message.into(),
-            cause: None,
-        }
-    }
-
-    /// Adds the cause, for the log only.
-    #[must_use]
-    pub fn because(self, cause: impl fmt::Display) -> Error {
-        Error {
-            cause: Some(cause.to_string().into_boxed_str()),
-            ..self
-        }
-    }
-}
-
-impl<E: std::error::Error> From<E> for Error {
-    fn from(error: E) -> Error {
-        Error::new(StatusCode::INTERNAL_SERVER_ERROR, "internal server error").because(error)
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {}",
-            self.status,
-            self.cause.as_deref().unwrap_or(&self.message)
+        self.map_or_else(
+            || Error::not_found().into_response(),
+            IntoResponse::into_response,
         )
     }
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
+        let text = self.message().to_owned().into_bytes();
         Response {
-            cause: self.cause,
-            ..(self.status, self.message).into_response()
+            status: self.status(),
+            headers: self.headers().clone(),
+            body: Body::Bytes(text, Kind::Text),
+            error: Some(self),
+        }
+    }
+}
+
+impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
+    fn into_response(self) -> Response {
+        match self {
+            Ok(value) => value.into_response(),
+            Err(error) => error.into_response(),
         }
     }
 }
@@ -217,7 +188,7 @@ mod tests {
         let response = failed.into_response();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.body(), Some(&b"internal server error"[..]));
-        assert_eq!(response.cause.as_deref(), Some("password=hunter2"));
+        assert_eq!(response.error.unwrap().cause(), Some("password=hunter2"));
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! Requests and responses: what handlers and layers see, what they may return, and what a request knows of its route.
 
+pub(crate) mod error;
+pub(crate) mod extract;
 pub(crate) mod head;
 pub(crate) mod into_response;
+pub(crate) mod problem;
+pub(crate) mod render;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod route;

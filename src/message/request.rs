@@ -1,17 +1,18 @@
 //! What a handler sees of a request.
 
+use crate::phase::Stop;
+
 use super::{
     head::{Field, Head, Span, Version},
-    into_response::IntoResponse,
-    response::Response,
     route::Route,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method};
 use std::{
     borrow::Cow,
     fmt,
     net::SocketAddr,
     sync::{Arc, OnceLock},
+    time::{Duration, Instant},
 };
 
 /// One whole request: its head and its body are in memory before a handler sees it.
@@ -26,9 +27,25 @@ pub struct Request {
     pub(crate) body: RequestBody,
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) route: Option<Arc<Route>>,
+    pub(crate) matched: Matched,
     /// The route's parameters, decoded, in the order of the template.
-    pub(crate) params: Vec<String>,
+    params: Vec<String>,
+    /// When the head was there; none for a request that a test built.
+    pub(crate) received: Option<Instant>,
+    extensions: Extensions,
     header_map: OnceLock<Box<HeaderMap>>,
+}
+
+/// How far the request matches its route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Matched {
+    /// It is for the route's handler, where there is a route.
+    #[default]
+    Endpoint,
+    /// The path is there, but not with this method.
+    OtherMethods,
+    /// A parameter decodes to no UTF-8.
+    Undecodable,
 }
 
 /// Where the body's bytes are.
@@ -194,51 +211,69 @@ impl Request {
         }
     }
 
-    /// The body as text.
-    ///
-    /// # Errors
-    /// Where it is not UTF-8: a 400 that says so, which a handler may return with `?`.
-    pub fn text(&self) -> Result<&str, Rejection> {
-        std::str::from_utf8(self.body()).map_err(|_| Rejection {
-            status: StatusCode::BAD_REQUEST,
-            message: "the body is not UTF-8".into(),
-        })
+    /// Values that layers leave for those inside of them and for the handler, by type. They end with the request, on
+    /// the worker.
+    #[must_use]
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
     }
 
-    /// The body read as JSON.
+    /// The same, to add to them: for a layer.
     ///
-    /// # Errors
-    /// 415 where the content type is not JSON, 400 where the body is not such JSON; a handler may return it with `?`.
-    #[cfg(feature = "serde")]
-    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Rejection> {
-        let essence = self
-            .header("content-type")
-            .unwrap_or("")
-            .split(';')
-            .next()
-            .unwrap_or("")
-            .trim();
-        let is_json = essence.eq_ignore_ascii_case("application/json")
-            || essence
-                .get(essence.len().saturating_sub(5)..)
-                .is_some_and(|end| end.eq_ignore_ascii_case("+json"));
-        if !is_json {
-            let message = "expected Content-Type: application/json".into();
-            return Err(Rejection {
-                status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                message,
-            });
-        }
-        serde_json::from_slice(self.body()).map_err(|error| Rejection {
-            status: StatusCode::BAD_REQUEST,
-            message: format!("bad JSON: {error}").into(),
-        })
+    /// ```
+    /// use seaworthy::{Next, Request, Response};
+    ///
+    /// #[derive(Clone)]
+    /// struct User(String);
+    ///
+    /// fn authenticate(request: &mut Request, next: Next<'_>) -> Response {
+    ///     request.extensions_mut().insert(User("ada".to_owned()));
+    ///     next.run(request)
+    /// }
+    ///
+    /// fn greet(request: &Request) -> String {
+    ///     let user = request.extensions().get::<User>().expect("authenticate ran");
+    ///     format!("hello, {}", user.0)
+    /// }
+    /// ```
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.extensions
+    }
+
+    /// Until when its client may be expected to wait for the answer: `REQUEST_TIMEOUT`, or the
+    /// [`timeout`](crate::Routes::timeout) of its route's group, from the moment its head was there. None without
+    /// either. It is told, for outgoing calls and long loops, and not enforced.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let timeout = self.route.as_ref()?.timeout?;
+        self.received?.checked_add(timeout)
+    }
+
+    /// How long it is until the [`deadline`](Request::deadline); zero past it, none where there is none.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        let deadline = self.deadline()?;
+        Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Tells a long handler when to end early: from the moment the drain has closed the listener and requests in flight
+    /// have `SHUTDOWN_TIMEOUT` left. Outside a running service it never does.
+    #[must_use]
+    pub fn stop(&self) -> Stop {
+        let state = self.route.as_ref().and_then(|route| route.state.as_ref());
+        state.map_or_else(Stop::default, |state| state.closing().clone())
     }
 
     /// The client's address; none for a request that a test built.
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
+    }
+
+    pub(crate) fn note_route(&mut self, route: Arc<Route>, matched: Matched, params: Vec<String>) {
+        self.route = Some(route);
+        self.matched = matched;
+        self.params = params;
     }
 
     /// How many bytes of memory its buffers hold.
@@ -270,7 +305,10 @@ impl Request {
         self.head.fields.clear();
         self.body = RequestBody::Empty;
         self.route = None;
+        self.matched = Matched::default();
         self.params.clear();
+        self.received = None;
+        self.extensions.clear();
         self.header_map.take();
     }
 
@@ -325,24 +363,5 @@ impl fmt::Debug for Request {
             self.method(),
             self.head.target.text(&self.bytes)
         )
-    }
-}
-
-/// Why a request's body could not be read as what the handler asked for; as a response, a 4xx with that text.
-#[derive(Debug)]
-pub struct Rejection {
-    status: StatusCode,
-    message: Cow<'static, str>,
-}
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl IntoResponse for Rejection {
-    fn into_response(self) -> Response {
-        (self.status, self.message).into_response()
     }
 }

@@ -1,5 +1,6 @@
 //! What a handler answers with.
 
+use super::error::Error;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::{fmt, io::Read};
 
@@ -12,8 +13,8 @@ pub struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
-    /// What the log is told and the client is not.
-    pub(crate) cause: Option<Box<str>>,
+    /// The error that it answers with, until it has been rendered and logged.
+    pub(crate) error: Option<Error>,
 }
 
 /// A response's body.
@@ -41,7 +42,7 @@ impl Response {
             status,
             headers: HeaderMap::new(),
             body: Body::Empty,
-            cause: None,
+            error: None,
         }
     }
 
@@ -109,6 +110,13 @@ impl Response {
             Body::Static(bytes, _) => Some(bytes),
             Body::Bytes(bytes, _) => Some(bytes),
             Body::Stream(..) => None,
+        }
+    }
+
+    pub(crate) fn in_memory(bytes: Vec<u8>, kind: Kind) -> Response {
+        Response {
+            body: Body::Bytes(bytes, kind),
+            ..Response::new(StatusCode::OK)
         }
     }
 

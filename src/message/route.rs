@@ -1,7 +1,11 @@
 //! What a request knows of its route.
 
+use crate::phase::State;
 use std::{
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -12,6 +16,12 @@ pub(crate) struct Route {
     pub(crate) template: String,
     /// The template's parameters in order, without braces or star.
     pub(crate) params: Vec<String>,
+    /// What its requests' deadlines are counted with.
+    pub(crate) timeout: Option<Duration>,
+    /// The most bytes that a body may have, where that is not `MAX_BODY_BYTES`.
+    pub(crate) body_limit: Option<u64>,
+    /// Whether its service is stopping; none before it has been bound.
+    pub(crate) state: Option<Arc<State>>,
     pub(crate) cost: Cost,
 }
 
@@ -21,6 +31,9 @@ impl Route {
             index,
             template: template.to_owned(),
             params: parameters(template),
+            timeout: None,
+            body_limit: None,
+            state: None,
             cost: Cost::default(),
         }
     }

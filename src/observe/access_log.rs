@@ -2,8 +2,9 @@
 
 use crate::{
     config::table::AccessLog,
-    message::{request::Request, response::Response},
+    message::{error::Error, request::Request, response::Response},
 };
+use http::StatusCode;
 use log::Level;
 use std::time::Duration;
 
@@ -12,22 +13,34 @@ const TARGET: &str = "seaworthy::access";
 
 /// Logs an answered request: all of them, or, with `errors`, those that the server failed to answer (5xx).
 pub(crate) fn request(which: AccessLog, request: &Request, response: &Response, took: Duration) {
-    if let Some(cause) = &response.cause {
-        log::error!(route = request.route(), status = response.status.as_u16(), cause = &**cause; "request failed");
-    }
     let wanted = match which {
         AccessLog::Off => false,
-        AccessLog::Errors => response.status.is_server_error(),
+        AccessLog::Errors => is_failure(response.status),
         AccessLog::All => true,
     };
     if wanted {
-        let level = if response.status.is_server_error() {
+        let level = if is_failure(response.status) {
             Level::Warn
         } else {
             Level::Info
         };
         record(level, request, response, took);
     }
+}
+
+/// Logs why a request was not answered as it asked to be, once, where the reason is not the client's to know.
+pub(crate) fn failure(request: &Request, error: &Error) {
+    let Some(cause) = error.cause() else { return };
+    let level = match is_failure(error.status()) {
+        true => Level::Error,
+        false => Level::Debug,
+    };
+    log::log!(level, route = request.route(), status = error.status().as_u16(), cause = cause; "request failed");
+}
+
+/// A 501 is the client's doing: it asked for a method that there is not.
+fn is_failure(status: StatusCode) -> bool {
+    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
 }
 
 /// Logs an answered probe: only with `all`, and at debug.

@@ -3,14 +3,10 @@
 use crate::{
     config::table::AccessLog,
     health::{self, Health},
-    message::{
-        into_response::{Error, IntoResponse},
-        request::Request,
-        response::Response,
-    },
-    observe::{access_log, panics},
+    message::{into_response::IntoResponse, request::Request, response::Response},
+    observe::access_log,
     phase::{Phase, State},
-    routing::router::Router,
+    routing::application::Application,
 };
 use http::{HeaderValue, Method, StatusCode, header};
 use std::{sync::Arc, time::Duration};
@@ -19,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 pub(crate) struct Dispatcher {
     pub(crate) name: &'static str,
     pub(crate) version: &'static str,
-    pub(crate) router: Router,
+    pub(crate) application: Box<dyn Application>,
     pub(crate) health: Health,
     pub(crate) access_log: AccessLog,
     pub(crate) state: Arc<State>,
@@ -44,9 +40,7 @@ impl Dispatcher {
         if probes_only {
             return Some(Response::unavailable("too many connections"));
         }
-        if !self.router.find(request) {
-            return Some(bad_parameter());
-        }
+        self.application.find(request);
         let nobody_takes_it = request.route.is_none() && health::is_reserved(request.path());
         nobody_takes_it.then(only_reads)
     }
@@ -71,21 +65,12 @@ impl Dispatcher {
     }
 
     /// Runs layers and handler on this thread; a panic is a 500 and a log record.
-    pub(crate) fn handle(&self, request: &Request) -> Response {
-        run_caught(&self.router, request)
+    pub(crate) fn handle(&self, request: &mut Request) -> Response {
+        self.application.run(request)
     }
 
     pub(crate) fn log_access(&self, request: &Request, response: &Response, took: Duration) {
         access_log::request(self.access_log, request, response, took);
-    }
-}
-
-/// Finds the route and runs it, for a request that comes from no engine.
-pub(crate) fn route_and_run(router: &Router, request: &mut Request) -> Response {
-    if router.find(request) {
-        run_caught(router, request)
-    } else {
-        bad_parameter()
     }
 }
 
@@ -94,39 +79,4 @@ fn only_reads() -> Response {
     (StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
         .into_response()
         .with_header(header::ALLOW, HeaderValue::from_static("GET, HEAD"))
-}
-
-fn bad_parameter() -> Response {
-    (
-        StatusCode::BAD_REQUEST,
-        "a parameter in the path is not UTF-8",
-    )
-        .into_response()
-}
-
-fn run_caught(router: &Router, request: &Request) -> Response {
-    let response = panics::catch(|| router.run(request)).unwrap_or_else(|panicked| {
-        log::error!(
-            panic = panicked.message.as_str(),
-            location = panicked.location.as_deref().unwrap_or("unknown"),
-            method = request.method().as_str(),
-            route = request.route();
-            "handler panicked"
-        );
-        internal_server_error()
-    });
-    // An interim response is no answer: its client would wait for the final one (RFC 9110 section 15.2).
-    match response.status.is_informational() {
-        true => {
-            let error = Error::new(StatusCode::INTERNAL_SERVER_ERROR, "internal server error");
-            error
-                .because("the handler returned an interim status")
-                .into_response()
-        }
-        false => response,
-    }
-}
-
-fn internal_server_error() -> Response {
-    Response::text(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
 }

@@ -19,7 +19,7 @@ impl Pool {
         }
         let running = self
             .in_flight
-            .running(|index| self.dispatcher.router.template(index));
+            .running(|index| self.dispatcher.application.route(index).template.clone());
         for (route, times) in running {
             (0..times).for_each(|_| count(&mut drained.abandoned, &route));
         }

@@ -302,23 +302,25 @@ impl Pool {
             exchange.respond(*refusal, true);
             return;
         }
+        // Kept, since a layer may do what it likes to its request.
+        let index = exchange.request().route.as_ref().map(|route| route.index);
         let handling = Instant::now();
         let response = self.dispatcher.handle(exchange.request());
         let took = handling.elapsed();
-        if let Some(route) = &exchange.request().route {
+        let route = index.map(|index| self.dispatcher.application.route(index));
+        if let Some(route) = route {
             route.cost.record(took);
         }
         self.dispatcher
             .log_access(exchange.request(), &response, took);
         let stopping = self.dispatcher.state.is_stopping();
-        let finished = stopping.then(|| exchange.request().route.clone());
         if !matches!(response.body, Body::Stream(..)) {
             // Before the client has its answer and can ask again, or its next request might find its own place taken.
             drop(admission);
         }
         self.respond(exchange, response);
-        if let Some(route) = finished {
-            self.in_flight.finished(route.as_deref(), started.elapsed());
+        if stopping {
+            self.in_flight.finished(route, started.elapsed());
         }
     }
 

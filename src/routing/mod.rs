@@ -1,4 +1,8 @@
 //! Which handler a request belongs to, and the layers around it.
 
+pub(crate) mod application;
+pub(crate) mod handler;
 pub(crate) mod layers;
-pub(crate) mod router;
+pub(crate) mod pattern;
+mod resource;
+pub(crate) mod routes;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use seaworthy::http::{HeaderValue, StatusCode, header};
 use seaworthy::{
     Check, Config, Ending, Error, IntoResponse, Next, Phase, Request, Response, Running, Service,
+    Stop,
 };
 
 use crate::support::{Broken, Client, Engine, Framing, Times, eventually, free_port, get};
@@ -153,15 +154,12 @@ fn what_a_handler_returns_is_what_the_client_gets(engine: Engine) {
 #[test]
 fn json_goes_in_and_out() {
     use serde_json::{Value, json};
-    let service = Service::new("test").post(
-        "/double",
-        |request: &Request| -> Result<_, seaworthy::Rejection> {
-            let number = request.json::<Value>()?["number"]
-                .as_i64()
-                .unwrap_or_default();
-            Ok(seaworthy::Json(json!({ "double": number * 2 })))
-        },
-    );
+    let service = Service::new("test").post("/double", |request: &Request| -> Result<_, Error> {
+        let number = request.json::<Value>()?["number"]
+            .as_i64()
+            .unwrap_or_default();
+        Ok(seaworthy::Json(json!({ "double": number * 2 })))
+    });
     let (running, address) = serve(service, Engine::Native);
     let mut client = Client::connect(address);
     let mut post = |content_type: &str, body: &str| {
@@ -266,7 +264,7 @@ fn layers_see_every_request_and_no_probe(engine: Engine) {
     let counter = Arc::clone(&seen);
     let service = Service::new("test")
         .get("/", |_: &Request| "inside")
-        .layer(move |request: &Request, next: Next<'_>| {
+        .layer(move |request: &mut Request, next: Next<'_>| {
             counter.fetch_add(1, Ordering::SeqCst);
             let mut response = next.run(request);
             response
@@ -275,7 +273,7 @@ fn layers_see_every_request_and_no_probe(engine: Engine) {
             response
         })
         .layer(
-            |request: &Request, next: Next<'_>| match request.header("authorization") {
+            |request: &mut Request, next: Next<'_>| match request.header("authorization") {
                 Some("Bearer token") => next.run(request),
                 _ => StatusCode::UNAUTHORIZED.into_response(),
             },
@@ -552,8 +550,8 @@ fn a_service_is_ready_when_every_start_up_task_has_returned(engine: Engine) {
     let (first, second) = (Arc::clone(&done), Arc::clone(&done));
     let service = Service::new("test")
         .get("/", |_: &Request| "served")
-        .on_start("first", move |_| first.store(1, Ordering::SeqCst))
-        .on_start("second", move |_| {
+        .on_start("first", move |_: &Stop| first.store(1, Ordering::SeqCst))
+        .on_start("second", move |_: &Stop| {
             wait.recv().expect("the test says when");
             // In order: the first has returned.
             second
@@ -590,11 +588,11 @@ fn a_failed_start_up_task_ends_the_service(engine: Engine) {
         let later = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&later);
         let service = Service::new("test")
-            .on_start("migrate", move |_| -> Result<(), &str> {
+            .on_start("migrate", move |_: &Stop| -> Result<(), &str> {
                 assert!(!panics, "on purpose");
                 Err("the schema is locked")
             })
-            .on_start("later", move |_| {
+            .on_start("later", move |_: &Stop| {
                 counter.fetch_add(1, Ordering::SeqCst);
             });
         let running = start(service, engine, &[]);
@@ -629,12 +627,12 @@ fn background_services_are_stopped_in_reverse_after_the_last_answer(engine: Engi
             answered();
             "done"
         })
-        .background("database", move |stop| {
+        .background("database", move |stop: &Stop| {
             stop.wait(Duration::from_secs(600));
             database();
         })
         .on_stop("hook", hook)
-        .background("consumer", move |stop| {
+        .background("consumer", move |stop: &Stop| {
             stop.wait(Duration::from_secs(600));
             consumer();
         });
@@ -652,10 +650,11 @@ fn background_services_are_stopped_in_reverse_after_the_last_answer(engine: Engi
 
 fn a_background_service_that_fails_ends_the_service(engine: Engine) {
     let (fail, when) = mpsc::channel::<()>();
-    let service = Service::new("test").background("refresher", move |_| -> Result<(), &str> {
-        let _ = when.recv();
-        Err("no source")
-    });
+    let service =
+        Service::new("test").background("refresher", move |_: &Stop| -> Result<(), &str> {
+            let _ = when.recv();
+            Err("no source")
+        });
     let (running, address) = serve(service, engine);
     get(address, "/readyz").expect(200);
     drop(fail);
@@ -667,7 +666,7 @@ fn a_background_service_that_fails_ends_the_service(engine: Engine) {
 
 fn a_background_service_that_will_not_stop_is_named(engine: Engine) {
     let (release, held) = mpsc::channel::<()>();
-    let service = Service::new("test").background("stubborn", move |_| {
+    let service = Service::new("test").background("stubborn", move |_: &Stop| {
         let _ = held.recv();
     });
     let running = start(service, engine, &[("SHUTDOWN_TIMEOUT", "200ms")]);
@@ -754,7 +753,7 @@ fn a_handler_can_be_tested_without_a_socket() {
             format!("user {}", request.param("id"))
         })
         .post("/echo", |request: &Request| request.body().to_vec())
-        .layer(|request: &Request, next: Next<'_>| {
+        .layer(|request: &mut Request, next: Next<'_>| {
             next.run(request).with_status(StatusCode::ACCEPTED)
         });
     let answer = service.call(Request::get("/users/7?full"));

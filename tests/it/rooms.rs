@@ -144,10 +144,11 @@ fn paths(module: &Module, code: &str, modules: &BTreeSet<Module>) -> Vec<Module>
             _ if modules.contains(&child) => Some(child),
             _ => None,
         };
-        if let Some(base) = base {
-            expand(&base, &code[colons + 2..], &mut found);
-        }
         at = colons + 2;
+        if let Some(base) = base {
+            // What stands in a tree belongs to its root, and is not looked at again by itself.
+            at += expand(&base, &code[at..], &mut found);
+        }
     }
     found
 }

@@ -26,6 +26,32 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     (duration <= LONGEST_DURATION).then_some(duration)
 }
 
+/// A length of time: a [`Duration`], or text such as `250ms`, `5s`, `1m`.
+pub trait IntoDuration {
+    /// The duration.
+    ///
+    /// # Panics
+    /// Where the text is none.
+    #[track_caller]
+    fn into_duration(self) -> Duration;
+}
+
+impl IntoDuration for Duration {
+    fn into_duration(self) -> Duration {
+        self
+    }
+}
+
+impl IntoDuration for &str {
+    #[track_caller]
+    fn into_duration(self) -> Duration {
+        match parse_duration(self) {
+            Some(duration) => duration,
+            None => panic!("{self:?} is no duration: write 250ms, 5s or 1m"),
+        }
+    }
+}
+
 /// `65536`, `64Ki`, `64KiB`, and so with `Mi` and `Gi`, in bytes; `None` for anything else and for too much.
 pub(crate) fn parse_size(text: &str) -> Option<u64> {
     let (count, unit) = split_unit(text)?;

@@ -1,0 +1,205 @@
+//! A service's routes with its state: from a request to its handler's answer.
+
+use super::{
+    layers::{Inner, Next, SharedLayer},
+    pattern,
+    routes::{Endpoint, Routes},
+};
+use crate::{
+    message::{
+        error::Error,
+        into_response::IntoResponse,
+        render::{Render, render},
+        request::{Matched, Request},
+        response::Response,
+        route::Route,
+    },
+    observe::{
+        access_log,
+        panics::{self, Panicked},
+    },
+};
+use http::{Method, StatusCode, header};
+use std::sync::Arc;
+
+/// What answers requests, whatever the type of the service's state.
+pub(crate) trait Application: Send + Sync {
+    /// Finds the request's route and notes it, with its parameters, in the request. Runs no code but ours.
+    fn find(&self, request: &mut Request);
+
+    /// Runs the layers and the handler of a request that has been through [`find`](Application::find). Never panics.
+    fn run(&self, request: &mut Request) -> Response;
+
+    /// A route by its index.
+    fn route(&self, index: usize) -> &Route;
+}
+
+/// The routes, the state that their handlers share, and what renders their errors.
+pub(crate) struct Stateful<S> {
+    pub(crate) routes: Routes<S>,
+    pub(crate) state: Arc<S>,
+    pub(crate) render: Option<Render>,
+}
+
+impl<S: Send + Sync + 'static> Application for Stateful<S> {
+    fn find(&self, request: &mut Request) {
+        let path = pattern::normal_path(request.path());
+        let Some(found) = self.routes.at(request.method(), &path) else {
+            return;
+        };
+        let params = found.params.into_iter().map(pattern::parameter).collect();
+        let matched = match (found.is_allowed, &params) {
+            (false, _) => Matched::OtherMethods,
+            (true, None) => Matched::Undecodable,
+            (true, Some(_)) => Matched::Endpoint,
+        };
+        let route = Arc::clone(&found.endpoint.route);
+        request.note_route(route, matched, params.unwrap_or_default());
+    }
+
+    fn run(&self, request: &mut Request) -> Response {
+        let endpoint = request
+            .route
+            .as_ref()
+            .map(|route| self.routes.endpoint(route.index));
+        let chain = Chain {
+            application: self,
+            endpoint,
+            matched: request.matched,
+            outer: self.routes.layers(),
+            own: endpoint.map_or(&[], |endpoint| &endpoint.layers),
+        };
+        let response = chain.run(request);
+        // What layers left for others ends here, on the worker, and not where sockets are driven.
+        let has_any = !request.extensions().is_empty();
+        if has_any && panics::catch(|| request.extensions_mut().clear()).is_err() {
+            log::error!(route = request.route(); "the destructor of a request's extension panicked");
+        }
+        response
+    }
+
+    fn route(&self, index: usize) -> &Route {
+        &self.routes.endpoint(index).route
+    }
+}
+
+/// The layers that are still to run, those of the service around those of the route's groups, and the handler.
+struct Chain<'a, S> {
+    application: &'a Stateful<S>,
+    endpoint: Option<&'a Endpoint<S>>,
+    matched: Matched,
+    outer: &'a [SharedLayer<S>],
+    own: &'a [SharedLayer<S>],
+}
+
+impl<S: Send + Sync + 'static> Inner for Chain<'_, S> {
+    fn run(&self, request: &mut Request) -> Response {
+        let state = &*self.application.state;
+        let caught = match (self.outer.split_last(), self.own.split_last()) {
+            (Some((layer, outer)), _) => {
+                let inner = Chain { outer, ..*self };
+                panics::catch(|| layer(request, Next::new(&inner), state))
+            }
+            (None, Some((layer, own))) => {
+                let inner = Chain { own, ..*self };
+                panics::catch(|| layer(request, Next::new(&inner), state))
+            }
+            (None, None) => panics::catch(|| self.answer(request)),
+        };
+        match caught {
+            Ok(response) if is_plain(&response) => response,
+            Ok(response) => self.application.settle(response, request),
+            Err(panicked) => self
+                .application
+                .settle(after_panic(&panicked, request), request),
+        }
+    }
+}
+
+impl<S: 'static> Chain<'_, S> {
+    fn answer(&self, request: &Request) -> Response {
+        let application = self.application;
+        match (self.matched, self.endpoint) {
+            (Matched::Endpoint, Some(endpoint)) => {
+                return (endpoint.handler)(request, &application.state);
+            }
+            // `OPTIONS *` asks about the server as a whole (RFC 9110 section 9.3.7), and there is nothing to say.
+            (_, None) if request.path() == "*" => return StatusCode::NO_CONTENT.into_response(),
+            (Matched::Undecodable, _) => Error::bad_request("a parameter in the path is not UTF-8"),
+            _ if application.is_unheard_of(request.method()) => {
+                Error::new(StatusCode::NOT_IMPLEMENTED, "no such method")
+            }
+            (_, None) => Error::not_found(),
+            (_, Some(endpoint)) => {
+                let allow = application.routes.allowed(&endpoint.route.template);
+                let error = Error::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
+                match allow {
+                    Some(allow) => error.with_header(header::ALLOW, allow),
+                    None => error,
+                }
+            }
+        }
+        .into_response()
+    }
+}
+
+/// Whether nothing is to be done to a response on its way out.
+fn is_plain(response: &Response) -> bool {
+    response.error.is_none() && !response.status.is_informational()
+}
+
+#[cold]
+fn after_panic(panicked: &Panicked, request: &Request) -> Response {
+    log::error!(
+        panic = panicked.message.as_str(),
+        location = panicked.location.as_deref().unwrap_or("unknown"),
+        method = request.method().as_str(),
+        route = request.route();
+        "handler panicked"
+    );
+    Error::new(StatusCode::INTERNAL_SERVER_ERROR, "internal server error").into_response()
+}
+
+impl<S: 'static> Stateful<S> {
+    /// Renders and logs the error that a response carries, before a layer sees it.
+    #[cold]
+    fn settle(&self, response: Response, request: &Request) -> Response {
+        // An interim response is no answer: its client would wait for the final one (RFC 9110 section 15.2).
+        let response = match response.status.is_informational() {
+            true => Error::internal("the handler returned an interim status").into_response(),
+            false => response,
+        };
+        let caught = panics::catch(|| render(response, self.render.as_ref(), Some(request)));
+        match caught {
+            Ok((response, error)) => {
+                if let Some(error) = error {
+                    access_log::failure(request, &error);
+                }
+                response
+            }
+            Err(panicked) => {
+                log::error!(panic:% = panicked; "rendering an error panicked");
+                Response::text(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
+            }
+        }
+    }
+
+    /// Neither of RFC 9110 (section 9.1) or RFC 5789, nor taken by any route: 501 (RFC 9110 section 15.6.2).
+    fn is_unheard_of(&self, method: &Method) -> bool {
+        const KNOWN: [Method; 9] = [
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::DELETE,
+            Method::CONNECT,
+            Method::OPTIONS,
+            Method::TRACE,
+            Method::PATCH,
+        ];
+        !KNOWN.contains(method) && !self.routes.knows(method)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,379 @@
+//! Routes and groups of them: `matchit` for the paths, a short list of methods under each.
+
+use super::{
+    handler::{BoxedHandler, Handler, boxed},
+    layers::{Layer, SharedLayer, shared},
+    pattern,
+    resource::Resource,
+};
+use crate::{
+    config::settings::{IntoDuration, parse_size},
+    message::route::Route,
+};
+use http::{HeaderValue, Method};
+use std::{sync::Arc, time::Duration};
+
+/// A group of routes with what they have in common: layers, a fallback, limits. It becomes part of a service, or of
+/// another group, by [`nest`](Routes::nest) below a prefix or by [`merge`](Routes::merge).
+///
+/// ```
+/// use seaworthy::{Next, Request, Response, Routes, Service};
+///
+/// fn require_token(request: &mut Request, next: Next<'_>) -> Response {
+///     match request.header("authorization") {
+///         Some("Bearer secret") => next.run(request),
+///         _ => Response::new(seaworthy::http::StatusCode::UNAUTHORIZED),
+///     }
+/// }
+///
+/// let api = Routes::new()
+///     .get("/orders/{id}", |request: &Request| format!("order {}", request.param("id")))
+///     .layer(require_token)
+///     .timeout("2s");
+/// let service = Service::new("shop").nest("/api", api);
+/// assert_eq!(service.call(Request::get("/api/orders/7")).status(), 401);
+/// ```
+///
+/// `{id}` in a path is a parameter, `{*path}` takes the rest. Escapes in requests match the characters that they stand
+/// for, `/caf%C3%A9` the route `/café`, but an encoded slash never matches a slash.
+pub struct Routes<S = ()> {
+    /// Templates to places in `resources`.
+    paths: matchit::Router<usize>,
+    /// Of whole groups, by their prefix, for what `paths` does not have.
+    fallbacks: matchit::Router<usize>,
+    resources: Vec<Resource>,
+    /// Each at its route's index.
+    endpoints: Vec<Endpoint<S>>,
+    layers: Vec<SharedLayer<S>>,
+    timeout: Option<Duration>,
+    body_limit: Option<u64>,
+}
+
+/// A handler with its route and the layers of the groups that it came from, the innermost first.
+pub(super) struct Endpoint<S> {
+    pub(super) route: Arc<Route>,
+    pub(super) handler: BoxedHandler<S>,
+    pub(super) layers: Vec<SharedLayer<S>>,
+}
+
+/// What a path and a method lead to.
+pub(super) struct Found<'r, 'p, S> {
+    pub(super) endpoint: &'r Endpoint<S>,
+    /// False where the path is there with other methods only; the endpoint is one of those then.
+    pub(super) is_allowed: bool,
+    /// As they were sent.
+    pub(super) params: Vec<&'p str>,
+}
+
+macro_rules! methods {
+    ($($name:ident $method:ident,)*) => {
+        $(
+            #[doc = concat!("Answers ", stringify!($method), " on `path`; see [`Routes`] and [`Handler`].")]
+            ///
+            /// # Panics
+            /// Where the path is malformed, can never match, or has such a handler already.
+            #[must_use]
+            #[track_caller]
+            pub fn $name<Args>(self, path: &str, handler: impl Handler<S, Args>) -> Routes<S> {
+                self.route(Method::$method, path, handler)
+            }
+        )*
+    };
+}
+
+impl<S: 'static> Routes<S> {
+    /// A group without routes.
+    #[must_use]
+    pub fn new() -> Routes<S> {
+        Routes {
+            paths: matchit::Router::new(),
+            fallbacks: matchit::Router::new(),
+            resources: Vec::new(),
+            endpoints: Vec::new(),
+            layers: Vec::new(),
+            timeout: None,
+            body_limit: None,
+        }
+    }
+
+    methods! {
+        get GET,
+        post POST,
+        put PUT,
+        patch PATCH,
+        delete DELETE,
+        head HEAD,
+        options OPTIONS,
+    }
+
+    /// Answers requests of one `method` on `path`, for the methods that have no function of their own. GET's handler
+    /// answers HEAD too, where that has none of its own: the body is left out.
+    ///
+    /// # Panics
+    /// As [`get`](Routes::get).
+    #[must_use]
+    #[track_caller]
+    pub fn route<Args>(
+        mut self,
+        method: Method,
+        path: &str,
+        handler: impl Handler<S, Args>,
+    ) -> Routes<S> {
+        self.add(
+            Some(method),
+            &pattern::normal_template(path),
+            boxed(handler),
+        );
+        self
+    }
+
+    /// Answers every method on `path` that has no handler of its own.
+    ///
+    /// # Panics
+    /// As [`get`](Routes::get).
+    #[must_use]
+    #[track_caller]
+    pub fn any<Args>(mut self, path: &str, handler: impl Handler<S, Args>) -> Routes<S> {
+        self.add(None, &pattern::normal_template(path), boxed(handler));
+        self
+    }
+
+    /// Answers what no route of the group matches, with any method: below the prefix that it is nested at. A path that
+    /// a route has, with another method, stays a 405.
+    ///
+    /// # Panics
+    /// Where there is one already.
+    #[must_use]
+    #[track_caller]
+    pub fn fallback<Args>(mut self, handler: impl Handler<S, Args>) -> Routes<S> {
+        let resource = self.insert_fallback("/");
+        self.attach(resource, None, boxed(handler));
+        self
+    }
+
+    /// Wraps the group's routes, its fallback, and its 405s in a layer; the last one added runs first, as in axum.
+    #[must_use]
+    pub fn layer<Args>(mut self, layer: impl Layer<S, Args>) -> Routes<S> {
+        self.layers.push(shared(layer));
+        self
+    }
+
+    /// What [`Request::deadline`](crate::Request::deadline) tells the group's handlers, in place of `REQUEST_TIMEOUT`.
+    /// A group inside of it that has its own keeps that.
+    ///
+    /// # Panics
+    /// Where a text is no duration such as `250ms`, `5s` or `1m`.
+    #[must_use]
+    #[track_caller]
+    pub fn timeout(mut self, timeout: impl IntoDuration) -> Routes<S> {
+        self.timeout = Some(timeout.into_duration());
+        self
+    }
+
+    /// The most bytes that a body may have on the group's routes, in place of `MAX_BODY_BYTES`, larger or smaller: a
+    /// size such as `64KiB`, `300MiB`. Past it 413. A group inside of it that has its own keeps that.
+    ///
+    /// # Panics
+    /// Where the text is no size.
+    #[must_use]
+    #[track_caller]
+    pub fn body_limit(mut self, size: &str) -> Routes<S> {
+        match parse_size(size) {
+            Some(bytes) => self.body_limit = Some(bytes),
+            None => panic!("{size:?} is no size: write 65536, 64KiB or 1MiB"),
+        }
+        self
+    }
+
+    /// Adds another group's routes below `prefix`: `nest("/api", …)` makes its `/orders` `/api/orders`, and its `/`
+    /// `/api`. Its layers, fallback and limits stay its own.
+    ///
+    /// # Panics
+    /// Where the prefix is not like `/api`, or a route conflicts with one that is there.
+    #[must_use]
+    #[track_caller]
+    pub fn nest(mut self, prefix: &str, group: Routes<S>) -> Routes<S> {
+        let is_prefix = prefix.starts_with('/') && prefix.len() > 1 && !prefix.ends_with('/');
+        assert!(
+            is_prefix,
+            "{prefix:?} is no prefix to nest at: write it as \"/api\", or merge the group"
+        );
+        self.adopt(prefix, group);
+        self
+    }
+
+    /// Adds another group's routes as they are. Its layers and limits stay its own; its fallback becomes this group's.
+    ///
+    /// # Panics
+    /// Where a route conflicts with one that is there, or both have a fallback.
+    #[must_use]
+    #[track_caller]
+    pub fn merge(mut self, group: Routes<S>) -> Routes<S> {
+        self.adopt("", group);
+        self
+    }
+
+    #[track_caller]
+    fn adopt(&mut self, prefix: &str, group: Routes<S>) {
+        let mut theirs: Vec<Option<Endpoint<S>>> = group.endpoints.into_iter().map(Some).collect();
+        for resource in group.resources {
+            let template = match resource.template.as_str() {
+                "/" if !prefix.is_empty() => prefix.to_owned(),
+                template => format!("{prefix}{template}"),
+            };
+            let here = match resource.is_fallback {
+                true => self.insert_fallback(&template),
+                false => self.resource(&template),
+            };
+            let methods = resource
+                .methods
+                .into_iter()
+                .map(|(method, index)| (Some(method), index));
+            for (method, index) in methods.chain(resource.any.map(|index| (None, index))) {
+                let Some(their) = theirs[index].take() else {
+                    continue;
+                };
+                let index = self.attach(here, method, their.handler);
+                let endpoint = &mut self.endpoints[index];
+                endpoint.layers = their.layers;
+                endpoint.layers.extend(group.layers.iter().cloned());
+                let route = Arc::get_mut(&mut endpoint.route).expect(UNSHARED);
+                route.timeout = their.route.timeout.or(group.timeout);
+                route.body_limit = their.route.body_limit.or(group.body_limit);
+            }
+        }
+    }
+
+    #[track_caller]
+    fn add(&mut self, method: Option<Method>, template: &str, handler: BoxedHandler<S>) {
+        let resource = self.resource(template);
+        self.attach(resource, method, handler);
+    }
+
+    /// The resource of this template, made where there is none yet.
+    #[track_caller]
+    fn resource(&mut self, template: &str) -> usize {
+        let known = |resource: &Resource| !resource.is_fallback && resource.template == template;
+        if let Some(place) = self.resources.iter().position(known) {
+            return place;
+        }
+        let place = self.resources.len();
+        if let Err(error) = self.paths.insert(template, place) {
+            panic!("the route {template:?} cannot be added: {error}");
+        }
+        self.resources.push(Resource::new(template, false));
+        place
+    }
+
+    /// A fallback is there for its prefix and for all that is below.
+    #[track_caller]
+    fn insert_fallback(&mut self, prefix: &str) -> usize {
+        let place = self.resources.len();
+        let below = format!("{}/{{*rest}}", prefix.trim_end_matches('/'));
+        for template in [prefix, &below] {
+            if self.fallbacks.insert(template, place).is_err() {
+                panic!("there is a fallback for {prefix} already");
+            }
+        }
+        self.resources.push(Resource::new(prefix, true));
+        place
+    }
+
+    /// Adds an endpoint to a resource, and returns its index.
+    #[track_caller]
+    fn attach(
+        &mut self,
+        resource: usize,
+        method: Option<Method>,
+        handler: BoxedHandler<S>,
+    ) -> usize {
+        let index = self.endpoints.len();
+        let resource = &mut self.resources[resource];
+        let template = &resource.template;
+        let is_taken = match &method {
+            Some(method) => resource.methods.iter().any(|(known, _)| known == method),
+            None => resource.any.is_some(),
+        };
+        let name = method.as_ref().map_or("any method on", Method::as_str);
+        assert!(!is_taken, "{name} {template} has a handler already");
+        self.endpoints.push(Endpoint {
+            route: Arc::new(Route::new(index, template)),
+            handler,
+            layers: Vec::new(),
+        });
+        match method {
+            Some(method) => resource.methods.push((method, index)),
+            None => resource.any = Some(index),
+        }
+        index
+    }
+
+    /// What answers a method on a path.
+    pub(super) fn at<'p>(&self, method: &Method, path: &'p str) -> Option<Found<'_, 'p, S>> {
+        let Ok(found) = self.paths.at(path) else {
+            let resource = &self.resources[*self.fallbacks.at(path).ok()?.value];
+            return Some(self.found(resource, method, Vec::new()));
+        };
+        let params = match found.params.is_empty() {
+            true => Vec::new(),
+            false => found.params.iter().map(|(_, value)| value).collect(),
+        };
+        Some(self.found(&self.resources[*found.value], method, params))
+    }
+
+    fn found<'p>(
+        &self,
+        resource: &Resource,
+        method: &Method,
+        params: Vec<&'p str>,
+    ) -> Found<'_, 'p, S> {
+        let index = resource.endpoint(method);
+        Found {
+            endpoint: &self.endpoints[index.unwrap_or_else(|| resource.first())],
+            is_allowed: index.is_some(),
+            params,
+        }
+    }
+
+    pub(super) fn endpoint(&self, index: usize) -> &Endpoint<S> {
+        &self.endpoints[index]
+    }
+
+    pub(super) fn layers(&self) -> &[SharedLayer<S>] {
+        &self.layers
+    }
+
+    /// What `Allow` says for a template.
+    pub(super) fn allowed(&self, template: &str) -> Option<HeaderValue> {
+        let mut all = self.resources.iter();
+        let resource = all.find(|known| known.template == template)?;
+        Some(resource.allowed())
+    }
+
+    /// Whether any route at all takes this method.
+    pub(super) fn knows(&self, method: &Method) -> bool {
+        self.resources.iter().any(|resource| {
+            let takes_any = resource.any.is_some() && !resource.is_fallback;
+            takes_any || resource.methods.iter().any(|(known, _)| known == method)
+        })
+    }
+
+    /// Gives every route what it has of the service, before the first request.
+    pub(crate) fn finish(&mut self, finish: impl Fn(&mut Route)) {
+        for endpoint in &mut self.endpoints {
+            finish(Arc::get_mut(&mut endpoint.route).expect(UNSHARED));
+        }
+    }
+}
+
+/// A route is shared with requests, which come later.
+const UNSHARED: &str = "no request holds a route before the service starts";
+
+impl<S: 'static> Default for Routes<S> {
+    fn default() -> Routes<S> {
+        Routes::new()
+    }
+}
+
+#[cfg(test)]
+mod tests;
