@@ -1,8 +1,6 @@
 //! What a handler reads out of a request, typed, and the refusal where it is not there: an [`Error`] with its 4xx.
 
 use super::{error::Error, request::Request};
-#[cfg(feature = "serde")]
-use http::StatusCode;
 use std::{any::type_name, str::FromStr};
 
 impl Request {
@@ -30,35 +28,92 @@ impl Request {
         std::str::from_utf8(self.body()).map_err(|_| Error::bad_request("the body is not UTF-8"))
     }
 
+    /// The value of a cookie, as it was sent (RFC 6265 section 5.4); quotes around it are left out. Whether it is to be
+    /// believed is another matter: a client may send what it likes.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        let mut pairs = self
+            .header_values("cookie")
+            .flat_map(|header| header.split(';'))
+            .filter_map(|pair| pair.split_once('='));
+        let (_, value) = pairs.find(|(known, _)| known.trim() == name)?;
+        let value = value.trim();
+        let bare = value
+            .strip_prefix('"')
+            .and_then(|value| value.strip_suffix('"'));
+        Some(bare.unwrap_or(value))
+    }
+
+    /// The query read into a type: its fields are the query's names, a list takes a name that stands more than once.
+    ///
+    /// ```
+    /// # use seaworthy::{Error, Request};
+    /// #[derive(serde::Deserialize)]
+    /// struct Page {
+    ///     after: Option<u64>,
+    ///     #[serde(default)]
+    ///     tag: Vec<String>,
+    /// }
+    ///
+    /// let request = Request::get("/orders?after=7&tag=new&tag=large");
+    /// let page: Page = request.query_as()?;
+    /// assert_eq!((page.after, page.tag.len()), (Some(7), 2));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Where it does not fit: a 400 that names the field and what would be right.
+    #[cfg(feature = "serde")]
+    pub fn query_as<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
+        super::pairs::read(self.query_pairs())
+            .map_err(|problem| Error::bad_request(problem.to_string()))
+    }
+
+    /// The body of an HTML form read into a type, as [`query_as`](Request::query_as) reads the query.
+    ///
+    /// # Errors
+    /// 415 where the content type is not `application/x-www-form-urlencoded`, 422 where the form does not fit, as axum
+    /// has them; it names the field and what would be right.
+    #[cfg(feature = "serde")]
+    pub fn form_as<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
+        if !self.has_media_type(|essence| essence == "application/x-www-form-urlencoded") {
+            return Err(unsupported(
+                "expected Content-Type: application/x-www-form-urlencoded",
+            ));
+        }
+        super::pairs::read(form_urlencoded::parse(self.body()))
+            .map_err(|problem| Error::unprocessable(problem.to_string()))
+    }
+
     /// The body read as JSON.
     ///
     /// # Errors
     /// 415 where the content type is not JSON, 400 where the body is no JSON, 422 where it is JSON and not such a
-    /// value, as axum has them.
+    /// value, as axum has them; it names the field where serde does.
     #[cfg(feature = "serde")]
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
-        let essence = self
-            .header("content-type")
-            .unwrap_or("")
-            .split(';')
-            .next()
-            .unwrap_or("")
-            .trim();
-        let is_json = essence.eq_ignore_ascii_case("application/json")
-            || essence
-                .get(essence.len().saturating_sub(5)..)
-                .is_some_and(|end| end.eq_ignore_ascii_case("+json"));
-        if !is_json {
-            return Err(Error::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "expected Content-Type: application/json",
-            ));
+        let is_json = |essence: &str| essence == "application/json" || essence.ends_with("+json");
+        if !self.has_media_type(is_json) {
+            return Err(unsupported("expected Content-Type: application/json"));
         }
         serde_json::from_slice(self.body()).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Error::unprocessable(format!("bad JSON: {error}")),
             _ => Error::bad_request(format!("bad JSON: {error}")),
         })
     }
+
+    /// Whether the content type, without its parameters and in lower case, is a wanted one.
+    #[cfg(feature = "serde")]
+    fn has_media_type(&self, is_wanted: impl Fn(&str) -> bool) -> bool {
+        let value = self.header("content-type").unwrap_or("");
+        let essence = value.split(';').next().unwrap_or("").trim();
+        is_wanted(&essence.to_ascii_lowercase())
+    }
+}
+
+#[cfg(feature = "serde")]
+fn unsupported(expected: &'static str) -> Error {
+    Error::new(http::StatusCode::UNSUPPORTED_MEDIA_TYPE, expected)
 }
 
 /// What a type's text looks like, for people.
@@ -71,3 +126,6 @@ fn expected<T>() -> &'static str {
         name => name.rsplit("::").next().unwrap_or(name),
     }
 }
+
+#[cfg(test)]
+mod tests;

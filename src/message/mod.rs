@@ -4,6 +4,8 @@ pub(crate) mod error;
 pub(crate) mod extract;
 pub(crate) mod head;
 pub(crate) mod into_response;
+#[cfg(feature = "serde")]
+mod pairs;
 pub(crate) mod problem;
 pub(crate) mod render;
 pub(crate) mod request;

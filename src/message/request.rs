@@ -176,6 +176,16 @@ impl Request {
         std::str::from_utf8(value.of(&self.bytes)).ok()
     }
 
+    /// The values of a header that may stand more than once, where they are text, in their order.
+    pub(crate) fn header_values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r str> {
+        let named = move |field: &&Field| {
+            let known = field.name.of(&self.bytes);
+            known.eq_ignore_ascii_case(name.as_bytes())
+        };
+        let fields = self.head.fields.iter().filter(named);
+        fields.filter_map(|field| std::str::from_utf8(field.value.of(&self.bytes)).ok())
+    }
+
     /// Every header, as the `http` crate's map. It is built at the first call; [`Request::header`] does without.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
