@@ -121,7 +121,11 @@ pub use lifecycle::{
 #[cfg(feature = "serde")]
 pub use message::into_response::Json;
 pub use message::{
-    error::Error, into_response::IntoResponse, problem::Problem, request::Request,
+    error::Error,
+    into_response::IntoResponse,
+    log_context::{LogContext, log_context},
+    problem::Problem,
+    request::Request,
     response::Response,
 };
 pub use phase::{Phase, Stop};

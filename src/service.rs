@@ -22,7 +22,10 @@ use crate::{
         drain_report::DrainReport,
         job::Job,
     },
-    message::{error::Error, into_response::IntoResponse, request::Request, response::Response},
+    message::{
+        error::Error, into_response::IntoResponse, log_context::Scope, request::Request,
+        response::Response,
+    },
     phase::{Phase, Stop},
     pool::{Pool, dispatcher::Dispatcher},
     routing::{
@@ -233,15 +236,14 @@ impl<S: Send + Sync + 'static> Service<S> {
         }
         let application = &self.application;
         application.find(&mut request);
+        let _scope = Scope::enter("");
         application.run(&mut request)
     }
 
     fn bind(self, config: &Config, control: &Control) -> io::Result<(BoundServer, Option<Admin>)> {
         let mut application = self.application;
         let state = control.state();
-        application
-            .routes
-            .finish(|route| route.state = Some(Arc::clone(state)));
+        application.routes.finish(|route| route.finish(state));
         let dispatcher = Arc::new(Dispatcher {
             name: self.name,
             version: self.version,

@@ -4,6 +4,7 @@ pub(crate) mod error;
 pub(crate) mod extract;
 pub(crate) mod head;
 pub(crate) mod into_response;
+pub(crate) mod log_context;
 #[cfg(feature = "serde")]
 mod pairs;
 pub(crate) mod problem;

@@ -4,6 +4,7 @@ use crate::phase::Stop;
 
 use super::{
     head::{Field, Head, Span, Version},
+    log_context::LogContext,
     route::Route,
 };
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method};
@@ -272,6 +273,23 @@ impl Request {
     pub fn stop(&self) -> Stop {
         let state = self.route.as_ref().and_then(|route| route.state.as_ref());
         state.map_or_else(Stop::default, |state| state.closing().clone())
+    }
+
+    /// What the log records of this request carry, its route, its id and what
+    /// [`log_context`](crate::log_context) has added, for another thread that works on its behalf:
+    ///
+    /// ```
+    /// # use seaworthy::Request;
+    /// fn handler(request: &Request) {
+    ///     let context = request.context();
+    ///     std::thread::spawn(move || context.run(|| log::info!("on behalf of the request")));
+    /// }
+    /// ```
+    ///
+    /// For the thread that runs the handler: it is that thread's context.
+    #[must_use]
+    pub fn context(&self) -> LogContext {
+        LogContext::current()
     }
 
     /// The client's address; none for a request that a test built.

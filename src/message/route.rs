@@ -11,6 +11,8 @@ use std::{
 
 /// The template that a request's path matched. The handlers are the router's.
 pub(crate) struct Route {
+    /// The template as the log has it, once the service has been bound: for as long as the process lives.
+    pub(crate) logged_as: &'static str,
     /// Its place among the routes.
     pub(crate) index: usize,
     pub(crate) template: String,
@@ -28,6 +30,7 @@ pub(crate) struct Route {
 impl Route {
     pub(crate) fn new(index: usize, template: &str) -> Route {
         Route {
+            logged_as: "",
             index,
             template: template.to_owned(),
             params: parameters(template),
@@ -36,6 +39,14 @@ impl Route {
             state: None,
             cost: Cost::default(),
         }
+    }
+}
+
+impl Route {
+    /// Gives it what it has of its service, before the first request.
+    pub(crate) fn finish(&mut self, state: &Arc<State>) {
+        self.logged_as = Box::leak(self.template.clone().into_boxed_str());
+        self.state = Some(Arc::clone(state));
     }
 }
 

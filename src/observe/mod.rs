@@ -3,3 +3,5 @@
 pub(crate) mod access_log;
 pub(crate) mod logging;
 pub(crate) mod panics;
+#[cfg(feature = "tracing")]
+mod tracing;

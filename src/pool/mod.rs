@@ -25,7 +25,11 @@ pub(crate) mod threads;
 
 use crate::{
     engine::{Engine, Exchange, Pulled, Ready},
-    message::response::{Body, Response},
+    message::{
+        log_context::Scope,
+        request::Request,
+        response::{Body, Response},
+    },
     observe::panics,
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -289,6 +293,7 @@ impl Pool {
         self.note_progress(started);
         let mut exchange = match job.ready {
             Ready::Stream(mut exchange) => {
+                let _scope = Scope::enter(logged_as(exchange.request()));
                 self.in_flight.begin(number, exchange.request());
                 return exchange.stream();
             }
@@ -297,6 +302,7 @@ impl Pool {
         if started.duration_since(job.since) > self.queue_timeout {
             return self.shed(exchange, "waited too long for a worker");
         }
+        let _scope = Scope::enter(logged_as(exchange.request()));
         self.in_flight.begin(number, exchange.request());
         if let Err(refusal) = exchange.complete() {
             exchange.respond(*refusal, true);
@@ -390,6 +396,11 @@ impl Pool {
     pub(crate) fn local_addr(&self) -> std::net::SocketAddr {
         self.engine.local_addr()
     }
+}
+
+/// What the log calls a request's route.
+fn logged_as(request: &Request) -> &'static str {
+    request.route.as_ref().map_or("", |route| route.logged_as)
 }
 
 fn nanos(duration: Duration) -> u64 {

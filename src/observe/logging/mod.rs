@@ -27,6 +27,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 use simplelog::SharedLogger;
 
 use crate::config::table::LogFormat;
+use crate::message::log_context::WithContext;
 use format::{Format, OURS, lock};
 use pipe::Pipe;
 use writer::Writer;
@@ -59,6 +60,8 @@ pub(crate) fn install(level: LevelFilter, format: LogFormat) -> Result<(), SetLo
     let logger = Logger::new(level, format);
     log::set_boxed_logger(Box::new(Handle(Arc::clone(&logger))).as_log())?;
     log::set_max_level(level);
+    #[cfg(feature = "tracing")]
+    super::tracing::install(log::logger());
     logger.start_writer(stdout());
     // Nobody else fills it: `set_boxed_logger` succeeds once in a process.
     let _ = LOGGER.set(logger);
@@ -147,7 +150,14 @@ impl Logger {
     /// Appends `record` as one line.
     fn append(&self, record: &Record<'_>, line: &mut Vec<u8>) {
         let phase = *self.phase.read().unwrap_or_else(PoisonError::into_inner);
-        self.format.append(record, phase, line);
+        match WithContext::of(record.key_values()) {
+            None => self.format.append(record, phase, line),
+            Some(pairs) => {
+                let mut builder = record.to_builder();
+                let record = builder.key_values(&pairs).build();
+                self.format.append(&record, phase, line);
+            }
+        }
     }
 
     /// The line that says that `count` others are missing where it stands.

@@ -1,0 +1,145 @@
+//! What the log records of a request carry without being asked: its route, its id, and what else is known of it.
+//!
+//! It belongs to the thread that works on the request, and is handed to another one by [`LogContext`].
+
+use log::kv::{self, Key, Source, ToValue, Value, VisitSource};
+use std::{
+    cell::{Cell, RefCell},
+    fmt::Display,
+};
+
+thread_local! {
+    /// The template of the route whose request this thread works on, empty where it has none; `None` outside of requests.
+    static ROUTE: Cell<Option<&'static str>> = const { Cell::new(None) };
+    static FIELDS: RefCell<Vec<Field>> = const { RefCell::new(Vec::new()) };
+    /// Whether there may be any fields: asked for each request, and cheaper to ask than `FIELDS`.
+    static HAS_FIELDS: Cell<bool> = const { Cell::new(false) };
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Field {
+    name: &'static str,
+    value: String,
+}
+
+const ROUTE_KEY: &str = "route";
+
+/// Adds a field to every log record that this thread makes for the current request from now on, or replaces it:
+/// `log_context("order", id)`. Outside of a request nothing is added.
+///
+/// A name that a record has by itself is the record's own there.
+pub fn log_context(name: &'static str, value: impl Display) {
+    if ROUTE.get().is_none() {
+        return;
+    }
+    let value = value.to_string();
+    let _ = FIELDS.try_with(|fields| {
+        let mut fields = fields.borrow_mut();
+        match fields.iter_mut().find(|field| field.name == name) {
+            Some(field) => field.value = value,
+            None => fields.push(Field { name, value }),
+        }
+    });
+    HAS_FIELDS.set(true);
+}
+
+/// The log context of a request, to be carried to another thread that works for it: see
+/// [`Request::context`](crate::Request::context).
+#[derive(Clone, Debug, Default)]
+pub struct LogContext {
+    route: Option<&'static str>,
+    fields: Vec<Field>,
+}
+
+impl LogContext {
+    /// The current thread's.
+    pub(crate) fn current() -> LogContext {
+        LogContext {
+            route: ROUTE.get(),
+            fields: FIELDS.with_borrow(Vec::clone),
+        }
+    }
+
+    /// Runs `work` on this thread; every log record in it carries what the request's do.
+    pub fn run<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _outer = Outer(LogContext::current());
+        self.install();
+        work()
+    }
+
+    fn install(&self) {
+        ROUTE.set(self.route);
+        FIELDS.set(self.fields.clone());
+        HAS_FIELDS.set(!self.fields.is_empty());
+    }
+}
+
+/// Puts back what was there before, also after a panic.
+struct Outer(LogContext);
+
+impl Drop for Outer {
+    fn drop(&mut self) {
+        self.0.install();
+    }
+}
+
+/// The time in which this thread works on a request; what was added to the context ends with it.
+pub(crate) struct Scope(());
+
+impl Scope {
+    pub(crate) fn enter(route: &'static str) -> Scope {
+        ROUTE.set(Some(route));
+        Scope(())
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        ROUTE.set(None);
+        if HAS_FIELDS.get() {
+            HAS_FIELDS.set(false);
+            FIELDS.take();
+        }
+    }
+}
+
+/// A record's own key-values and, behind them, what the context adds.
+pub(crate) struct WithContext<'a> {
+    own: &'a dyn Source,
+    context: LogContext,
+}
+
+impl<'a> WithContext<'a> {
+    /// None where there is nothing to add.
+    pub(crate) fn of(own: &'a dyn Source) -> Option<WithContext<'a>> {
+        // A thread that is ending may have lost its context already.
+        let route = ROUTE.try_with(Cell::get).ok().flatten();
+        route.map(|_| WithContext {
+            own,
+            context: LogContext::current(),
+        })
+    }
+}
+
+impl Source for WithContext<'_> {
+    fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
+        self.own.visit(visitor)?;
+        let is_own = |name: &str| self.own.get(Key::from(name)).is_some();
+        let route = self.context.route.filter(|route| !route.is_empty());
+        if let Some(route) = route.filter(|_| !is_own(ROUTE_KEY)) {
+            visitor.visit_pair(Key::from(ROUTE_KEY), Value::from(route))?;
+        }
+        for field in self
+            .context
+            .fields
+            .iter()
+            .filter(|field| !is_own(field.name))
+        {
+            visitor.visit_pair(Key::from(field.name), field.value.to_value())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

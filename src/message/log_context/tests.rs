@@ -1,0 +1,72 @@
+use super::*;
+use std::thread;
+
+/// The pairs of a record with these of its own, made now.
+fn pairs(own: &[(&str, &str)]) -> Vec<(String, String)> {
+    struct Collect(Vec<(String, String)>);
+
+    impl<'kvs> VisitSource<'kvs> for Collect {
+        fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+            self.0.push((key.to_string(), value.to_string()));
+            Ok(())
+        }
+    }
+
+    let mut all = Collect(Vec::new());
+    match WithContext::of(&own) {
+        Some(with) => with.visit(&mut all).unwrap(),
+        None => own.visit(&mut all).unwrap(),
+    }
+    all.0
+}
+
+fn text(pairs: &[(String, String)]) -> String {
+    let each: Vec<String> = pairs
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    each.join(" ")
+}
+
+#[test]
+fn a_record_within_a_request_names_its_route_and_what_was_added_until_it_ends() {
+    let scope = Scope::enter("/orders/{id}");
+    log_context("request_id", "abc");
+    log_context("order", 7);
+    log_context("order", 8);
+    assert_eq!(
+        text(&pairs(&[("a", "b")])),
+        "a=b route=/orders/{id} request_id=abc order=8"
+    );
+    assert_eq!(
+        text(&pairs(&[("route", "own"), ("order", "9")])),
+        "route=own order=9 request_id=abc"
+    );
+    drop(scope);
+    assert_eq!(text(&pairs(&[("a", "b")])), "a=b");
+    log_context("stray", 1);
+    let _next = Scope::enter("");
+    assert_eq!(
+        text(&pairs(&[])),
+        "",
+        "nothing is left for the next request"
+    );
+}
+
+#[test]
+fn another_thread_that_works_for_the_request_logs_as_it_does_and_only_meanwhile() {
+    let _scope = Scope::enter("/orders");
+    log_context("order", 7);
+    let context = LogContext::current();
+    let seen = thread::spawn(move || {
+        let within = context.run(|| text(&pairs(&[])));
+        let after_panic = std::panic::catch_unwind(|| context.run(|| panic!("on purpose")));
+        assert!(after_panic.is_err());
+        (within, text(&pairs(&[])))
+    });
+    let (within, outside) = seen.join().unwrap();
+    assert_eq!(
+        (within.as_str(), outside.as_str()),
+        ("route=/orders order=7", "")
+    );
+}
