@@ -32,8 +32,9 @@ mod values;
 /// never stops at the first mistake: ask [`finish`](Settings::finish) once everything has been read.
 ///
 /// - `NAME` gives the value itself, `NAME_FILE` the path of a file that holds it; giving both is an error.
+/// - One newline at the end, `\n` or `\r\n`, is trimmed, of a variable as of a file.
 /// - An empty value, and an empty file, count as unset.
-/// - One trailing newline of a file is trimmed. A file that cannot be read, is over 1 MiB or is not UTF-8 is an error.
+/// - A value that is not UTF-8 is an error, and so is a file that cannot be read or is over 1 MiB.
 /// - Nothing that is read can make a method panic. Reading a name again gives the same value and no second error.
 ///
 /// ```

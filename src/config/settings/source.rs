@@ -52,6 +52,8 @@ impl Environment {
         }
     }
 
+    /// A variable's value, trimmed as a file's is: a Secret that was made by `echo token | base64` ends in a newline
+    /// whether it is mounted or becomes a variable.
     fn get(&self, name: &str) -> Option<OsString> {
         let value = match self {
             Environment::Process => std::env::var_os(name),
@@ -61,7 +63,28 @@ impl Environment {
                 .find(|(known, _)| known == name)
                 .map(|(_, value)| value.clone()),
         };
-        value.filter(|value| !value.is_empty())
+        value.map(without_newline).filter(|value| !value.is_empty())
+    }
+}
+
+/// What is not UTF-8 is left as it is: it is refused anyway.
+fn without_newline(value: OsString) -> OsString {
+    match value.into_string() {
+        Ok(mut text) => {
+            trim_newline(&mut text);
+            text.into()
+        }
+        Err(value) => value,
+    }
+}
+
+/// Takes away one newline at the end, `\n` or `\r\n`.
+fn trim_newline(text: &mut String) {
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
     }
 }
 
@@ -133,12 +156,7 @@ fn read_file(path: &Path) -> io::Result<String> {
     }
     let mut text =
         String::from_utf8(bytes).map_err(|_| io::Error::other("the file is not UTF-8"))?;
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
-    }
+    trim_newline(&mut text);
     Ok(text)
 }
 

@@ -54,6 +54,39 @@ fn a_mounted_file_gives_the_value_without_its_one_trailing_newline() {
 }
 
 #[test]
+fn a_variable_is_trimmed_of_one_newline_as_a_file_is() {
+    let texts = [
+        ("8081\n", Some("8081")),
+        ("8081\r\n", Some("8081")),
+        ("a\n\n", Some("a\n")),
+        ("a\r", Some("a\r")),
+        ("\na", Some("\na")),
+        ("\n", None),
+        ("\r\n", None),
+    ];
+    for (value, text) in texts {
+        let mut settings = Settings::from_pairs([("NAME", value), ("SECRET", value)]);
+        assert_eq!(settings.optional("NAME").as_deref(), text, "{value:?}");
+        let secret = settings.secret("SECRET");
+        let secret = secret.as_ref().map(Secret::expose);
+        assert_eq!(secret, text, "{value:?} as a secret");
+    }
+    // Every kind of setting comes the same way, and so does the path of a file.
+    let file = Scratch::new("variable", b"90s\n");
+    let path = format!("{}\n", file.path());
+    let mut settings = Settings::from_pairs([
+        ("PORT", "8081\n"),
+        ("DEMO", "true\r\n"),
+        ("TTL", "\n"),
+        ("TTL_FILE", path.as_str()),
+    ]);
+    assert_eq!(settings.number("PORT", 1, 0..=65535), 8081);
+    assert!(settings.flag("DEMO", false));
+    assert_eq!(settings.duration("TTL", SECOND), 90 * SECOND);
+    assert!(settings.finish().is_ok(), "{:?}", settings.errors());
+}
+
+#[test]
 fn a_bad_value_in_a_file_is_reported_with_the_path() {
     let file = Scratch::new("bad", b"http\n");
     let mut settings = Settings::from_pairs([("PORT_FILE", file.path())]);
