@@ -39,7 +39,7 @@ impl Span {
 pub(crate) enum Version {
     /// HTTP/1.0: one request per connection unless it asks for more, no chunks, no `100 Continue`.
     Http10,
-    /// HTTP/1.1.
+    /// HTTP/1.1, or a later minor version, which is treated as it (RFC 9110, section 2.5).
     #[default]
     Http11,
 }

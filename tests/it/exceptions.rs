@@ -11,6 +11,7 @@ use crate::{
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
 const PARSER: &str = "tiny_http parses heads by itself, and this leniently";
 const CHUNKS: &str = "tiny_http decodes chunks by itself, and this leniently";
+const MINOR: &str = "tiny_http answers 400 to minor versions above 1 by itself";
 const VERSION: &str =
     "tiny_http keeps a request of a version above 1.1 to itself and waits for ever";
 const HIDDEN: &str =
@@ -22,6 +23,8 @@ const BLOCKING: &str = "bodies over 1 KiB and long answers keep a worker waiting
 /// Tests as `module::name`, rows of the tables in `http/tables.rs` as `row: name`.
 const TINY_HTTP: &[(&str, &str)] = &[
     // Requests.
+    ("row: a later minor version", MINOR),
+    ("row: a body in a later minor version", MINOR),
     ("row: empty lines before the request", PARSER),
     ("row: bytes above ASCII in a value", PARSER),
     (
@@ -36,6 +39,10 @@ const TINY_HTTP: &[(&str, &str)] = &[
     ("row: white space before the first header", PARSER),
     ("row: a space behind the version", PARSER),
     ("row: a chunk size with a plus", CHUNKS),
+    ("row: a chunk extension without a name", CHUNKS),
+    ("row: a chunk extension with neither", CHUNKS),
+    ("row: a chunk extension without a value", CHUNKS),
+    ("row: a chunk extension whose quotes do not close", CHUNKS),
     ("row: a bare LF in a chunk extension", CHUNKS),
     ("row: HTTP/2 in a request line", VERSION),
     ("row: HTTP/3 in a request line", VERSION),

@@ -33,9 +33,7 @@ pub(crate) struct Chunks {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Size,
-    /// Whitespace after the size, which only an extension may follow.
-    BeforeExtension,
-    Extension,
+    Extension(Extension),
     SizeLf,
     Data,
     DataCr,
@@ -46,6 +44,57 @@ enum State {
     TrailerLf,
     EndLf,
     Done,
+}
+
+/// What the next byte belongs to behind a chunk's size (RFC 9112, section 7.1.1):
+/// `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extension {
+    /// Whitespace, which only another extension may follow.
+    BeforeSemicolon,
+    BeforeName,
+    Name,
+    AfterName,
+    BeforeValue,
+    Token,
+    Quoted,
+    /// The second byte of a quoted pair.
+    Escaped,
+    /// Behind the quote that closes.
+    Unquoted,
+}
+
+impl Extension {
+    /// Whether the line may end here.
+    fn may_end(self) -> bool {
+        matches!(
+            self,
+            Extension::Name | Extension::Token | Extension::Unquoted
+        )
+    }
+
+    /// Where one byte leads, unless it cannot stand here.
+    fn next(self, byte: u8) -> Option<Extension> {
+        use Extension::{
+            AfterName, BeforeName, BeforeSemicolon, BeforeValue, Escaped, Name, Quoted, Token,
+            Unquoted,
+        };
+        match (self, byte) {
+            // RFC 9110, section 5.6.4.
+            (Quoted, b'"') => Some(Unquoted),
+            (Quoted, b'\\') => Some(Escaped),
+            (Quoted | Escaped, _) => is_value_byte(byte).then_some(Quoted),
+            (BeforeSemicolon | Name | AfterName | Token | Unquoted, b';') => Some(BeforeName),
+            (BeforeSemicolon | Token | Unquoted, b' ' | b'\t') => Some(BeforeSemicolon),
+            (Name | AfterName, b' ' | b'\t') => Some(AfterName),
+            (Name | AfterName, b'=') => Some(BeforeValue),
+            (BeforeName | BeforeValue, b' ' | b'\t') => Some(self),
+            (BeforeValue, b'"') => Some(Quoted),
+            (BeforeName | Name, _) => is_token_byte(byte).then_some(Name),
+            (BeforeValue | Token, _) => is_token_byte(byte).then_some(Token),
+            (BeforeSemicolon | AfterName | Unquoted, _) => None,
+        }
+    }
 }
 
 impl Chunks {
@@ -104,16 +153,16 @@ impl Chunks {
         match (self.state, byte) {
             (State::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => self.add_digit(byte),
             (State::Size, _) if self.digits == 0 => Err(Refusal::bad("chunk without a size")),
-            (State::Size | State::Extension, b'\r') => Ok(State::SizeLf),
-            (State::Size | State::BeforeExtension, b' ' | b'\t') => {
-                self.spend_extension(State::BeforeExtension)
-            }
-            (State::Size | State::BeforeExtension, b';') => self.spend_extension(State::Extension),
-            (State::Size | State::BeforeExtension, _) => Err(Refusal::bad("malformed chunk size")),
-            // A quoted string cannot hold CR or LF either, so the extension ends at the first CR
-            // whatever it says.
-            (State::Extension, _) if is_value_byte(byte) => self.spend_extension(State::Extension),
-            (State::Extension, _) => Err(Refusal::bad("malformed chunk extension")),
+            (State::Size, b'\r') => Ok(State::SizeLf),
+            (State::Size, _) => match Extension::BeforeSemicolon.next(byte) {
+                Some(next) => self.spend_extension(next),
+                None => Err(Refusal::bad("malformed chunk size")),
+            },
+            (State::Extension(at), b'\r') if at.may_end() => Ok(State::SizeLf),
+            (State::Extension(at), _) => match at.next(byte) {
+                Some(next) => self.spend_extension(next),
+                None => Err(Refusal::bad("malformed chunk extension")),
+            },
             (State::SizeLf, b'\n') => self.begin_chunk(),
             // `decode` takes the data before it comes here.
             (State::Data | State::DataCr, b'\r') => Ok(State::DataLf),
@@ -169,12 +218,12 @@ impl Chunks {
     }
 
     /// Goes on to `next` if the extensions may have one more byte.
-    fn spend_extension(&mut self, next: State) -> Result<State, Refusal> {
+    fn spend_extension(&mut self, next: Extension) -> Result<State, Refusal> {
         match self.extension_room.checked_sub(1) {
             Some(room) => self.extension_room = room,
             None => return Err(Refusal::bad("chunk extensions too long")),
         }
-        Ok(next)
+        Ok(State::Extension(next))
     }
 
     /// Goes on to `next` if the trailers may have one more byte.

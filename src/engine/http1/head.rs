@@ -1,9 +1,11 @@
 //! The head of a request, from its first byte to the empty line.
 //!
 //! `httparse` 1.10 does the parsing. What it lets through and this module does not: lines that end
-//! in a bare LF, any number of empty lines before the request, UTF-8 in the target. What it does
-//! not tell apart: a version that is malformed (400) from one that is merely unknown (505).
+//! in a bare LF, any number of empty lines before the request, UTF-8 in the target. What it refuses
+//! and this module does not: versions from HTTP/1.2 on. What it does not tell apart: a version that
+//! is malformed (400) from one that is merely unknown (505).
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 use crate::message::head::{Field, Head, Span, Version};
@@ -109,7 +111,8 @@ pub(crate) fn read_head(
     }
     match find_end(window, start, scanned)? {
         Some(end) => {
-            parse(&window[..end], start, limits, head).map(|len| Progress::Complete { len })
+            let whole = in_known_version(&window[..end], start);
+            parse(&whole, start, limits, head).map(|len| Progress::Complete { len })
         }
         None if window.len() < max_len => Ok(Progress::Partial {
             scanned: window.len(),
@@ -252,18 +255,36 @@ fn refusal(error: httparse::Error, head: &[u8]) -> Refusal {
     }
 }
 
+/// The head that begins at `start`, in HTTP/1.1 where it is in a later minor version: to us they are the same (RFC
+/// 9110, section 2.5), and httparse knows no later one. Every other byte stays where it is.
+#[cold]
+fn in_known_version(window: &[u8], start: usize) -> Cow<'_, [u8]> {
+    match version(&window[start..]) {
+        later @ [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => {
+            let minor = offset_of(later, window) + later.len() - 1;
+            let mut head = window.to_vec();
+            head[minor] = b'1';
+            head.into()
+        }
+        _ => window.into(),
+    }
+}
+
 /// Whether the third word of the request line is a version by its form: `HTTP/`, a digit, a dot and a
 /// digit (RFC 9112, section 2.3).
 fn names_a_version(head: &[u8]) -> bool {
-    let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
-    let version = line
-        .splitn(3, |&byte| byte == b' ')
-        .nth(2)
-        .unwrap_or_default();
     matches!(
-        version,
+        version(head),
         [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']
     )
+}
+
+/// The third word of the request line, and whatever stands behind it there.
+fn version(head: &[u8]) -> &[u8] {
+    let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    line.splitn(3, |&byte| byte == b' ')
+        .nth(2)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::bytes::is_value_byte;
+use super::bytes::{is_token_byte, is_value_byte};
 use super::*;
 use crate::message::head::{BodyLength, Head, Version};
 
@@ -28,6 +28,14 @@ pub(crate) fn head(data: &[u8]) {
         let ends = (step..data.len()).step_by(step).chain([data.len()]);
         assert_eq!(whole, read_in_pieces(data, ends), "{step} bytes at a time");
     }
+    let as_11 = in_http_1_1(data);
+    assert_eq!(
+        whole.as_ref().map_err(|refusal| refusal.status),
+        read_in_pieces(&as_11, [as_11.len()])
+            .as_ref()
+            .map_err(|refusal| refusal.status),
+        "a later minor version"
+    );
     match whole {
         Ok((Progress::Complete { len }, head)) => check_head(&data[..len], &head),
         Ok((Progress::Partial { scanned }, _)) => {
@@ -39,6 +47,17 @@ pub(crate) fn head(data: &[u8]) {
         }
         Err(refusal) => check_refusal(refusal),
     }
+}
+
+/// The same with every minor version above 1 replaced, wherever it stands: nothing that is read depends on it.
+fn in_http_1_1(data: &[u8]) -> Vec<u8> {
+    let mut bytes = data.to_vec();
+    for at in 7..bytes.len() {
+        if bytes[..at].ends_with(b"HTTP/1.") && matches!(bytes[at], b'2'..=b'9') {
+            bytes[at] = b'1';
+        }
+    }
+    bytes
 }
 
 /// Decodes `data` as a chunked body, whole and in pieces, and checks all that can be said of it.
@@ -64,10 +83,55 @@ pub(crate) fn chunks(data: &[u8]) {
             assert!(body.len() <= used && body.len() as u64 <= LIMITS.max_body_bytes);
             if done {
                 assert!(data[..used].ends_with(b"\r\n\r\n"));
+                check_size_lines(&data[..used]);
                 check_written_chunks(&body);
             }
         }
     }
+}
+
+/// The line of each chunk is one that a reader would take who first splits it and then looks at the pieces.
+fn check_size_lines(mut body: &[u8]) {
+    loop {
+        let end = body
+            .windows(2)
+            .position(|two| two == b"\r\n")
+            .expect("a line");
+        let line = String::from_utf8_lossy(&body[..end]);
+        let digits = line.bytes().take_while(u8::is_ascii_hexdigit).count();
+        let (size, extensions) = line.split_at(digits);
+        assert!(are_extensions(extensions), "{line:?}");
+        let size = usize::from_str_radix(size, 16).expect("a size");
+        if size == 0 {
+            return;
+        }
+        body = &body[end + size + 4..];
+    }
+}
+
+/// RFC 9112, section 7.1.1, from the end: the last extension has no semicolon, or its semicolons are in quotes.
+fn are_extensions(text: &str) -> bool {
+    let bws = |c: char| c == ' ' || c == '\t';
+    let is_token = |text: &str| !text.is_empty() && text.bytes().all(is_token_byte);
+    let is_quoted = |text: &str| {
+        let inner = text
+            .strip_prefix('"')
+            .and_then(|text| text.strip_suffix('"'));
+        let inner = inner.map(|inner| inner.replace("\\\\", "").replace("\\\"", ""));
+        text.len() > 1 && inner.is_some_and(|inner| !inner.contains('"') && !inner.ends_with('\\'))
+    };
+    let is_extension = |text: &str| match text.split_once('=') {
+        None => is_token(text),
+        Some((name, value)) => {
+            let value = value.trim_start_matches(bws);
+            is_token(name.trim_end_matches(bws)) && (is_token(value) || is_quoted(value))
+        }
+    };
+    text.is_empty()
+        || text.match_indices(';').any(|(at, _)| {
+            is_extension(text[at + 1..].trim_start_matches(bws))
+                && are_extensions(text[..at].trim_end_matches(bws))
+        })
 }
 
 /// Reads a head whose bytes arrive up to each of `ends` in turn, until there is an outcome.

@@ -17,7 +17,7 @@ impl Refusal {
     /// RFC 9112, section 2.3; RFC 9110, section 15.6.6.
     pub(crate) const UNKNOWN_VERSION: Refusal = Refusal::new(
         StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-        "neither HTTP/1.0 nor HTTP/1.1",
+        "no version of HTTP/1",
     );
 
     pub(crate) const CHUNKS_TOO_LONG: Refusal =

@@ -26,6 +26,13 @@ fn a_valid_body_is_decoded() {
         ("9112 7.1.1: with a value", "5;a=b;c=d\r\nhello\r\n0\r\n\r\n", "hello"),
         ("9112 7.1.1: quoted", "5;a=\"b;\\\" \t\"\r\nhello\r\n0\r\n\r\n", "hello"),
         ("9112 7.1.1: bad whitespace", "5 \t; a = b\r\nhello\r\n0\r\n\r\n", "hello"),
+        ("9112 7.1.1: whitespace before an extension", "5;a=b ;c\t;d\r\nhello\r\n0\r\n\r\n", "hello"),
+        ("9112 7.1.1: whitespace behind a quote", "5;a=\"b\" \t; c\r\nhello\r\n0 ;d\r\n\r\n", "hello"),
+        ("9112 7.1.1: any token", "5;!#$%&'*+-.^_`|~9=~9\r\nhello\r\n0\r\n\r\n", "hello"),
+        ("9112 7.1.1: the same name twice", "5;a=b;a=c\r\nhello\r\n0\r\n\r\n", "hello"),
+        ("9110 5.6.4: empty quotes", "5;a=\"\"\r\nhello\r\n0;b=\"\";c\r\n\r\n", "hello"),
+        ("9110 5.6.4: quoted backslash", "5;a=\"\\\\\"\r\nhello\r\n0\r\n\r\n", "hello"),
+        ("9110 5.6.4: quoted tab and letter", "5;a=\"\\\t\\b\"\r\nhello\r\n0\r\n\r\n", "hello"),
         ("9110 5.6.4: obs-text in quotes", "5;a=\"\u{e9}\"\r\nhello\r\n0\r\n\r\n", "hello"),
         ("9112 7.1.2: trailers", "5\r\nhello\r\n0\r\nA: b\r\nC:\r\n\r\n", "hello"),
         ("9110 6.5.1: framing in a trailer", "0\r\nContent-Length: 5\r\n\r\n", ""),
@@ -66,6 +73,37 @@ fn a_body_that_breaks_the_grammar_is_refused() {
         ("9112 7.1.1: bare CR in an extension", "5;a\rb\r\nhello"),
         ("9112 7.1.1: bare LF in quotes", "5;a=\"\n\"\r\nhello"),
         ("9112 7.1.1: NUL in an extension", "5;a\0\r\nhello"),
+        ("9112 7.1.1: no name", "5;\r\nhello"),
+        ("9112 7.1.1: no name in the last chunk", "0;\r\n\r\n"),
+        ("9112 7.1.1: no name behind whitespace", "5 ; \t\r\nhello"),
+        ("9112 7.1.1: no name before another", "5; ;a\r\nhello"),
+        ("9112 7.1.1: no name behind another", "5;a;\r\nhello"),
+        ("9112 7.1.1: no name before a value", "5;=\r\nhello"),
+        ("9112 7.1.1: nothing but a value", "5;=b\r\nhello"),
+        ("9112 7.1.1: no value", "5;a=\r\nhello"),
+        ("9112 7.1.1: no value behind whitespace", "5;a= \r\nhello"),
+        ("9112 7.1.1: no value before another", "5;a=;b\r\nhello"),
+        ("9112 7.1.1: two equals signs", "5;a==b\r\nhello"),
+        ("9112 7.1.1: a second value", "5;a=b=c\r\nhello"),
+        ("9112 7.1.1: two names", "5;a b\r\nhello"),
+        ("9112 7.1.1: two values", "5;a=b c\r\nhello"),
+        ("9112 7.1.1: whitespace behind a name", "5;a \r\nhello"),
+        ("9112 7.1.1: whitespace behind a value", "5;a=b\t\r\nhello"),
+        ("9112 7.1.1: whitespace behind a quote", "5;a=\"b\" \r\nhello"),
+        ("9112 7.1.1: quotes for a name", "5;\"a\"\r\nhello"),
+        ("9112 7.1.1: name that is no token", "5;a(b\r\nhello"),
+        ("9112 7.1.1: name beyond ASCII", "5;\u{e9}\r\nhello"),
+        ("9112 7.1.1: value that is no token", "5;a=b@c\r\nhello"),
+        ("9112 7.1.1: value beyond ASCII", "5;a=\u{e9}\r\nhello"),
+        ("9112 7.1.1: comma for a semicolon", "5,a\r\nhello"),
+        ("9110 5.6.4: quotes that do not close", "5;a=\"b\r\nhello"),
+        ("9110 5.6.4: the quote that closes is quoted", "5;a=\"b\\\"\r\nhello"),
+        ("9110 5.6.4: nothing behind the backslash", "5;a=\"b\\\r\nhello"),
+        ("9110 5.6.4: token behind quotes", "5;a=\"b\"c\r\nhello"),
+        ("9110 5.6.4: quotes within a token", "5;a=b\"c\"\r\nhello"),
+        ("9110 5.6.4: two quoted strings", "5;a=\"b\"\"c\"\r\nhello"),
+        ("9110 5.6.4: quoted NUL", "5;a=\"\\\0\"\r\nhello"),
+        ("9110 5.6.4: quoted LF", "5;a=\"\\\n\"\r\nhello"),
         ("9112 7.1: data longer than the size", "5\r\nhello!\r\n"),
         ("9112 7.1: data shorter than the size", "5\r\nhell\r\n0\r\n\r\n"),
         ("9112 7.1: bare LF after the data", "5\r\nhello\n"),
@@ -182,9 +220,37 @@ proptest! {
     fn no_split_of_what_resembles_chunks_changes_the_outcome(
         pieces in prop::collection::vec(prop::sample::select(vec![
             "5\r\nhello\r\n", "1\r\na\r\n", "0\r\n", "\r\n", "A: b\r\n", "5;a=b\r\n", "hello\r\n",
-            "fff\r\n", "ffff\r\n", "\n", "\r", " ", "5", ";", "a", "\0", "0",
+            "fff\r\n", "ffff\r\n", "\n", "\r", " ", "5", ";", "=", "\"", "\\", "a", "\0", "0",
         ]), 0..12),
     ) {
         invariants::chunks(pieces.concat().as_bytes());
     }
+
+    #[test]
+    fn every_extension_of_the_grammar_is_taken(
+        extensions in prop::collection::vec(extension(), 0..6),
+    ) {
+        let line = format!("5{}", extensions.concat());
+        let input = format!("{line}\r\nhello\r\n0\r\n\r\n");
+        prop_assert_eq!(
+            decode(input.as_bytes()),
+            Ok((input.len(), true, b"hello".to_vec()))
+        );
+    }
+}
+
+/// One extension, spelled as RFC 9112, section 7.1.1 has it.
+fn extension() -> impl Strategy<Value = String> {
+    let bws = || "[ \t]{0,2}";
+    let token = || "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,4}";
+    let quoted = r#""([\t !\x23-\x5b\x5d-\x7e\x{80}-\x{ff}]|\\[\t -\x7e\x{80}-\x{ff}]){0,4}""#;
+    let value = prop_oneof![
+        token().prop_map(String::from),
+        quoted.prop_map(String::from)
+    ];
+    let value =
+        (bws(), bws(), value).prop_map(|(before, after, value)| format!("{before}={after}{value}"));
+    (bws(), bws(), token(), prop::option::of(value)).prop_map(|(before, after, name, value)| {
+        format!("{before};{after}{name}{}", value.unwrap_or_default())
+    })
 }

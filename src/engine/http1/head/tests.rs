@@ -59,9 +59,16 @@ fn a_head_that_breaks_the_grammar_is_refused() {
         ("9112 2.3: two digits before", "GET / HTTP/11.1\r\nHost: a\r\n\r\n", 400),
         ("9112 2.3: another protocol", "GET / HTTQ/1.1\r\nHost: a\r\n\r\n", 400),
         ("9112 2.3: a letter", "GET / HTTP/1.x\r\nHost: a\r\n\r\n", 400),
-        ("9110 15.6.6: a later minor version", "GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505),
+        ("9112 2.3: two digits in a later version", "GET / HTTP/1.20\r\nHost: a\r\n\r\n", 400),
+        ("9112 2.3: space after a later version", "GET / HTTP/1.2 \r\nHost: a\r\n\r\n", 400),
+        ("9112 2.3: a later version twice", "GET / HTTP/1.2 HTTP/1.2\r\nHost: a\r\n\r\n", 400),
+        ("9112 2.3: lower case in a later version", "GET / http/1.2\r\nHost: a\r\n\r\n", 400),
+        ("9112 3.2: no Host in a later version", "GET / HTTP/1.2\r\nA: b\r\n\r\n", 400),
+        ("9112 2.2: bare LF in a later version", "GET / HTTP/1.2\nHost: a\r\n\r\n", 400),
         ("9110 15.6.6: an earlier major version", "GET / HTTP/0.9\r\nHost: a\r\n\r\n", 505),
         ("9110 15.6.6: HTTP/2.0 in a request line", "GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+        ("9110 15.6.6: HTTP/2.1 in a request line", "GET / HTTP/2.1\r\nHost: a\r\n\r\n", 505),
+        ("9110 15.6.6: HTTP/3.0 in a request line", "GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
         ("9113 3.4: HTTP/2's preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
         ("9112 5.1: space before the colon", "GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
         ("9112 5.1: tab before the colon", "GET / HTTP/1.1\r\nHost\t: a\r\n\r\n", 400),
@@ -144,6 +151,27 @@ fn the_parts_of_a_head_are_where_it_says() {
     assert_eq!(fields, [("Host", &b"a"[..]), ("X", b""), ("Y", b"\xe9\t1")]);
     let len = bytes.len() - b"rest".len();
     assert_eq!(read(bytes).unwrap().0, Progress::Complete { len });
+}
+
+#[test]
+fn a_later_minor_version_is_http_1_1() {
+    let head = |minor: char| {
+        let text = "\r\nPOST http://b/p?q HTTP/1.N\r\nHost: a\r\nX: HTTP/1.2\r\nTransfer-Encoding: chunked\r\n\
+                    Expect: 100-continue\r\n\r\nrest";
+        text.replace("HTTP/1.N", &format!("HTTP/1.{minor}"))
+    };
+    let as_11 = accept("9110 2.5: HTTP/1.1", head('1').as_bytes());
+    assert_eq!(as_11.version, Version::Http11);
+    assert!(as_11.keep_alive && as_11.expect_continue);
+    for minor in '2'..='9' {
+        let text = head(minor);
+        let later = accept("9110 2.5: a later one", text.as_bytes());
+        assert_eq!(later, as_11, "HTTP/1.{minor}");
+        let value = later.fields[1].value.of(text.as_bytes());
+        assert_eq!(value, b"HTTP/1.2", "a field is as it was sent");
+        let read = |text: &str| read(text.as_bytes()).map(|(progress, _)| progress);
+        assert_eq!(read(&text), read(&head('1')), "HTTP/1.{minor}");
+    }
 }
 
 #[test]
@@ -270,6 +298,7 @@ fn almost_a_head() -> impl Strategy<Value = Vec<u8>> {
         "OPTIONS * HTTP/1.1",
         "POST http://h:1/p?q HTTP/1.1",
         "GET / HTTP/1.0",
+        "GET / HTTP/1.2",
         "GET / HTTP/2.0",
         "PRI * HTTP/2.0",
         "GET /",
