@@ -26,6 +26,7 @@ pub mod parts {
 
     const LIMITS: Limits = Limits {
         max_head_bytes: 32 * 1024,
+        max_headers: 100,
         max_body_bytes: 1024 * 1024,
     };
 

@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
+use choices::{ACCESS_LOGS, HTTP_ENGINES, LOG_FORMATS, LOG_LEVELS};
+pub use choices::{AccessLog, HttpEngine, LogFormat};
+
 use super::limits::{Limits, WORKERS_PER_CPU, show_cpus};
 use super::settings::{Settings, SettingsError, show_duration, show_size};
 
+mod choices;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +23,10 @@ const MIB: u64 = 1 << 20;
 const MOST_WORKERS: u64 = 1024;
 const QUEUE_PER_WORKER: u64 = 64;
 const MOST_QUEUED: u64 = 1_000_000;
+
+/// At least as many as a kubelet's probe has, or no pod would ever be ready. At most as many as nginx takes by default: a
+/// header is found by comparing its name with each, which a client must not be able to make expensive.
+const HEADERS: RangeInclusive<u64> = 4..=1000;
 
 const DEFAULT_MOST_CONNECTIONS: u64 = 10_000;
 const MOST_CONNECTIONS: u64 = 1_000_000;
@@ -84,6 +92,8 @@ pub struct Config {
     pub buffer_memory: usize,
     /// `MAX_HEAD_BYTES`: bytes of a request's line and fields together, 32 KiB by default, 1 KiB to 1 MiB.
     pub max_head_bytes: usize,
+    /// `MAX_HEADERS`: header fields of a request, 100 by default, 4 to 1000.
+    pub max_headers: usize,
     /// `MAX_BODY_BYTES`: bytes of a request's body, 1 MiB by default; 0 takes no bodies.
     pub max_body_bytes: usize,
     /// `HEAD_TIMEOUT`: how long a request's head may take to arrive, 10 s by default.
@@ -101,52 +111,6 @@ pub struct Config {
     /// `TERMINATION_GRACE_PERIOD`: what the pod's `terminationGracePeriodSeconds` says, so that a drain that does not
     /// fit in it is an error at start and not a SIGKILL at the end; unset by default.
     pub termination_grace_period: Option<Duration>,
-}
-
-/// How a log record is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object on each line, with the keys of Go's slog.
-    Json,
-    /// A line for people to read.
-    Text,
-}
-
-/// Which requests get a log record of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccessLog {
-    /// None.
-    Off,
-    /// Those that the server failed to answer as it should.
-    Errors,
-    /// All of them; probes only where the log level is `debug` or `trace`.
-    All,
-}
-
-/// What turns sockets into requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum HttpEngine {
-    /// seaworthy's own: non-blocking sockets, everything bounded and timed.
-    Native,
-    /// The `tiny_http` crate, the plainest possible and portable. With the Cargo feature `tiny_http`, which is on by
-    /// default.
-    #[cfg(feature = "tiny_http")]
-    TinyHttp,
-}
-
-impl HttpEngine {
-    /// The engine where `HTTP_ENGINE` is unset.
-    pub const DEFAULT: HttpEngine = HttpEngine::Native;
-
-    /// As the configuration and the log call it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            HttpEngine::Native => "native",
-            #[cfg(feature = "tiny_http")]
-            HttpEngine::TinyHttp => "tiny_http",
-        }
-    }
 }
 
 impl Config {
@@ -177,6 +141,7 @@ impl Config {
             max_connections: max_connections(settings, limits),
             buffer_memory: buffer_memory(settings, limits),
             max_head_bytes: settings.size_within("MAX_HEAD_BYTES", 32 * KIB, KIB..=MIB) as usize,
+            max_headers: settings.number("MAX_HEADERS", 100, HEADERS) as usize,
             max_body_bytes: settings.size_within("MAX_BODY_BYTES", MIB, 0..=LARGEST_SIZE) as usize,
             head_timeout: timeout(settings, "HEAD_TIMEOUT", 10),
             body_timeout: timeout(settings, "BODY_TIMEOUT", 30),
@@ -241,26 +206,6 @@ impl Default for Config {
         Config::from_settings(&mut Settings::from_pairs([]), &Limits::read())
     }
 }
-
-const LOG_LEVELS: &[(&str, LevelFilter)] = &[
-    ("off", LevelFilter::Off),
-    ("error", LevelFilter::Error),
-    ("warn", LevelFilter::Warn),
-    ("info", LevelFilter::Info),
-    ("debug", LevelFilter::Debug),
-    ("trace", LevelFilter::Trace),
-];
-const LOG_FORMATS: &[(&str, LogFormat)] = &[("json", LogFormat::Json), ("text", LogFormat::Text)];
-const ACCESS_LOGS: &[(&str, AccessLog)] = &[
-    ("off", AccessLog::Off),
-    ("errors", AccessLog::Errors),
-    ("all", AccessLog::All),
-];
-const HTTP_ENGINES: &[(&str, HttpEngine)] = &[
-    ("native", HttpEngine::Native),
-    #[cfg(feature = "tiny_http")]
-    ("tiny_http", HttpEngine::TinyHttp),
-];
 
 fn host(settings: &mut Settings) -> Option<IpAddr> {
     let host = settings.parse_optional("HOST", "an IP address such as ::, 0.0.0.0 or 127.0.0.1");

@@ -19,6 +19,7 @@ impl Rules {
         Rules {
             limits: Limits {
                 max_head_bytes: config.max_head_bytes,
+                max_headers: config.max_headers,
                 max_body_bytes: config.max_body_bytes as u64,
             },
             head_timeout: config.head_timeout,

@@ -310,7 +310,8 @@ impl Request {
             RequestBody::Own(bytes) => bytes.capacity(),
             RequestBody::Empty | RequestBody::Behind { .. } => 0,
         };
-        self.bytes.capacity() + own
+        let fields = self.head.fields.capacity() * size_of::<Field>();
+        self.bytes.capacity() + fields + own
     }
 
     /// Makes ready for the next request of a connection: the memory stays, the contents go.

@@ -107,6 +107,8 @@ fn a_value_that_makes_no_sense_is_refused_with_what_would() {
         ("MAX_CONNECTIONS", "lots"),
         ("BUFFER_MEMORY", "a lot"),
         ("MAX_HEAD_BYTES", "32 bananas"),
+        ("MAX_HEADERS", "0"),
+        ("MAX_HEADERS", "10Ki"),
         ("MAX_BODY_BYTES", "1.5MiB"),
         ("HEAD_TIMEOUT", "soon"),
         ("BODY_TIMEOUT", "-5s"),
@@ -174,9 +176,9 @@ fn config_prints_every_setting_and_where_it_comes_from() {
         .run()
         .expect(0);
     let names = "HOST PORT ADMIN_PORT LOG_LEVEL LOG_FORMAT ACCESS_LOG HTTP_ENGINE WORKERS QUEUE_CAPACITY QUEUE_TIMEOUT \
-                 MAX_CONNECTIONS BUFFER_MEMORY MAX_HEAD_BYTES MAX_BODY_BYTES HEAD_TIMEOUT BODY_TIMEOUT WRITE_TIMEOUT \
-                 KEEP_ALIVE_TIMEOUT DRAIN_DELAY SHUTDOWN_TIMEOUT TERMINATION_GRACE_PERIOD DATABASE_URL STARTUP_DELAY \
-                 DEMO_ENDPOINTS";
+                 MAX_CONNECTIONS BUFFER_MEMORY MAX_HEAD_BYTES MAX_HEADERS MAX_BODY_BYTES HEAD_TIMEOUT BODY_TIMEOUT \
+                 WRITE_TIMEOUT KEEP_ALIVE_TIMEOUT DRAIN_DELAY SHUTDOWN_TIMEOUT TERMINATION_GRACE_PERIOD DATABASE_URL \
+                 STARTUP_DELAY DEMO_ENDPOINTS";
     for name in names.split_whitespace() {
         line_with(&output, name);
     }

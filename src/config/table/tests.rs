@@ -61,6 +61,7 @@ fn the_defaults_are_those_of_the_readme() {
         (config.max_head_bytes, config.max_body_bytes),
         (32 << 10, 1 << 20)
     );
+    assert_eq!(config.max_headers, 100);
     let timeouts = [
         config.head_timeout,
         config.body_timeout,
@@ -94,6 +95,7 @@ fn every_setting_can_be_given() {
         ("MAX_CONNECTIONS", "1"),
         ("BUFFER_MEMORY", "64KiB"),
         ("MAX_HEAD_BYTES", "1KiB"),
+        ("MAX_HEADERS", "1000"),
         ("MAX_BODY_BYTES", "0"),
         ("HEAD_TIMEOUT", "1s"),
         ("BODY_TIMEOUT", "2s"),
@@ -128,6 +130,7 @@ fn every_setting_can_be_given() {
         ),
         (1, 0, 1)
     );
+    assert_eq!(config.max_headers, 1000);
     assert_eq!(
         config.termination_grace_period,
         Some(Duration::from_secs(2))
@@ -165,6 +168,8 @@ fn what_could_not_work_is_refused_at_start() {
         ("BUFFER_MEMORY", "1"),
         ("MAX_HEAD_BYTES", "1023"),
         ("MAX_HEAD_BYTES", "2MiB"),
+        ("MAX_HEADERS", "3"),
+        ("MAX_HEADERS", "1001"),
         ("HEAD_TIMEOUT", "0"),
         ("BODY_TIMEOUT", "0s"),
         ("WRITE_TIMEOUT", "0ms"),

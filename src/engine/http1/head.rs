@@ -16,19 +16,21 @@ use super::refusal::Refusal;
 use super::target::read_target;
 use super::terms::Collector;
 
-/// More fields than this are refused with 431 (RFC 6585, section 5).
-pub(crate) const MAX_FIELDS: usize = 100;
+/// So many fields are parsed into memory on the stack, which costs nothing where it is not used.
+const FIELDS_ON_STACK: usize = 100;
 
 /// More empty lines before a request than this are no client's habit: RFC 9112, section 2.2 asks to
 /// ignore at least one.
 const MAX_EMPTY_LINES: usize = 4;
 
-/// What the configuration allows a request.
+/// What the configuration allows a request, in bytes unless said otherwise.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Of a head, from its first byte to the end of the empty line; over it is 431, or 414 for the
     /// request line alone.
     pub(crate) max_head_bytes: usize,
+    /// Fields of a head; more is 431.
+    pub(crate) max_headers: usize,
     /// Of a body, decoded; over it is 413.
     pub(crate) max_body_bytes: u64,
 }
@@ -36,7 +38,7 @@ pub(crate) struct Limits {
 /// RFC 6585, section 5.
 const TOO_MANY_FIELDS: Refusal = Refusal::new(
     StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-    "too many fields",
+    "more fields than MAX_HEADERS",
 );
 
 /// RFC 6585, section 5.
@@ -65,7 +67,7 @@ impl Limits {
         match () {
             () if line > self.max_head_bytes => Err(LINE_TOO_LONG),
             () if head > self.max_head_bytes => Err(HEAD_TOO_LONG),
-            () if fields > MAX_FIELDS => Err(TOO_MANY_FIELDS),
+            () if fields > self.max_headers => Err(TOO_MANY_FIELDS),
             () => Ok(()),
         }
     }
@@ -183,9 +185,28 @@ fn over_limit(head: &[u8]) -> Refusal {
 /// Parses the head that begins at `start` and returns where it ends; a head that is not whole is an
 /// error too.
 fn parse(window: &[u8], start: usize, limits: &Limits, head: &mut Head) -> Result<usize, Refusal> {
-    let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut slots = [const { MaybeUninit::uninit() }; FIELDS_ON_STACK];
+    let few = limits.max_headers.min(FIELDS_ON_STACK);
+    match parse_into(&mut slots[..few], window, start, limits, head) {
+        Err(TOO_MANY_FIELDS) if few < limits.max_headers => {
+            let mut slots = Vec::with_capacity(limits.max_headers);
+            let many = &mut slots.spare_capacity_mut()[..limits.max_headers];
+            parse_into(many, window, start, limits, head)
+        }
+        outcome => outcome,
+    }
+}
+
+/// As [`parse`], with room for so many fields.
+fn parse_into<'a>(
+    slots: &mut [MaybeUninit<httparse::Header<'a>>],
+    window: &'a [u8],
+    start: usize,
+    limits: &Limits,
+    head: &mut Head,
+) -> Result<usize, Refusal> {
     let mut request = httparse::Request::new(&mut []);
-    let len = match request.parse_with_uninit_headers(&window[start..], &mut slots) {
+    let len = match request.parse_with_uninit_headers(&window[start..], slots) {
         Ok(httparse::Status::Complete(len)) => start + len,
         Ok(httparse::Status::Partial) => return Err(Refusal::bad("head not whole")),
         Err(error) => return Err(refusal(error, &window[start..])),

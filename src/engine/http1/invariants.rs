@@ -7,9 +7,10 @@ use super::bytes::{is_token_byte, is_value_byte};
 use super::*;
 use crate::message::head::{BodyLength, Head, Version};
 
-/// Small, so that short inputs reach the limits.
+/// Small, so that short inputs reach the limits; more fields than are parsed on the stack, so that they get beyond it.
 pub(crate) const LIMITS: Limits = Limits {
     max_head_bytes: 512,
+    max_headers: 110,
     max_body_bytes: 4096,
 };
 
@@ -171,6 +172,7 @@ fn decode_in_pieces(
 /// An accepted head is what a strict reader, and a naive one, would make of the same bytes.
 fn check_head(bytes: &[u8], head: &Head) {
     assert!(bytes.len() <= LIMITS.max_head_bytes);
+    assert!(head.fields.len() <= LIMITS.max_headers);
     let lines = bytes
         .strip_suffix(b"\r\n\r\n")
         .expect("an empty line at the end");

@@ -208,6 +208,21 @@ fn too_many_headers_are_told_431(engine: Engine) {
     let mut client = server.client();
     client.send(head(50));
     client.response().expect(200);
+
+    // `Host` is one of them.
+    for most in [4, 100, 101, 1000] {
+        let server = Setup::new(engine).set("MAX_HEADERS", most).start().ready();
+        let mut client = server.client();
+        for _ in 0..2 {
+            client.send(head(most - 1));
+            client.response().expect(200);
+        }
+        client.send(head(most));
+        let refused = client.response().expect(431);
+        assert!(refused.closes());
+        assert_eq!(refused.text(), "more fields than MAX_HEADERS");
+        client.expect_close();
+    }
 }
 
 /// Beginnings of a head.

@@ -220,15 +220,39 @@ fn a_head_over_the_limit_is_refused_at_the_limit() {
 }
 
 #[test]
-fn more_fields_than_a_hundred_are_refused() {
-    let limits = Limits {
-        max_head_bytes: 65536,
-        max_body_bytes: 0,
-    };
-    let with_fields = |count| format!("GET / HTTP/1.0\r\n{}\r\n", "A: b\r\n".repeat(count));
-    let read = |text: String| read_head(text.as_bytes(), 0, &limits, &mut Head::default());
-    assert!(read(with_fields(MAX_FIELDS)).is_ok());
-    assert_refused(read(with_fields(MAX_FIELDS + 1)), 431, "6585 5: 101 fields");
+fn as_many_fields_as_are_allowed_are_taken_and_not_one_more() {
+    for max_headers in [
+        1,
+        2,
+        FIELDS_ON_STACK - 1,
+        FIELDS_ON_STACK,
+        FIELDS_ON_STACK + 1,
+        1000,
+    ] {
+        let limits = Limits {
+            max_head_bytes: 65536,
+            max_headers,
+            max_body_bytes: 0,
+        };
+        let with_fields = |count| format!("GET / HTTP/1.0\r\n{}\r\n", "A: b\r\n".repeat(count));
+        let read = |text: String| {
+            let mut head = Head::default();
+            read_head(text.as_bytes(), 0, &limits, &mut head).map(|_| head.fields.len())
+        };
+        assert_eq!(read(with_fields(max_headers)), Ok(max_headers));
+        assert_refused(
+            read(with_fields(max_headers + 1)),
+            431,
+            format!("6585 5: {max_headers} and one"),
+        );
+        // What is wrong with the last field that is allowed is still seen.
+        let bad = with_fields(max_headers - 1).replace("\r\n\r\n", "\r\n: b\r\n\r\n");
+        assert_refused(
+            read(bad),
+            400,
+            format!("9112 5: {max_headers}, the last bad"),
+        );
+    }
 }
 
 #[test]
@@ -260,7 +284,7 @@ fn what_may_yet_become_a_head_is_waited_for() {
 fn a_head_that_drips_costs_linear_time() {
     let limits = Limits {
         max_head_bytes: 1 << 16,
-        max_body_bytes: 0,
+        ..LIMITS
     };
     let bytes = ["GET / HTTP/1.1\r\nHost: a\r\nB: ", &"c".repeat(1 << 16)].concat();
     let (mut scanned, mut head) = (0, Head::default());

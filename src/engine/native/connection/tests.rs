@@ -43,6 +43,7 @@ fn rules_with(memory: usize) -> Rc<Rules> {
     Rc::new(Rules {
         limits: Limits {
             max_head_bytes: 2048,
+            max_headers: 100,
             max_body_bytes: 1 << 20,
         },
         head_timeout: HEAD_TIMEOUT,

@@ -53,6 +53,20 @@ fn what_one_connection_gives_back_another_can_have() {
 }
 
 #[test]
+fn what_is_known_of_many_headers_counts_beside_their_bytes() {
+    let rules = rules();
+    let mut rig = Rig::new(&rules, SCRATCH);
+    let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "A:\r\n".repeat(99));
+    assert_eq!(rig.send(&request), Next::Request);
+    let least = request.len() + 100 * size_of::<crate::message::head::Field>();
+    assert!(
+        rig.connection.charged >= least,
+        "{}",
+        rig.connection.charged
+    );
+}
+
+#[test]
 fn a_response_for_which_there_is_no_memory_becomes_a_503() {
     let rules = rules_with(BUDGET);
     let _upload = upload(&rules, 40_000);
