@@ -59,6 +59,16 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// The address of a client as it would have it itself: on a listener for both families the kernel says
+/// `::ffff:192.0.2.1` of one that has 192.0.2.1 (RFC 4291, section 2.5.5.2).
+pub(crate) fn canonical_peer(peer: SocketAddr) -> SocketAddr {
+    match peer.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, peer.port()),
+        // As it is, for a link-local address has a scope.
+        IpAddr::V6(_) => peer,
+    }
+}
+
 /// Whether this is how a system without IPv6 answers: no such family, or no such address.
 fn lacks_ipv6(error: &io::Error) -> bool {
     use nix::errno::Errno;
@@ -86,6 +96,20 @@ mod tests {
         TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
         if listener.local_addr().unwrap().is_ipv6() {
             TcpStream::connect((Ipv6Addr::LOCALHOST, port)).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_ipv4_client_has_an_ipv4_address_and_others_have_their_own() {
+        for (peer, shown) in [
+            ("[::ffff:192.0.2.1]:80", "192.0.2.1:80"),
+            ("192.0.2.1:80", "192.0.2.1:80"),
+            ("[::1]:80", "[::1]:80"),
+            ("[::192.0.2.1]:80", "[::c000:201]:80"),
+            ("[fe80::1%2]:80", "[fe80::1%2]:80"),
+        ] {
+            let peer: SocketAddr = peer.parse().unwrap();
+            assert_eq!(canonical_peer(peer).to_string(), shown);
         }
     }
 

@@ -292,7 +292,8 @@ impl Request {
         LogContext::current()
     }
 
-    /// The client's address; none for a request that a test built.
+    /// The client's address, `192.0.2.1` and not `::ffff:192.0.2.1` where it came by IPv4; none for a request that a
+    /// test built.
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer

@@ -1,7 +1,7 @@
 //! The library as a program uses it that is not the reference service: through `Service::start`, over real sockets.
 
 use std::io::{self, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -18,6 +18,7 @@ use crate::support::{Broken, Client, Engine, Framing, Times, eventually, free_po
 both_engines! {
     what_a_handler_returns_is_what_the_client_gets,
     a_route_hands_over_its_parameters_decoded,
+    a_handler_is_told_the_clients_own_address,
     an_errors_text_stays_with_the_service,
     what_the_server_writes_is_not_written_twice,
     layers_see_every_request_and_no_probe,
@@ -210,6 +211,23 @@ fn a_route_hands_over_its_parameters_decoded(engine: Engine) {
     }
     client.get("/users").expect(404);
     client.get("/users/7/8").expect(404);
+    end(running);
+}
+
+fn a_handler_is_told_the_clients_own_address(engine: Engine) {
+    let service = Service::new("test").get("/peer", |request: &Request| {
+        request.peer().expect("it came over a socket").to_string()
+    });
+    // Both families where there are two.
+    let host = TcpListener::bind("[::]:0").map_or("0.0.0.0", |_| "::");
+    let running = start(service, engine, &[("HOST", host)]);
+    let port = running.addr().port();
+    eventually("the service has started", || {
+        running.phase() == Phase::Running
+    });
+    let mut client = Client::connect(SocketAddr::from(([127, 0, 0, 1], port)));
+    let own = client.stream().local_addr().expect("it is connected");
+    assert_eq!(client.get("/peer").text(), own.to_string());
     end(running);
 }
 

@@ -1,15 +1,17 @@
 //! The log as those read it who operate the service, and what happens when nobody does.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Client, Engine, Server, Setup, Stdout, Times, eventually, free_port};
+use crate::support::{Client, Engine, Server, Setup, Stdout, Times, eventually, free_port, note};
 
 both_engines! {
     every_record_has_the_keys_that_log_pipelines_look_for,
     the_access_log_has_what_was_asked_for_and_no_more,
     a_client_cannot_write_lines_of_its_own_into_the_log,
+    an_ipv4_client_of_a_listener_for_both_families_is_named_by_its_own_address,
     a_quiet_level_is_quiet,
     text_is_for_people_and_has_the_same_facts,
     a_log_whose_reader_is_gone_changes_nothing_for_clients,
@@ -107,6 +109,38 @@ fn a_client_cannot_write_lines_of_its_own_into_the_log(engine: Engine) {
         exit.records.iter().all(|record| record["msg"] != "forged"),
         "{exit:#?}"
     );
+}
+
+fn an_ipv4_client_of_a_listener_for_both_families_is_named_by_its_own_address(engine: Engine) {
+    if TcpListener::bind("[::]:0").is_err() {
+        note("no IPv6 here: what a listener for both families says of its clients was not tested");
+        return;
+    }
+    let server = Setup::new(engine)
+        .set("HOST", "::")
+        .set("ACCESS_LOG", "all")
+        .set("LOG_LEVEL", "debug")
+        .start()
+        .ready();
+    let port = server.address.port();
+    for host in ["127.0.0.1", "[::1]"] {
+        let server_address = format!("{host}:{port}").parse().expect("an address");
+        let mut client = Client::connect(server_address);
+        let own = client.stream().local_addr().expect("it is connected");
+        let records_of = |msg: &str| {
+            server.wait_for(&format!("{msg} by {own}"), |record| {
+                record["msg"] == msg && record["peer"] == own.to_string()
+            })
+        };
+        client.get("/").expect(200);
+        records_of("request");
+        // What is refused before it is a request names its sender, too.
+        client.send("GET / HTTP/1.1\r\nHost: a b\r\n\r\n");
+        client.response().expect(400);
+        records_of("request refused");
+    }
+    let exit = server.stop().expect_clean();
+    assert!(!exit.output().contains("::ffff:"), "{exit:#?}");
 }
 
 fn a_quiet_level_is_quiet(engine: Engine) {

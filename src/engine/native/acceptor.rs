@@ -1,6 +1,7 @@
 //! Accepting connections, through every shortage: too many of them, or too few descriptors.
 
 use super::table::Table;
+use crate::engine::listen::canonical_peer;
 use mio::net::{TcpListener, TcpStream};
 use nix::errno::Errno;
 use std::{
@@ -127,9 +128,9 @@ impl Acceptor {
 }
 
 /// On Linux an accepted socket has the listener's options; elsewhere it has to be told.
-fn prepared(accepted: (TcpStream, SocketAddr)) -> (TcpStream, SocketAddr) {
+fn prepared((stream, peer): (TcpStream, SocketAddr)) -> (TcpStream, SocketAddr) {
     if !cfg!(target_os = "linux") {
-        let _ = accepted.0.set_nodelay(true);
+        let _ = stream.set_nodelay(true);
     }
-    accepted
+    (stream, canonical_peer(peer))
 }

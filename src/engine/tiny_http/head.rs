@@ -1,7 +1,10 @@
 //! What tiny_http parsed, as a [`Request`] on terms, or the reason to refuse it.
 
 use crate::{
-    engine::http1::{Limits, Refusal, Terms, read_target, validate},
+    engine::{
+        http1::{Limits, Refusal, Terms, read_target, validate},
+        listen::canonical_peer,
+    },
     message::{head::Version, request::Request},
 };
 use http::Method;
@@ -44,7 +47,7 @@ pub(super) fn read(inner: &Inner, peer: SocketAddr, limits: &Limits) -> Result<H
     request.head.query = target.query;
     request.head.authority = target.authority;
     fields(inner).for_each(|(name, value)| request.push_field(name, value));
-    request.peer = Some(peer);
+    request.peer = Some(canonical_peer(peer));
     Ok(Head {
         request,
         terms,

@@ -15,7 +15,7 @@ mod watchdog;
 #[cfg(test)]
 mod tests;
 
-use super::{Cut, Engine, Pulled, Ready, rules::Rules};
+use super::{Cut, Engine, Pulled, Ready, listen::canonical_peer, rules::Rules};
 use crate::{config::table::Config, message::head::Version};
 use acceptor::Acceptor;
 use answer::Asked;
@@ -174,7 +174,7 @@ impl TinyHttp {
             Turn::Now(request) => self.hand_out(peer, request, ready),
             Turn::Waits => {}
             Turn::Never(request) => {
-                log::debug!(peer:% = peer; "a request behind the end of its connection was dropped");
+                log::debug!(peer:% = canonical_peer(peer); "a request behind the end of its connection was dropped");
                 self.shared.drop_unanswered(peer, request);
             }
         }
@@ -189,7 +189,7 @@ impl TinyHttp {
                 head,
             )))),
             Err(refusal) => {
-                log::debug!(peer:% = peer, reason = refusal.reason; "request refused");
+                log::debug!(peer:% = canonical_peer(peer), reason = refusal.reason; "request refused");
                 let asked = Asked {
                     method: head::method(&request).unwrap_or_default(),
                     version: Version::Http11,
