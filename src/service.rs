@@ -23,8 +23,8 @@ use crate::{
         job::Job,
     },
     message::{
-        error::Error, into_response::IntoResponse, log_context::Scope, request::Request,
-        response::Response,
+        error::Error, into_response::IntoResponse, log_context::Scope, refusal::Refusals,
+        request::Request, response::Response,
     },
     phase::{Phase, Stop},
     pool::{Pool, dispatcher::Dispatcher},
@@ -244,11 +244,13 @@ impl<S: Send + Sync + 'static> Service<S> {
         let mut application = self.application;
         let state = control.state();
         application.routes.finish(|route| route.finish(state));
+        let refusals = Arc::new(Refusals::rendered_by(application.render.as_ref()));
         let dispatcher = Arc::new(Dispatcher {
             name: self.name,
             version: self.version,
             application: Box::new(application),
             health: self.health,
+            refusals,
             access_log: config.access_log,
             state: Arc::clone(control.state()),
         });

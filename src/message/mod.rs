@@ -8,6 +8,7 @@ pub(crate) mod log_context;
 #[cfg(feature = "serde")]
 mod pairs;
 pub(crate) mod problem;
+pub(crate) mod refusal;
 pub(crate) mod render;
 pub(crate) mod request;
 pub(crate) mod response;

@@ -155,6 +155,16 @@ impl Body {
         }
     }
 
+    /// What it holds and of what kind; none for a stream.
+    pub(crate) fn into_bytes(self) -> Option<(Vec<u8>, Kind)> {
+        match self {
+            Body::Empty => Some((Vec::new(), Kind::Bytes)),
+            Body::Static(bytes, kind) => Some((bytes.to_vec(), kind)),
+            Body::Bytes(bytes, kind) => Some((bytes, kind)),
+            Body::Stream(..) => None,
+        }
+    }
+
     /// The length in bytes; none for a stream of unknown length.
     pub(crate) fn len(&self) -> Option<u64> {
         match self {

@@ -3,12 +3,17 @@
 use crate::{
     config::table::AccessLog,
     health::{self, Health},
-    message::{into_response::IntoResponse, request::Request, response::Response},
+    message::{
+        into_response::IntoResponse,
+        refusal::{Refusal, Refusals},
+        request::Request,
+        response::Response,
+    },
     observe::access_log,
     phase::{Phase, State},
     routing::application::Application,
 };
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, header};
 use std::{sync::Arc, time::Duration};
 
 /// Decides what answers a request. Shared by every worker and the admin thread.
@@ -17,6 +22,7 @@ pub(crate) struct Dispatcher {
     pub(crate) version: &'static str,
     pub(crate) application: Box<dyn Application>,
     pub(crate) health: Health,
+    pub(crate) refusals: Arc<Refusals>,
     pub(crate) access_log: AccessLog,
     pub(crate) state: Arc<State>,
 }
@@ -35,14 +41,14 @@ impl Dispatcher {
             return Some(answer);
         }
         if phase == Phase::Starting {
-            return Some(Response::unavailable("starting"));
+            return Some(self.refusals.response(Refusal::STARTING));
         }
         if probes_only {
-            return Some(Response::unavailable("too many connections"));
+            return Some(self.refusals.response(Refusal::TOO_MANY_CONNECTIONS));
         }
         self.application.find(request);
         let nobody_takes_it = request.route.is_none() && health::is_reserved(request.path());
-        nobody_takes_it.then(only_reads)
+        nobody_takes_it.then(|| self.refusals.response(Refusal::ONLY_READS))
     }
 
     /// The probes and `/version`.
@@ -72,11 +78,4 @@ impl Dispatcher {
     pub(crate) fn log_access(&self, request: &Request, response: &Response, took: Duration) {
         access_log::request(self.access_log, request, response, took);
     }
-}
-
-/// A probe is a question: it can be asked, and that is all.
-fn only_reads() -> Response {
-    (StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
-        .into_response()
-        .with_header(header::ALLOW, HeaderValue::from_static("GET, HEAD"))
 }

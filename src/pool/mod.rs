@@ -27,6 +27,7 @@ use crate::{
     engine::{Engine, Exchange, Pulled, Ready},
     message::{
         log_context::Scope,
+        refusal::Refusal,
         request::Request,
         response::{Body, Response},
     },
@@ -245,7 +246,7 @@ impl Pool {
         }
         if self.admitted.fetch_add(1, SeqCst) >= self.most_admitted {
             self.admitted.fetch_sub(1, SeqCst);
-            self.shed(exchange, "overloaded");
+            self.shed(exchange, Refusal::OVERLOADED);
             return;
         }
         let expected = exchange
@@ -300,7 +301,7 @@ impl Pool {
             Ready::Request(exchange) => exchange,
         };
         if started.duration_since(job.since) > self.queue_timeout {
-            return self.shed(exchange, "waited too long for a worker");
+            return self.shed(exchange, Refusal::WAITED_TOO_LONG);
         }
         let _scope = Scope::enter(logged_as(exchange.request()));
         self.in_flight.begin(number, exchange.request());
@@ -334,9 +335,9 @@ impl Pool {
         exchange.respond(response, self.dispatcher.state.is_stopping());
     }
 
-    /// Turns a request away. `why` is what its client reads.
-    fn shed(&self, mut exchange: Box<dyn Exchange>, why: &'static str) {
-        let response = Response::unavailable(why);
+    /// Turns a request away.
+    fn shed(&self, mut exchange: Box<dyn Exchange>, why: Refusal) {
+        let response = self.dispatcher.refusals.response(why);
         self.dispatcher
             .log_access(exchange.request(), &response, Duration::ZERO);
         self.respond(exchange, response);
@@ -353,7 +354,7 @@ impl Pool {
                 Ready::Request(exchange) if now.duration_since(job.since) >= self.queue_timeout => {
                     self.queued_nanos.fetch_sub(nanos(job.expected), SeqCst);
                     self.admitted.fetch_sub(1, SeqCst);
-                    self.shed(exchange, "waited too long for a worker");
+                    self.shed(exchange, Refusal::WAITED_TOO_LONG);
                 }
                 ready => {
                     if matches!(ready, Ready::Request(_)) {

@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use super::bytes::{is_token_byte, is_value_byte};
-use super::refusal::Refusal;
+use crate::message::refusal::Refusal;
 
 /// More hex digits than these overflow 64 bits; leading zeros count, since no client writes so
 /// many.

@@ -12,9 +12,9 @@ use crate::message::head::{Field, Head, Span, Version};
 use http::{Method, StatusCode};
 
 use super::bytes::{is_token_byte, is_value_byte};
-use super::refusal::Refusal;
 use super::target::read_target;
 use super::terms::Collector;
+use crate::message::refusal::Refusal;
 
 /// So many fields are parsed into memory on the stack, which costs nothing where it is not used.
 const FIELDS_ON_STACK: usize = 100;

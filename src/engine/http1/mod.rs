@@ -14,14 +14,13 @@ mod chunks;
 mod head;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod invariants;
-mod refusal;
 mod target;
 mod terms;
 mod write;
 
+pub(crate) use crate::message::refusal::Refusal;
 pub(crate) use chunks::Chunks;
 pub(crate) use head::{Limits, Progress, is_blank, read_head};
-pub(crate) use refusal::Refusal;
 #[cfg(any(test, fuzzing, feature = "tiny_http"))]
 pub(crate) use terms::validate;
 pub(crate) use write::{CONTINUE, Framing, LAST_CHUNK, framing, write_chunk, write_head};

@@ -3,9 +3,9 @@
 use http::{Method, StatusCode};
 
 use super::bytes::is_target_byte;
-use super::refusal::Refusal;
 use super::terms::is_host;
 use crate::message::head::Span;
+use crate::message::refusal::Refusal;
 
 /// The parts of a request target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use http::StatusCode;
 use crate::message::head::{BodyLength, Version};
 
 use super::bytes::{is_host_byte, trim};
-use super::refusal::Refusal;
+use crate::message::refusal::Refusal;
 
 /// What the fields of a request settle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
