@@ -108,6 +108,7 @@ mod routing;
 mod service;
 
 pub use config::{
+    ip_range::IpRange,
     limits::Limits,
     settings::{IntoDuration, Secret, Settings, SettingsError},
     table::{AccessLog, Config, HttpEngine, LogFormat},

@@ -24,7 +24,7 @@ use crate::{
     },
     message::{
         error::Error, into_response::IntoResponse, log_context::Scope, refusal::Refusals,
-        request::Request, response::Response,
+        request::Request, response::Response, route::ServiceFacts,
     },
     phase::{Phase, Stop},
     pool::{Pool, dispatcher::Dispatcher},
@@ -116,6 +116,15 @@ impl<S: Send + Sync + 'static> Service<S> {
             settings: Some(settings),
             ..self
         }
+    }
+
+    /// Sets the default of one of seaworthy's own settings, for [`run`](Service::run): see
+    /// [`Settings::default_setting`].
+    #[must_use]
+    pub fn default_setting(mut self, name: &'static str, value: &str) -> Service<S> {
+        let settings = self.settings.get_or_insert_with(Settings::from_env);
+        settings.default_setting(name, value);
+        self
     }
 
     /// Renders every refusal and error that seaworthy answers with by itself (404, 405, 408, 413, 431, 503, a panic's
@@ -210,6 +219,7 @@ impl<S: Send + Sync + 'static> Service<S> {
         let control = Control::new(false);
         let (server, admin) = self.bind(&config, &control)?;
         let addr = server.pool.local_addr();
+        let dispatcher = Arc::clone(server.pool.dispatcher());
         let admin_addr = admin.as_ref().map(Admin::local_addr);
         let thread = thread::Builder::new().name("lifecycle".to_owned()).spawn({
             let control = Arc::clone(&control);
@@ -223,6 +233,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             addr,
             admin_addr,
             control,
+            dispatcher,
             thread,
         })
     }
@@ -242,8 +253,12 @@ impl<S: Send + Sync + 'static> Service<S> {
 
     fn bind(self, config: &Config, control: &Control) -> io::Result<(BoundServer, Option<Admin>)> {
         let mut application = self.application;
-        let state = control.state();
-        application.routes.finish(|route| route.finish(state));
+        let facts = Arc::new(ServiceFacts {
+            state: Arc::clone(control.state()),
+            request_timeout: config.request_timeout,
+            trusted_proxies: config.trusted_proxies.clone(),
+        });
+        application.routes.finish(|route| route.finish(&facts));
         let refusals = Arc::new(Refusals::rendered_by(application.render.as_ref()));
         let dispatcher = Arc::new(Dispatcher {
             name: self.name,
@@ -252,6 +267,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             health: self.health,
             refusals,
             access_log: config.access_log,
+            trusted_proxies: config.trusted_proxies.clone(),
             state: Arc::clone(control.state()),
         });
         let admin = match config.admin_port {

@@ -20,6 +20,7 @@ use values::{
 };
 pub(crate) use values::{parse_duration, parse_size, show_duration, show_size};
 
+mod more;
 mod secret;
 mod source;
 #[cfg(test)]
@@ -49,6 +50,8 @@ pub struct Settings {
     environment: Environment,
     entries: Vec<Entry>,
     errors: Vec<BadSetting>,
+    /// What the program has in place of seaworthy's defaults.
+    defaults: Vec<(&'static str, String)>,
 }
 
 struct BadSetting {
@@ -259,6 +262,7 @@ impl Settings {
             environment,
             entries: Vec::new(),
             errors: Vec::new(),
+            defaults: Vec::new(),
         }
     }
 
@@ -322,7 +326,7 @@ impl Settings {
                 self.remember(name, shown, source, secret);
                 Some(text)
             }
-            Ok(None) => None,
+            Ok(None) => self.program_default(name),
             Err(line) => {
                 self.report(name, line);
                 None

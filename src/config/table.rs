@@ -10,6 +10,7 @@ use log::LevelFilter;
 use choices::{ACCESS_LOGS, HTTP_ENGINES, LOG_FORMATS, LOG_LEVELS};
 pub use choices::{AccessLog, HttpEngine, LogFormat};
 
+use super::ip_range::IpRange;
 use super::limits::{Limits, WORKERS_PER_CPU, show_cpus};
 use super::settings::{Settings, SettingsError, show_duration, show_size};
 
@@ -70,6 +71,8 @@ pub struct Config {
     /// `ADMIN_PORT`: where set, `/metrics`, `/statusz` and `/flagz` are there only, and the probes there too; 0 picks a
     /// free port. Never the same as `port`, unless both are 0.
     pub admin_port: Option<u16>,
+    /// `TRUSTED_PROXIES`: whose `Forwarded` and `X-Forwarded-*` are believed, addresses and ranges; nobody's by default.
+    pub trusted_proxies: Vec<IpRange>,
     /// `LOG_LEVEL`: the least important level that is logged, `info` by default.
     pub log_level: LevelFilter,
     /// `LOG_FORMAT`: text where stdout is a terminal, else JSON.
@@ -104,6 +107,9 @@ pub struct Config {
     pub write_timeout: Duration,
     /// `KEEP_ALIVE_TIMEOUT`: how long a connection may be idle between requests, 75 s by default.
     pub keep_alive_timeout: Duration,
+    /// `REQUEST_TIMEOUT`: what [`Request::deadline`](crate::Request::deadline) tells handlers, counted from the request's
+    /// head; unset by default. A group of routes may have its own.
+    pub request_timeout: Option<Duration>,
     /// `DRAIN_DELAY`: how long to serve on after SIGTERM while endpoints are updated, 5 s by default; 0 leaves it out.
     pub drain_delay: Duration,
     /// `SHUTDOWN_TIMEOUT`: how long requests in flight then have to finish, 20 s by default.
@@ -122,6 +128,10 @@ impl Config {
         let admin_port = settings
             .optional_number("ADMIN_PORT", 0..=65535)
             .map(|port| port as u16);
+        let trusted_proxies = settings.list_of(
+            "TRUSTED_PROXIES",
+            "an address or a range such as 10.0.0.0/8",
+        );
         let log_level = settings.choice("LOG_LEVEL", LevelFilter::Info, LOG_LEVELS);
         let log_format = log_format(settings);
         let access_log = settings.choice("ACCESS_LOG", AccessLog::Errors, ACCESS_LOGS);
@@ -131,6 +141,7 @@ impl Config {
             host,
             port,
             admin_port,
+            trusted_proxies,
             log_level,
             log_format,
             access_log,
@@ -147,6 +158,7 @@ impl Config {
             body_timeout: timeout(settings, "BODY_TIMEOUT", 30),
             write_timeout: timeout(settings, "WRITE_TIMEOUT", 30),
             keep_alive_timeout: timeout(settings, "KEEP_ALIVE_TIMEOUT", 75),
+            request_timeout: settings.optional_duration("REQUEST_TIMEOUT", TIMEOUTS),
             drain_delay: phase(settings, "DRAIN_DELAY", 5),
             shutdown_timeout: phase(settings, "SHUTDOWN_TIMEOUT", 20),
             termination_grace_period: settings

@@ -2,6 +2,7 @@
 
 pub(crate) mod error;
 pub(crate) mod extract;
+mod forwarded;
 pub(crate) mod head;
 pub(crate) mod into_response;
 pub(crate) mod log_context;
@@ -13,3 +14,4 @@ pub(crate) mod render;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod route;
+mod surroundings;

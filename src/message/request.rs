@@ -1,10 +1,7 @@
 //! What a handler sees of a request.
 
-use crate::phase::Stop;
-
 use super::{
     head::{Field, Head, Span, Version},
-    log_context::LogContext,
     route::Route,
 };
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method};
@@ -13,7 +10,7 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{Arc, OnceLock},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// One whole request: its head and its body are in memory before a handler sees it.
@@ -249,47 +246,6 @@ impl Request {
     /// ```
     pub fn extensions_mut(&mut self) -> &mut Extensions {
         &mut self.extensions
-    }
-
-    /// Until when its client may be expected to wait for the answer: `REQUEST_TIMEOUT`, or the
-    /// [`timeout`](crate::Routes::timeout) of its route's group, from the moment its head was there. None without
-    /// either. It is told, for outgoing calls and long loops, and not enforced.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        let timeout = self.route.as_ref()?.timeout?;
-        self.received?.checked_add(timeout)
-    }
-
-    /// How long it is until the [`deadline`](Request::deadline); zero past it, none where there is none.
-    #[must_use]
-    pub fn time_left(&self) -> Option<Duration> {
-        let deadline = self.deadline()?;
-        Some(deadline.saturating_duration_since(Instant::now()))
-    }
-
-    /// Tells a long handler when to end early: from the moment the drain has closed the listener and requests in flight
-    /// have `SHUTDOWN_TIMEOUT` left. Outside a running service it never does.
-    #[must_use]
-    pub fn stop(&self) -> Stop {
-        let state = self.route.as_ref().and_then(|route| route.state.as_ref());
-        state.map_or_else(Stop::default, |state| state.closing().clone())
-    }
-
-    /// What the log records of this request carry, its route, its id and what
-    /// [`log_context`](crate::log_context) has added, for another thread that works on its behalf:
-    ///
-    /// ```
-    /// # use seaworthy::Request;
-    /// fn handler(request: &Request) {
-    ///     let context = request.context();
-    ///     std::thread::spawn(move || context.run(|| log::info!("on behalf of the request")));
-    /// }
-    /// ```
-    ///
-    /// For the thread that runs the handler: it is that thread's context.
-    #[must_use]
-    pub fn context(&self) -> LogContext {
-        LogContext::current()
     }
 
     /// The client's address, `192.0.2.1` and not `::ffff:192.0.2.1` where it came by IPv4; none for a request that a

@@ -1,6 +1,6 @@
 //! What a request knows of its route.
 
-use crate::phase::State;
+use crate::{config::ip_range::IpRange, phase::State};
 use std::{
     sync::{
         Arc,
@@ -22,9 +22,16 @@ pub(crate) struct Route {
     pub(crate) timeout: Option<Duration>,
     /// The most bytes that a body may have, where that is not `MAX_BODY_BYTES`.
     pub(crate) body_limit: Option<u64>,
-    /// Whether its service is stopping; none before it has been bound.
-    pub(crate) state: Option<Arc<State>>,
+    /// None before the service has been bound.
+    pub(crate) service: Option<Arc<ServiceFacts>>,
     pub(crate) cost: Cost,
+}
+
+/// What a request can learn of its service.
+pub(crate) struct ServiceFacts {
+    pub(crate) state: Arc<State>,
+    pub(crate) request_timeout: Option<Duration>,
+    pub(crate) trusted_proxies: Vec<IpRange>,
 }
 
 impl Route {
@@ -36,7 +43,7 @@ impl Route {
             params: parameters(template),
             timeout: None,
             body_limit: None,
-            state: None,
+            service: None,
             cost: Cost::default(),
         }
     }
@@ -44,9 +51,10 @@ impl Route {
 
 impl Route {
     /// Gives it what it has of its service, before the first request.
-    pub(crate) fn finish(&mut self, state: &Arc<State>) {
+    pub(crate) fn finish(&mut self, service: &Arc<ServiceFacts>) {
         self.logged_as = Box::leak(self.template.clone().into_boxed_str());
-        self.state = Some(Arc::clone(state));
+        self.timeout = self.timeout.or(service.request_timeout);
+        self.service = Some(Arc::clone(service));
     }
 }
 

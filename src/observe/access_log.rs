@@ -1,7 +1,7 @@
 //! One log record a request, for whom `ACCESS_LOG` wants it, and the causes that responses keep from clients.
 
 use crate::{
-    config::table::AccessLog,
+    config::{ip_range::IpRange, table::AccessLog},
     message::{error::Error, request::Request, response::Response},
 };
 use http::StatusCode;
@@ -12,7 +12,13 @@ use std::time::Duration;
 const TARGET: &str = "seaworthy::access";
 
 /// Logs an answered request: all of them, or, with `errors`, those that the server failed to answer (5xx).
-pub(crate) fn request(which: AccessLog, request: &Request, response: &Response, took: Duration) {
+pub(crate) fn request(
+    which: AccessLog,
+    trusted: &[IpRange],
+    request: &Request,
+    response: &Response,
+    took: Duration,
+) {
     let wanted = match which {
         AccessLog::Off => false,
         AccessLog::Errors => is_failure(response.status),
@@ -24,7 +30,7 @@ pub(crate) fn request(which: AccessLog, request: &Request, response: &Response, 
         } else {
             Level::Info
         };
-        record(level, request, response, took);
+        record(level, trusted, request, response, took);
     }
 }
 
@@ -44,19 +50,27 @@ fn is_failure(status: StatusCode) -> bool {
 }
 
 /// Logs an answered probe: only with `all`, and at debug.
-pub(crate) fn probe(which: AccessLog, request: &Request, response: &Response) {
+pub(crate) fn probe(which: AccessLog, trusted: &[IpRange], request: &Request, response: &Response) {
     if which == AccessLog::All {
-        record(Level::Debug, request, response, Duration::ZERO);
+        record(Level::Debug, trusted, request, response, Duration::ZERO);
     }
 }
 
 /// The query stays out of it: it may hold what is nobody's business.
-fn record(level: Level, request: &Request, response: &Response, took: Duration) {
+fn record(
+    level: Level,
+    trusted: &[IpRange],
+    request: &Request,
+    response: &Response,
+    took: Duration,
+) {
     if level <= log::max_level() {
         let peer = request
             .peer()
             .map(|peer| peer.to_string())
             .unwrap_or_default();
+        let client = request.client_behind(trusted);
+        let client = client.map(|client| client.to_string()).unwrap_or_default();
         log::log!(
             target: TARGET,
             level,
@@ -65,7 +79,8 @@ fn record(level: Level, request: &Request, response: &Response, took: Duration) 
             route = request.route(),
             status = response.status.as_u16(),
             duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            peer = peer.as_str();
+            peer = peer.as_str(),
+            client = client.as_str();
             "request"
         );
     }

@@ -1,7 +1,7 @@
 //! What answers requests: probes and refusals at once, the rest through layers and handlers.
 
 use crate::{
-    config::table::AccessLog,
+    config::{ip_range::IpRange, table::AccessLog},
     health::{self, Health},
     message::{
         into_response::IntoResponse,
@@ -24,6 +24,7 @@ pub(crate) struct Dispatcher {
     pub(crate) health: Health,
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) access_log: AccessLog,
+    pub(crate) trusted_proxies: Vec<IpRange>,
     pub(crate) state: Arc<State>,
 }
 
@@ -37,7 +38,7 @@ impl Dispatcher {
     ) -> Option<Response> {
         let phase = self.state.phase();
         if let Some(answer) = self.answer_probe(request) {
-            access_log::probe(self.access_log, request, &answer);
+            access_log::probe(self.access_log, &self.trusted_proxies, request, &answer);
             return Some(answer);
         }
         if phase == Phase::Starting {
@@ -76,6 +77,12 @@ impl Dispatcher {
     }
 
     pub(crate) fn log_access(&self, request: &Request, response: &Response, took: Duration) {
-        access_log::request(self.access_log, request, response, took);
+        access_log::request(
+            self.access_log,
+            &self.trusted_proxies,
+            request,
+            response,
+            took,
+        );
     }
 }

@@ -125,7 +125,7 @@ impl Pool {
         })
     }
 
-    pub(crate) fn dispatcher(&self) -> &Dispatcher {
+    pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
         &self.dispatcher
     }
 

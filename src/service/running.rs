@@ -2,15 +2,26 @@
 
 use crate::{
     lifecycle::{control::Control, drain_report::DrainReport},
+    message::request::Request,
     phase::Phase,
+    pool::dispatcher::Dispatcher,
 };
-use std::{net::SocketAddr, sync::Arc, thread};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How often [`Running::wait_ready`] looks: checks leave their results behind and tell nobody.
+const READY_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A service that [`Service::start`](crate::Service::start) set going. Dropped, it goes on until the process ends.
 pub struct Running {
     pub(super) addr: SocketAddr,
     pub(super) admin_addr: Option<SocketAddr>,
     pub(super) control: Arc<Control>,
+    pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) thread: thread::JoinHandle<DrainReport>,
 }
 
@@ -25,6 +36,29 @@ impl Running {
     #[must_use]
     pub fn admin_addr(&self) -> Option<SocketAddr> {
         self.admin_addr
+    }
+
+    /// Waits until the start-up tasks are done and every readiness check passes, as `/readyz` would say, for `timeout` at
+    /// most.
+    ///
+    /// # Errors
+    /// What `/readyz` says then, with its failing checks, or that the service has ended.
+    pub fn wait_ready(&self, timeout: Duration) -> Result<(), String> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let probe = Request::get("/readyz");
+            let answer = self.dispatcher.answer_probe(&probe);
+            let (status, text) = answer.map_or((404, String::new()), |answer| {
+                let text = String::from_utf8_lossy(answer.body().unwrap_or_default());
+                (answer.status().as_u16(), text.into_owned())
+            });
+            match status {
+                200 => return Ok(()),
+                _ if self.thread.is_finished() => return Err(format!("it has ended: {text}")),
+                _ if Instant::now() >= deadline => return Err(text),
+                _ => thread::sleep(READY_INTERVAL),
+            }
+        }
     }
 
     /// Where the service is in its life.

@@ -96,6 +96,8 @@ fn a_value_that_makes_no_sense_is_refused_with_what_would() {
         ("PORT", "-1"),
         ("ADMIN_PORT", "tcp://10.0.0.1:80"),
         ("HOST", "not an address"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, proxy"),
+        ("REQUEST_TIMEOUT", "0"),
         ("LOG_LEVEL", "verbose"),
         ("LOG_FORMAT", "xml"),
         ("ACCESS_LOG", "some"),
@@ -175,9 +177,9 @@ fn config_prints_every_setting_and_where_it_comes_from() {
         .set("LOG_LEVEL", "")
         .run()
         .expect(0);
-    let names = "HOST PORT ADMIN_PORT LOG_LEVEL LOG_FORMAT ACCESS_LOG HTTP_ENGINE WORKERS QUEUE_CAPACITY QUEUE_TIMEOUT \
+    let names = "HOST PORT ADMIN_PORT TRUSTED_PROXIES LOG_LEVEL LOG_FORMAT ACCESS_LOG HTTP_ENGINE WORKERS QUEUE_CAPACITY QUEUE_TIMEOUT \
                  MAX_CONNECTIONS BUFFER_MEMORY MAX_HEAD_BYTES MAX_HEADERS MAX_BODY_BYTES HEAD_TIMEOUT BODY_TIMEOUT \
-                 WRITE_TIMEOUT KEEP_ALIVE_TIMEOUT DRAIN_DELAY SHUTDOWN_TIMEOUT TERMINATION_GRACE_PERIOD DATABASE_URL \
+                 WRITE_TIMEOUT KEEP_ALIVE_TIMEOUT REQUEST_TIMEOUT DRAIN_DELAY SHUTDOWN_TIMEOUT TERMINATION_GRACE_PERIOD DATABASE_URL \
                  STARTUP_DELAY DEMO_ENDPOINTS";
     for name in names.split_whitespace() {
         line_with(&output, name);

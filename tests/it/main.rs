@@ -24,4 +24,5 @@ mod probes;
 mod reviewed;
 mod rolling_update;
 mod rooms;
+mod service;
 mod sharing;

@@ -104,6 +104,8 @@ pub(crate) struct Entry {
 /// Where a setting's value came from.
 pub(crate) enum Source {
     Default,
+    /// A default that the program has set; see [`Settings::default_setting`](super::Settings::default_setting).
+    Program,
     Environment,
     File(PathBuf),
 }
@@ -121,6 +123,11 @@ impl Entry {
                 path.display()
             ),
             Source::Default => format!("{}={} (default)", self.name, excerpt(&self.shown)),
+            Source::Program => format!(
+                "{}={} (the program's default)",
+                self.name,
+                excerpt(&self.shown)
+            ),
         }
     }
 }
@@ -131,6 +138,7 @@ impl Display for Entry {
         match &self.source {
             Source::Default if self.shown.is_empty() => out.write_str("unset")?,
             Source::Default => out.write_str("default")?,
+            Source::Program => out.write_str("the program's default")?,
             Source::Environment => out.write_str("environment")?,
             Source::File(path) => write!(out, "file {}", path.display())?,
         }

@@ -13,6 +13,7 @@ fn durations_are_read_in_every_documented_form() {
         ("250ms", 250),
         ("5s", 5_000),
         ("1m", 60_000),
+        ("2h", 7_200_000),
         ("007s", 7_000),
     ];
     for (text, milliseconds) in forms {
@@ -23,7 +24,7 @@ fn durations_are_read_in_every_documented_form() {
         );
     }
     for text in [
-        "", "5", "-5s", "+5s", "5 s", " 5s", "5s ", "0.5s", "1h", "5us", "s", "5S", "1m30s", "٥s",
+        "", "5", "-5s", "+5s", "5 s", " 5s", "5s ", "0.5s", "1d", "5us", "s", "5S", "1m30s", "٥s",
         "1e3s",
     ] {
         assert_eq!(parse_duration(text), None, "{text}");

@@ -13,7 +13,7 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
-/// `0`, `250ms`, `5s` or `1m`; `None` for anything else and for more than [`LONGEST_DURATION`].
+/// `0`, `250ms`, `5s`, `1m` or `2h`; `None` for anything else and for more than [`LONGEST_DURATION`].
 pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let (count, unit) = split_unit(text)?;
     let duration = match unit {
@@ -21,6 +21,7 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
         "ms" => Duration::from_millis(count),
         "s" => Duration::from_secs(count),
         "m" => Duration::from_secs(count.checked_mul(60)?),
+        "h" => Duration::from_secs(count.checked_mul(60 * 60)?),
         _ => return None,
     };
     (duration <= LONGEST_DURATION).then_some(duration)
@@ -81,6 +82,7 @@ fn split_unit(text: &str) -> Option<(u64, &str)> {
 pub(crate) fn show_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match duration.subsec_millis() {
+        0 if seconds > 0 && seconds.is_multiple_of(60 * 60) => format!("{}h", seconds / (60 * 60)),
         0 if seconds > 0 && seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
         0 => format!("{seconds}s"),
         _ => format!("{}ms", duration.as_millis()),

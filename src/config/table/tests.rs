@@ -77,6 +77,10 @@ fn the_defaults_are_those_of_the_readme() {
         (5, 20)
     );
     assert_eq!(config.termination_grace_period, None);
+    assert_eq!(
+        (config.trusted_proxies.len(), config.request_timeout),
+        (0, None)
+    );
 }
 
 #[test]
@@ -85,6 +89,7 @@ fn every_setting_can_be_given() {
         ("HOST", "::1"),
         ("PORT", "0"),
         ("ADMIN_PORT", "0"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,::1"),
         ("LOG_LEVEL", "trace"),
         ("LOG_FORMAT", "text"),
         ("ACCESS_LOG", "all"),
@@ -101,6 +106,7 @@ fn every_setting_can_be_given() {
         ("BODY_TIMEOUT", "2s"),
         ("WRITE_TIMEOUT", "3s"),
         ("KEEP_ALIVE_TIMEOUT", "4s"),
+        ("REQUEST_TIMEOUT", "5s"),
         ("DRAIN_DELAY", "0"),
         ("SHUTDOWN_TIMEOUT", "0"),
         ("TERMINATION_GRACE_PERIOD", "2s"),

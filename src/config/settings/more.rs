@@ -1,0 +1,82 @@
+//! Settings that must be given, lists, and defaults that the program sets.
+
+use super::{Secret, Settings, source::Source};
+
+impl Settings {
+    /// A text that has to be given; where it is not, that is reported like any bad setting, and this is empty.
+    pub fn required(&mut self, name: &'static str) -> String {
+        let given = self.optional(name);
+        self.require(name, given).unwrap_or_default()
+    }
+
+    /// A [`secret`](Settings::secret) that has to be given; where it is not, that is reported like any bad setting, and
+    /// this is empty.
+    pub fn required_secret(&mut self, name: &'static str) -> Secret {
+        let given = self.secret(name);
+        self.require(name, given)
+            .unwrap_or_else(|| Secret(String::new()))
+    }
+
+    fn require<T>(&mut self, name: &'static str, given: Option<T>) -> Option<T> {
+        if given.is_none() && !self.is_bad(name) {
+            self.report(name, format!("{name}: required, but not given"));
+        }
+        given
+    }
+
+    /// A list whose elements are separated by commas; white space around them and empty ones are left out. Empty where
+    /// it is unset.
+    ///
+    /// ```
+    /// # use seaworthy::Settings;
+    /// let mut settings = Settings::from_pairs([("UPSTREAMS", "http://a:80, http://b:80,")]);
+    /// assert_eq!(settings.list("UPSTREAMS"), ["http://a:80", "http://b:80"]);
+    /// ```
+    pub fn list(&mut self, name: &'static str) -> Vec<String> {
+        let given = self.optional(name).unwrap_or_default();
+        elements(&given).map(str::to_owned).collect()
+    }
+
+    /// A [`list`](Settings::list) of what reads itself from text; `expected` completes "expected" in the error, which
+    /// names the first element that does not: `an address such as 10.0.0.1`.
+    pub fn list_of<T: std::str::FromStr>(&mut self, name: &'static str, expected: &str) -> Vec<T> {
+        let given = self.optional(name).unwrap_or_default();
+        let mut all = Vec::new();
+        for element in elements(&given) {
+            match element.parse() {
+                Ok(value) => all.push(value),
+                Err(_) => {
+                    self.reject(name, &format!("{element:?}: expected {expected}"));
+                    return Vec::new();
+                }
+            }
+        }
+        all
+    }
+
+    /// Sets the default of one of seaworthy's own settings, in the form that the environment would have:
+    /// `default_setting("MAX_BODY_BYTES", "300MiB")`. What is given counts before it, and `config` shows it as the
+    /// program's. A value that does not fit is reported like a bad setting.
+    pub fn default_setting(&mut self, name: &'static str, value: &str) {
+        self.defaults.retain(|(known, _)| *known != name);
+        self.defaults.push((name, value.to_owned()));
+    }
+
+    /// The default that the program has set for this name, remembered as such.
+    pub(super) fn program_default(&mut self, name: &'static str) -> Option<String> {
+        let known = self.defaults.iter().find(|(known, _)| *known == name);
+        let (_, text) = known.filter(|(_, text)| !text.is_empty())?;
+        let text = text.clone();
+        self.remember(name, text.clone(), Source::Program, false);
+        Some(text)
+    }
+}
+
+fn elements(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|element| !element.is_empty())
+}
+
+#[cfg(test)]
+mod tests;

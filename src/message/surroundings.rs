@@ -1,0 +1,58 @@
+//! What a request knows of its service and of its place in time, beyond what its client has sent.
+
+use super::{log_context::LogContext, request::Request, route::ServiceFacts};
+use crate::{config::ip_range::IpRange, phase::Stop};
+use std::time::{Duration, Instant};
+
+impl Request {
+    /// Until when its client may be expected to wait for the answer: `REQUEST_TIMEOUT`, or the
+    /// [`timeout`](crate::Routes::timeout) of its route's group, from the moment its head was there. None without
+    /// either. It is told, for outgoing calls and long loops, and not enforced.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let timeout = self.route.as_ref()?.timeout?;
+        self.received?.checked_add(timeout)
+    }
+
+    /// How long it is until the [`deadline`](Request::deadline); zero past it, none where there is none.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        let deadline = self.deadline()?;
+        Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Tells a long handler when to end early: from the moment the drain has closed the listener and requests in flight
+    /// have `SHUTDOWN_TIMEOUT` left. Outside a running service it never does.
+    #[must_use]
+    pub fn stop(&self) -> Stop {
+        self.service()
+            .map_or_else(Stop::default, |service| service.state.closing().clone())
+    }
+
+    /// Whose word on who asked is believed.
+    pub(super) fn trusted_proxies(&self) -> &[IpRange] {
+        self.service()
+            .map_or(&[], |service| &service.trusted_proxies)
+    }
+
+    fn service(&self) -> Option<&ServiceFacts> {
+        self.route.as_ref()?.service.as_deref()
+    }
+
+    /// What the log records of this request carry, its route, its id and what
+    /// [`log_context`](crate::log_context) has added, for another thread that works on its behalf:
+    ///
+    /// ```
+    /// # use seaworthy::Request;
+    /// fn handler(request: &Request) {
+    ///     let context = request.context();
+    ///     std::thread::spawn(move || context.run(|| log::info!("on behalf of the request")));
+    /// }
+    /// ```
+    ///
+    /// For the thread that runs the handler: it is that thread's context.
+    #[must_use]
+    pub fn context(&self) -> LogContext {
+        LogContext::current()
+    }
+}
