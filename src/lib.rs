@@ -104,6 +104,7 @@ mod message;
 mod observe;
 mod phase;
 mod pool;
+mod resolve;
 mod routing;
 mod service;
 
@@ -130,6 +131,7 @@ pub use message::{
     response::Response,
 };
 pub use phase::{Phase, Stop};
+pub use resolve::resolve;
 pub use routing::{
     handler::Handler,
     layers::{Layer, Next},

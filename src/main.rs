@@ -1,12 +1,14 @@
 //! The reference service: deployed as a canary, and an example of everything that the library offers.
 
+mod database;
+
+use database::Database;
 use seaworthy::{
-    Check, Request, Response, Secret, Service, Settings, Stop,
-    http::{StatusCode, Uri, header},
+    Check, Request, Response, Service, Settings, Stop,
+    http::{StatusCode, header},
 };
 use std::{
     io::{self, Read},
-    net::{TcpStream, ToSocketAddrs},
     process::ExitCode,
     thread,
     time::Duration,
@@ -17,7 +19,7 @@ fn main() -> ExitCode {
     let database = settings.secret("DATABASE_URL");
     let startup_delay = settings.duration("STARTUP_DELAY", Duration::ZERO);
     let has_demo_endpoints = settings.flag("DEMO_ENDPOINTS", false);
-    let database = database.and_then(|url| match Database::parse(&url) {
+    let database = database.and_then(|url| match Database::parse(url.expose()) {
         Ok(database) => Some(database),
         Err(problem) => {
             settings.reject("DATABASE_URL", problem);
@@ -46,62 +48,6 @@ fn main() -> ExitCode {
         service = with_demo_endpoints(service);
     }
     service.run()
-}
-
-/// Where the database is; the rest of the URL is not needed to see whether it can be reached.
-struct Database {
-    host: String,
-    port: u16,
-}
-
-impl Database {
-    const CONNECT_TIMEOUT: Duration = Duration::from_millis(900);
-
-    fn parse(url: &Secret) -> Result<Database, &'static str> {
-        let uri: Uri = url
-            .expose()
-            .parse()
-            .map_err(|_| "expected a URL such as postgres://user:password@host:5432/name")?;
-        let host = uri
-            .host()
-            .filter(|host| !host.is_empty())
-            .ok_or("the URL has no host")?;
-        let port = match (uri.port_u16(), uri.scheme_str()) {
-            _ if names_a_bad_port(&uri) => return Err("the URL's port is no number up to 65535"),
-            (Some(port), Some(_)) => port,
-            (None, Some("postgres" | "postgresql")) => 5432,
-            (None, Some("mysql" | "mariadb")) => 3306,
-            (None, Some("redis" | "rediss")) => 6379,
-            _ => {
-                return Err(
-                    "the URL has no port, and its scheme is not postgres, mysql or redis, whose ports are known",
-                );
-            }
-        };
-        Ok(Database {
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port,
-        })
-    }
-
-    fn reach(&self) -> io::Result<()> {
-        let mut last = io::Error::other("the host has no address");
-        for address in (self.host.as_str(), self.port).to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, Database::CONNECT_TIMEOUT) {
-                Ok(_) => return Ok(()),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-}
-
-/// Whether something stands where the port does that is none: the `http` crate takes that for no port.
-fn names_a_bad_port(uri: &Uri) -> bool {
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    let address = authority.rsplit('@').next().unwrap_or_default();
-    let behind_host = address.rsplit(']').next().unwrap_or_default();
-    behind_host.contains(':') && uri.port_u16().is_none()
 }
 
 /// What `DEMO_ENDPOINTS=true` adds: ways to see how the service behaves when a handler does not.

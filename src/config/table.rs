@@ -105,7 +105,8 @@ pub struct Config {
     pub body_timeout: Duration,
     /// `WRITE_TIMEOUT`: how long a client may take to accept what is sent, 30 s by default.
     pub write_timeout: Duration,
-    /// `KEEP_ALIVE_TIMEOUT`: how long a connection may be idle between requests, 75 s by default.
+    /// `KEEP_ALIVE_TIMEOUT`: how long a connection may be idle between requests, 75 s by default. It should be longer than
+    /// what the load balancers and clients in front allow; the README has a table of those.
     pub keep_alive_timeout: Duration,
     /// `REQUEST_TIMEOUT`: what [`Request::deadline`](crate::Request::deadline) tells handlers, counted from the request's
     /// head; unset by default. A group of routes may have its own.

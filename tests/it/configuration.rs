@@ -289,6 +289,13 @@ fn no_command_and_no_error_prints_a_secret() {
         "postgres://app:hunter2@[::1/orders",
         "unheard-of://app:hunter2@db.example/orders",
         "postgres://app:hunter2",
+        // None of these may be taken for another host than db.example.
+        "postgres://app:hunter2#1@db.example/orders",
+        "postgres://app:1#hunter2@db.example/orders",
+        "postgres://app:1/hunter2@db.example/orders",
+        "postgres://app:1?hunter2@db.example/orders",
+        "postgres://app:hunter2@home@db.example/orders",
+        r"postgres://app:hunter2\@db.example/orders",
     ];
     for url in malformed {
         for command in [&["config"][..], &["serve"], &["probe"]] {
@@ -316,6 +323,47 @@ fn no_command_and_no_error_prints_a_secret() {
         .run()
         .expect(78);
     assert!(!both.all().contains(secret), "{both:#?}");
+}
+
+#[test]
+fn a_password_that_is_not_percent_encoded_is_refused_with_how_to_do_it() {
+    let output = serve()
+        .set("DATABASE_URL", "postgres://app:hunter#2@db.example/orders")
+        .run()
+        .expect(78);
+    let line = line_with(&output, "DATABASE_URL");
+    assert!(
+        line.contains("percent-encoded") && line.contains("# as %23"),
+        "{line}"
+    );
+    Command::new(&["config"])
+        .set(
+            "DATABASE_URL",
+            "postgres://app:hunter%232@db.example/orders",
+        )
+        .run()
+        .expect(0);
+}
+
+#[test]
+fn a_newline_at_the_end_of_a_variable_does_not_matter() {
+    let output = Command::new(&["config"])
+        .set("PORT", "9999\n")
+        .set(
+            "DATABASE_URL",
+            "postgres://app:hunter2@db.example/orders\r\n",
+        )
+        .set("ADMIN_PORT", "\n")
+        .run()
+        .expect(0);
+    assert!(
+        line_with(&output, "PORT").contains("PORT=9999 "),
+        "{output:#?}"
+    );
+    assert!(
+        line_with(&output, "ADMIN_PORT").contains("unset"),
+        "{output:#?}"
+    );
 }
 
 #[test]

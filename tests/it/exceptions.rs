@@ -5,7 +5,7 @@
 use crate::support::{Engine, note};
 use crate::{
     chaos, configuration, http, library, life, logging, pool, probes, reviewed, rolling_update,
-    sharing,
+    service, sharing,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -160,6 +160,7 @@ fn the_list_names_only_what_exists() {
         ("probes", probes::CASES),
         ("reviewed", reviewed::CASES),
         ("rolling_update", rolling_update::CASES),
+        ("service", service::CASES),
         ("sharing", sharing::CASES),
         ("sharing", sharing::CASES),
     ];
