@@ -53,7 +53,9 @@ fn serve(dispatcher: &Dispatcher, engine: &dyn Engine) {
                         false,
                     );
                 }
-                Ready::Stream(exchange) => exchange.stream(),
+                Ready::Stream(exchange) => {
+                    exchange.stream();
+                }
             }
         }
     }

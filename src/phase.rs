@@ -64,9 +64,9 @@ impl State {
         })
     }
 
-    /// From now on the service is stopping, whatever its phase.
-    pub(crate) fn set_stopping(&self) {
-        self.stopping.store(true, SeqCst);
+    /// From now on the service is stopping, whatever its phase. True for the one call that makes it so.
+    pub(crate) fn begin_stopping(&self) -> bool {
+        !self.stopping.swap(true, SeqCst)
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

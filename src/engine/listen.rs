@@ -3,6 +3,7 @@
 //! On Linux an accepted socket inherits its listener's options, so what is set here once holds for every connection,
 //! whoever accepts it. Elsewhere the engine that accepts has to set what it needs again.
 
+use crate::config::table::Config;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::{
     io,
@@ -13,22 +14,77 @@ use std::{
 /// How many connections may wait to be accepted; the kernel lowers it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// After so long without an acknowledgement a peer counts as gone, whatever the kernel's own retries would say.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// When a peer that has vanished without a word counts as gone, in whole seconds, as the kernel takes them.
+///
+/// Nothing else ends a connection whose handler waits, or whose stream has nothing to say. All others are ended by the
+/// timeouts that are configured, and no peer may count as gone in the time that one of these gives it: that end is a
+/// reset, of which the log knows nothing.
+///
+/// On Linux, `TCP_USER_TIMEOUT` is one time for three things (tcp(7), RFC 5482): sent data that is not acknowledged; a
+/// closed window, even where each of its probes is answered; and keep-alive probes, whose number it overrides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PeerTimeout {
+    user_timeout: u64,
+    /// A peer of which no segment has come for so long is asked whether it is still there.
+    keepalive_time: u64,
+    /// Between two such questions.
+    keepalive_interval: u64,
+}
 
-/// A peer that has been silent for so long is asked whether it is still there, so that half-open connections end.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_secs(60))
-    .with_interval(Duration::from_secs(10))
-    .with_retries(3);
+impl PeerTimeout {
+    /// However short the configured timeouts are: any link may be down for a while.
+    const LEAST: u64 = 30;
+    /// In milliseconds, it has to fit into an `int`.
+    const MOST: u64 = i32::MAX as u64 / 1000;
+    /// Routers and balancers on the way forget a connection that says nothing for minutes.
+    const LONGEST_SILENCE: u64 = 60;
+    /// How many questions stay without an answer before the peer counts as gone.
+    const RETRIES: u32 = 3;
+    /// Linux takes no longer one.
+    const LONGEST_INTERVAL: u64 = i16::MAX as u64;
+
+    /// A fifth longer than the longest of the configured timeouts, so that this ends the connection first.
+    pub(crate) fn of(config: &Config) -> PeerTimeout {
+        let timeouts = [
+            config.head_timeout,
+            config.body_timeout,
+            config.write_timeout,
+            config.keep_alive_timeout,
+        ];
+        let longest = timeouts.into_iter().max().unwrap_or_default();
+        let enough = longest.as_secs_f64() * 1.2;
+        let user_timeout = (enough.ceil() as u64).clamp(PeerTimeout::LEAST, PeerTimeout::MOST);
+        let keepalive_time = (user_timeout * 2 / 3).min(PeerTimeout::LONGEST_SILENCE);
+        let interval = (user_timeout - keepalive_time) / u64::from(PeerTimeout::RETRIES);
+        PeerTimeout {
+            user_timeout,
+            keepalive_time,
+            keepalive_interval: interval.min(PeerTimeout::LONGEST_INTERVAL),
+        }
+    }
+
+    fn set_on(self, socket: &Socket) -> io::Result<()> {
+        let keepalive = TcpKeepalive::new()
+            .with_time(Duration::from_secs(self.keepalive_time))
+            .with_interval(Duration::from_secs(self.keepalive_interval))
+            .with_retries(PeerTimeout::RETRIES);
+        socket.set_tcp_keepalive(&keepalive)?;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        socket.set_tcp_user_timeout(Some(Duration::from_secs(self.user_timeout)))?;
+        Ok(())
+    }
+}
 
 /// Listens on `host` and `port`. Without a host that is `::` for IPv6 and IPv4, or `0.0.0.0` where IPv6 is off.
 ///
 /// # Errors
 /// Where the address cannot be bound; the error names it.
-pub(crate) fn bind(host: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
-    let try_on = |host: IpAddr| listen(SocketAddr::new(host, port));
+pub(crate) fn bind(
+    host: Option<IpAddr>,
+    port: u16,
+    peer_timeout: PeerTimeout,
+) -> io::Result<TcpListener> {
+    let try_on = |host: IpAddr| listen(SocketAddr::new(host, port), peer_timeout);
     match host {
         Some(host) => try_on(host),
         None => match try_on(Ipv6Addr::UNSPECIFIED.into()) {
@@ -39,7 +95,7 @@ pub(crate) fn bind(host: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
     .map_err(|error| name_address(&error, host, port))
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr, peer_timeout: PeerTimeout) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -51,9 +107,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     // A restarted service must not wait for the connections of its predecessor to leave TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&KEEPALIVE)?;
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    peer_timeout.set_on(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -89,9 +143,11 @@ mod tests {
     use super::*;
     use std::net::TcpStream;
 
+    const LOCALHOST: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+
     #[test]
     fn without_a_host_clients_of_both_families_are_served() {
-        let listener = bind(None, 0).unwrap();
+        let listener = bind(None, 0, PeerTimeout::of(&Config::default())).unwrap();
         let port = listener.local_addr().unwrap().port();
         TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
         if listener.local_addr().unwrap().is_ipv6() {
@@ -115,26 +171,74 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_named_in_the_error() {
-        let host = Some(Ipv4Addr::LOCALHOST.into());
-        let taken = bind(host, 0).unwrap();
+        let peer_timeout = PeerTimeout::of(&Config::default());
+        let taken = bind(LOCALHOST, 0, peer_timeout).unwrap();
         let address = taken.local_addr().unwrap();
-        let error = bind(host, address.port()).unwrap_err();
+        let error = bind(LOCALHOST, address.port(), peer_timeout).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         assert!(error.to_string().contains(&address.to_string()), "{error}");
+    }
+
+    /// What the kernel says of a connection that a listener has accepted.
+    #[cfg(target_os = "linux")]
+    fn accepted_with(config: &Config) -> Socket {
+        let listener = bind(LOCALHOST, 0, PeerTimeout::of(config)).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        listener.accept().unwrap().0.into()
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn an_accepted_connection_sends_at_once_and_notices_a_dead_peer() {
-        let listener = bind(Some(Ipv4Addr::LOCALHOST.into()), 0).unwrap();
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (accepted, _) = listener.accept().unwrap();
-        let options = socket2::SockRef::from(&accepted);
-        assert!(options.tcp_nodelay().unwrap() && options.keepalive().unwrap());
-        assert_eq!(options.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
-        assert_eq!(
-            options.tcp_keepalive_time().unwrap(),
-            Duration::from_secs(60)
-        );
+        let accepted = accepted_with(&Config::default());
+        assert!(accepted.tcp_nodelay().unwrap() && accepted.keepalive().unwrap());
+        let seconds = Duration::from_secs;
+        // Longer than KEEP_ALIVE_TIMEOUT, the longest default.
+        assert_eq!(accepted.tcp_user_timeout().unwrap(), Some(seconds(90)));
+        assert_eq!(accepted.tcp_keepalive_time().unwrap(), seconds(60));
+        assert_eq!(accepted.tcp_keepalive_interval().unwrap(), seconds(10));
+        assert_eq!(accepted.tcp_keepalive_retries().unwrap(), 3);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn no_peer_counts_as_gone_in_the_time_that_a_setting_gives_it() {
+        let settings = [
+            "HEAD_TIMEOUT",
+            "BODY_TIMEOUT",
+            "WRITE_TIMEOUT",
+            "KEEP_ALIVE_TIMEOUT",
+        ];
+        for value in ["1ms", "36s", "75500ms", "10m", "24h"] {
+            for name in settings {
+                let config = Config::from_pairs(
+                    settings.map(|other| (other, if other == name { value } else { "1s" })),
+                )
+                .unwrap();
+                let given = [
+                    config.head_timeout,
+                    config.body_timeout,
+                    config.write_timeout,
+                    config.keep_alive_timeout,
+                ];
+                let given = given.into_iter().max().unwrap();
+                let accepted = accepted_with(&config);
+                let user_timeout = accepted.tcp_user_timeout().unwrap().unwrap();
+                let probes = accepted.tcp_keepalive_time().unwrap()
+                    + accepted.tcp_keepalive_interval().unwrap()
+                        * accepted.tcp_keepalive_retries().unwrap();
+                assert!(user_timeout > given, "{name}={value}: {user_timeout:?}");
+                assert!(probes > given, "{name}={value}: {probes:?}");
+                assert!(
+                    user_timeout >= probes,
+                    "{name}={value}: {user_timeout:?} cuts the probes' {probes:?} short"
+                );
+                assert!(
+                    user_timeout
+                        <= (given * 6 / 5).max(Duration::from_secs(30)) + Duration::from_secs(1),
+                    "{name}={value}: dead peers are held for {user_timeout:?}"
+                );
+            }
+        }
     }
 }

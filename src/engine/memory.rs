@@ -2,6 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+/// Requests and bodies of responses up to this size are served even where `BUFFER_MEMORY` is used up, so that probes
+/// are.
+pub(crate) const ALWAYS_SERVED: usize = 1024;
+
 /// The budget, in bytes. Shared by all connections.
 pub(crate) struct Memory {
     used: AtomicUsize,

@@ -34,12 +34,12 @@ pub(crate) enum Pulled {
     Closed,
 }
 
-/// What a deadline cut off beside running handlers, for the drain report.
+/// What a deadline cut off beside what workers hold, for the drain report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cut {
     /// Requests that had begun to arrive and were not whole yet.
     pub(crate) receiving: usize,
-    /// The routes of responses that were not wholly sent yet; empty where they are not known.
+    /// The routes of responses that were not wholly sent yet.
     pub(crate) sending: Vec<String>,
 }
 
@@ -58,6 +58,10 @@ pub(crate) trait Engine: Send + Sync {
     /// Accepts what is in the listener's backlog, closes the listener, and closes idle connections. Connections
     /// with a request in flight end with their response. Returns at once; `pull` does the work.
     fn stop_accepting(&self);
+
+    /// How many responses were sent to their end by [`pull`](Engine::pull), after [`Exchange::respond`] had left them to
+    /// it because their clients took them slowly.
+    fn sent_later(&self) -> u64;
 
     /// Closes every connection that no handler holds, whatever its state, and says what that cut off. A connection
     /// whose handler still runs is closed when the handler returns, or when the process ends.
@@ -82,10 +86,13 @@ pub(crate) trait Exchange: Send {
         false
     }
 
-    /// Writes the response, or what fits of it now; the engine finishes the rest. With `close`, the connection ends
-    /// after it. A streamed body is read on this thread.
-    fn respond(self: Box<Self>, response: Response, close: bool);
+    /// Whether there is memory for a response with a body of so many bytes, which the client may take its time to read.
+    fn has_room(&self, size: usize) -> bool;
 
-    /// Goes on with a streamed response: for what came as [`Ready::Stream`].
-    fn stream(self: Box<Self>) {}
+    /// Writes the response, or what fits of it now; the engine finishes the rest. With `close`, the connection ends
+    /// after it. A streamed body is read on this thread. True where all of it is sent.
+    fn respond(self: Box<Self>, response: Response, close: bool) -> bool;
+
+    /// Goes on with a streamed response: for what came as [`Ready::Stream`]. True where all of it is sent.
+    fn stream(self: Box<Self>) -> bool;
 }

@@ -1,7 +1,13 @@
 //! What a service does beside answering requests: start-up tasks, background services, stop hooks.
 
 use crate::{observe::panics, phase::Stop};
-use std::{fmt::Display, thread, time::Instant};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use std::{
+    convert::Infallible,
+    fmt::Display,
+    io, thread,
+    time::{Duration, Instant},
+};
 
 /// What a task may return: nothing, or a `Result` whose error says why it failed.
 pub trait TaskResult {
@@ -48,7 +54,7 @@ impl Task {
         let name = self.name;
         let result = panics::catch(|| (self.work)(stop))
             .unwrap_or_else(|panicked| Err(format!("panicked: {panicked}")));
-        result.map_err(|reason| Failure { name, reason })
+        result.map_err(|reason| Failure::new(name, reason))
     }
 }
 
@@ -57,6 +63,21 @@ impl Task {
 pub(crate) struct Failure {
     pub(crate) name: &'static str,
     pub(crate) reason: String,
+}
+
+impl Failure {
+    pub(super) fn new(name: &'static str, reason: String) -> Failure {
+        Failure { name, reason }
+    }
+
+    pub(super) fn without_thread(name: &'static str, error: &io::Error) -> Failure {
+        Failure::new(name, format!("its thread could not be started: {error}"))
+    }
+
+    /// As the drain report has it.
+    pub(super) fn into_pair(self) -> (&'static str, String) {
+        (self.name, self.reason)
+    }
 }
 
 /// Runs the start-up tasks in order, on this thread, up to the first that fails.
@@ -86,7 +107,28 @@ impl Background {
             Background::Service(task) | Background::Hook(task) => task.name,
         }
     }
+
+    /// Runs it on this thread, and logs how it ended.
+    fn run(self, stop: &Stop) -> Result<(), Failure> {
+        match self {
+            Background::Service(task) => {
+                let name = task.name;
+                task.run(stop)
+                    .inspect(|()| log::info!(service = name; "background service ended"))
+                    .inspect_err(|failure| log::error!(service = name, reason = failure.reason.as_str(); "background service failed"))
+            }
+            Background::Hook(task) => {
+                let name = task.name;
+                task.run(stop)
+                    .inspect_err(|failure| log::error!(hook = name, reason = failure.reason.as_str(); "stop hook failed"))
+            }
+        }
+    }
 }
+
+/// What background services and stop hooks get together beyond the end of `SHUTDOWN_TIMEOUT`, however long requests
+/// took: half of the margin that `TERMINATION_GRACE_PERIOD` must leave. The other half is for the log.
+pub(super) const MARGIN: Duration = Duration::from_secs(1);
 
 /// Background services that run, and hooks that wait for their turn, in the order of registration.
 #[derive(Default)]
@@ -95,35 +137,38 @@ pub(crate) struct BackgroundServices(Vec<Running>);
 struct Running {
     name: &'static str,
     stop: Stop,
-    /// A hook's work; a service has begun its own.
-    hook: Option<Task>,
-    ended: crossbeam_channel::Receiver<()>,
-    thread: crossbeam_channel::Sender<()>,
+    /// A hook that waits, with what its thread is to hold.
+    hook: Option<(Background, Sender<Infallible>)>,
+    /// Disconnected once its thread has ended.
+    ended: Receiver<Infallible>,
 }
 
 impl BackgroundServices {
-    /// Starts every background service. One that fails or panics before it was told to stop is reported to `failed`,
-    /// on its thread.
+    /// Starts every background service. One that fails or panics, be it when it was told to stop, is reported to
+    /// `failed`, on its thread.
     ///
     /// # Errors
-    /// Where a thread cannot be started; what was started goes on.
+    /// Where a thread cannot be started; what was started is stopped again.
     pub(crate) fn start(
         all: Vec<Background>,
         failed: impl Fn(Failure) + Clone + Send + 'static,
     ) -> Result<BackgroundServices, Failure> {
         let mut services = BackgroundServices::default();
         for background in all {
-            let (thread, ended) = crossbeam_channel::bounded(1);
+            let (held_while_running, ended) = crossbeam_channel::bounded(0);
             let mut running = Running {
                 name: background.name(),
                 stop: Stop::default(),
                 hook: None,
                 ended,
-                thread,
             };
-            match background {
-                Background::Hook(task) => running.hook = Some(task),
-                Background::Service(task) => running.spawn(task, failed.clone())?,
+            if let Background::Hook(_) = background {
+                running.hook = Some((background, held_while_running));
+            } else if let Err(failure) =
+                running.spawn(background, held_while_running, failed.clone())
+            {
+                services.stop(Instant::now(), failed);
+                return Err(failure);
             }
             services.0.push(running);
         }
@@ -131,44 +176,69 @@ impl BackgroundServices {
     }
 
     /// Ends them, the last started first, each joined before the one before it is told. Returns the names of those
-    /// that had not ended by the deadline; they are left running.
-    pub(crate) fn stop(self, deadline: Instant) -> Vec<&'static str> {
-        let mut late = Vec::new();
+    /// that had not ended by the end of the [`MARGIN`] behind the deadline; they are left running.
+    ///
+    /// One that does not stop costs the others nothing: it is waited for until the deadline and its share of the margin,
+    /// so that each has a share of its own at least, and the whole takes no longer.
+    pub(crate) fn stop(
+        self,
+        deadline: Instant,
+        failed: impl Fn(Failure) + Clone + Send + 'static,
+    ) -> Vec<&'static str> {
+        let share = MARGIN / self.0.len().max(1) as u32;
+        let mut turn_ends = deadline;
+        let mut slow = Vec::new();
         for mut running in self.0.into_iter().rev() {
-            running.stop.stop();
-            if let Some(hook) = running.hook.take() {
-                let report = |failure: Failure| {
-                    log::error!(hook = failure.name, reason = failure.reason.as_str(); "stop hook failed");
-                };
-                if let Err(failure) = running.spawn(hook, report) {
-                    report(failure);
-                    continue;
-                }
-            }
-            if running.ended.recv_deadline(deadline).is_err() {
-                log::error!(service = running.name; "background service did not stop by the deadline");
-                late.push(running.name);
+            // Its own share even where the process did not run while another's passed.
+            turn_ends = (turn_ends + share).max(Instant::now() + share);
+            running.tell(failed.clone());
+            if !running.has_ended_by(turn_ends) {
+                log::warn!(service = running.name; "not stopped in time: those before it are stopped meanwhile");
+                slow.push(running);
             }
         }
-        late
+        slow.retain(|running| !running.has_ended_by(deadline + MARGIN));
+        slow.into_iter()
+            .map(|running| running.name)
+            .inspect(|name| log::error!(service = name; "background service did not stop by the deadline"))
+            .collect()
     }
 }
 
 impl Running {
-    fn spawn(&self, task: Task, failed: impl Fn(Failure) + Send + 'static) -> Result<(), Failure> {
-        let (name, stop, ended) = (self.name, self.stop.clone(), self.thread.clone());
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
-            match task.run(&stop) {
-                Ok(()) => log::info!(service = name; "background service ended"),
-                Err(failure) => failed(failure),
-            }
-            let _ = ended.send(());
-        });
-        let reason = |error| Failure {
-            name,
-            reason: format!("its thread could not be started: {error}"),
+    /// Tells a service to stop, and lets a hook run.
+    fn tell(&mut self, failed: impl Fn(Failure) + Clone + Send + 'static) {
+        self.stop.stop();
+        let Some((hook, held_while_running)) = self.hook.take() else {
+            return;
         };
-        thread.map(drop).map_err(reason)
+        if let Err(failure) = self.spawn(hook, held_while_running, failed.clone()) {
+            log::error!(hook = failure.name, reason = failure.reason.as_str(); "stop hook failed");
+            failed(failure);
+        }
+    }
+
+    fn spawn(
+        &self,
+        background: Background,
+        held_while_running: Sender<Infallible>,
+        failed: impl Fn(Failure) + Send + 'static,
+    ) -> Result<(), Failure> {
+        let (name, stop) = (self.name, self.stop.clone());
+        let run = move || {
+            if let Err(failure) = background.run(&stop) {
+                failed(failure);
+            }
+            drop(held_while_running);
+        };
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
+        thread
+            .map(drop)
+            .map_err(|error| Failure::without_thread(name, &error))
+    }
+
+    fn has_ended_by(&self, deadline: Instant) -> bool {
+        self.ended.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected)
     }
 }
 
@@ -199,7 +269,7 @@ mod tests {
         .unwrap();
         assert!(
             services
-                .stop(Instant::now() + Duration::from_secs(30))
+                .stop(Instant::now() + Duration::from_secs(30), |_| ())
                 .is_empty()
         );
         assert_eq!(
@@ -215,7 +285,7 @@ mod tests {
             let _ = held.recv();
         }));
         let services = BackgroundServices::start(vec![stuck], |_| ()).unwrap();
-        assert_eq!(services.stop(Instant::now()), ["stuck"]);
+        assert_eq!(services.stop(Instant::now(), |_| ()), ["stuck"]);
         drop(release);
     }
 

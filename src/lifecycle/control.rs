@@ -1,4 +1,4 @@
-//! What tells the main thread to go on: the end of start-up, a reason to stop, a background service that failed.
+//! What tells the main thread to go on: the end of start-up, or a reason to stop.
 
 use super::background::Failure;
 use crate::{
@@ -6,13 +6,19 @@ use crate::{
     phase::{Phase, State},
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::sync::Arc;
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 /// The state that everything reads, and the main thread's inbox. Any thread may hold it.
 pub(crate) struct Control {
     state: Arc<State>,
     events: Sender<Event>,
     inbox: Receiver<Event>,
+    /// What has failed so far, to the very end: for the drain report.
+    failures: Mutex<Vec<Failure>>,
     /// True where the process is this service's alone, and with it the logger.
     owns_process: bool,
 }
@@ -20,9 +26,41 @@ pub(crate) struct Control {
 /// What the main thread waits for.
 pub(super) enum Event {
     Started(Result<(), Failure>),
-    Stop(&'static str),
-    /// A background service gave up.
-    Failed(Failure),
+    /// Comes once: a service that is stopping is not told to stop again.
+    Stop(StopReason),
+}
+
+/// What began the drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StopReason {
+    /// A signal, by its name.
+    Signal(&'static str),
+    /// SIGINT: somebody at a keyboard, for whom no endpoints are updated, so that there is nothing to delay for.
+    Interrupt,
+    /// [`Running::stop`](crate::Running::stop) was called.
+    Call,
+    /// A background service failed.
+    Failure,
+}
+
+impl StopReason {
+    /// As the log calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            StopReason::Signal(name) => name,
+            StopReason::Interrupt => "SIGINT",
+            StopReason::Call => "stop was called",
+            StopReason::Failure => "a background service failed",
+        }
+    }
+
+    /// How long to serve on, where `DRAIN_DELAY` is so much.
+    pub(super) fn delay(self, drain_delay: Duration) -> Duration {
+        match self {
+            StopReason::Interrupt => Duration::ZERO,
+            _ => drain_delay,
+        }
+    }
 }
 
 impl Control {
@@ -32,6 +70,7 @@ impl Control {
             state: State::new(),
             events,
             inbox,
+            failures: Mutex::default(),
             owns_process,
         })
     }
@@ -40,10 +79,29 @@ impl Control {
         &self.state
     }
 
-    /// Sets the stopping state and wakes the main thread. `why` is for the log.
-    pub(crate) fn stop(&self, why: &'static str) {
-        self.state.set_stopping();
-        self.tell(Event::Stop(why));
+    /// Begins the drain: sets the stopping state and wakes the main thread. False, and nothing is changed, where it had
+    /// begun already.
+    pub(crate) fn stop(&self, reason: StopReason) -> bool {
+        let begins = self.state.begin_stopping();
+        if begins {
+            self.tell(Event::Stop(reason));
+        }
+        begins
+    }
+
+    /// Keeps a failure for the report. Where the service was not stopping yet, it is now.
+    pub(super) fn fail(&self, failure: Failure) {
+        self.failures().push(failure);
+        self.stop(StopReason::Failure);
+    }
+
+    /// What has failed since the last call.
+    pub(super) fn take_failures(&self) -> Vec<Failure> {
+        mem::take(&mut self.failures())
+    }
+
+    fn failures(&self) -> MutexGuard<'_, Vec<Failure>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts an event into the main thread's inbox, which lives as long as this does.
@@ -58,35 +116,19 @@ impl Control {
             .expect("the control holds a sender itself")
     }
 
-    pub(super) fn enter(&self, phase: Phase) {
-        self.state.enter(phase);
-        if self.owns_process {
-            logging::set_phase(phase.name());
-        }
-    }
-
-    /// Waits for a reason to stop; a failed background service is one.
-    pub(super) fn wait_for_stop(&self) -> (&'static str, Option<Failure>) {
+    /// Waits for a reason to stop.
+    pub(super) fn wait_for_stop(&self) -> StopReason {
         loop {
-            match self.next_event() {
-                Event::Stop(why) => return (why, None),
-                Event::Failed(failure) => {
-                    self.state.set_stopping();
-                    return ("a background service failed", Some(failure));
-                }
-                Event::Started(_) => {}
+            if let Event::Stop(reason) = self.next_event() {
+                return reason;
             }
         }
     }
 
-    /// What a background service that failed calls, on its thread.
-    pub(super) fn failure_sender(
-        self: &Arc<Control>,
-    ) -> impl Fn(Failure) + Clone + Send + use<> + 'static {
-        let control = Arc::clone(self);
-        move |failure| {
-            log::error!(service = failure.name, reason = failure.reason.as_str(); "background service failed");
-            control.tell(Event::Failed(failure));
+    pub(super) fn enter(&self, phase: Phase) {
+        self.state.enter(phase);
+        if self.owns_process {
+            logging::set_phase(phase.name());
         }
     }
 }

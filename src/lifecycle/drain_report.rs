@@ -1,7 +1,13 @@
 //! What the last log record says, and `/dev/termination-log` with it.
 
-use crate::{observe::logging, pool::in_flight::Drained};
-use std::{fmt::Write, fs::OpenOptions, io::Write as _, path::Path, time::Duration};
+use crate::observe::logging;
+use std::{
+    fmt::{Display, Write},
+    fs::OpenOptions,
+    io::Write as _,
+    path::Path,
+    time::Duration,
+};
 
 /// How a service ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +17,7 @@ pub enum Ending {
     Clean,
     /// A start-up task failed: exit code 1.
     StartFailed,
-    /// A background service failed; the drain that it caused was clean: exit code 1.
+    /// A background service or a stop hook failed, before the drain or during it, which cut nothing off: exit code 1.
     ServiceFailed,
     /// `SHUTDOWN_TIMEOUT` passed and requests or background services were cut off: exit code 75.
     DeadlinePassed,
@@ -44,14 +50,19 @@ impl Ending {
 pub struct DrainReport {
     /// How it ended.
     pub ending: Ending,
-    /// Requests answered since the signal.
+    /// Requests that a handler had answered and whose response was wholly sent, since the service was started. Neither
+    /// probes nor requests that were turned away are counted.
+    pub answered: u64,
+    /// How many of these since the service was told to stop.
     pub finished: u64,
     /// Requests cut off by the deadline: the route's template, or what the connection was doing, and how many.
     pub abandoned: Vec<(String, usize)>,
     /// The request that took longest since the signal, and how long.
     pub slowest: Option<(String, Duration)>,
-    /// Background services and stop hooks that had not ended by the deadline.
+    /// Background services and stop hooks that had not ended by the deadline, nor a second after it.
     pub services_late: Vec<&'static str>,
+    /// Start-up tasks, background services and stop hooks that failed, and why, the first one first.
+    pub failures: Vec<(&'static str, String)>,
     /// How long the drain delay took.
     pub drain_delay: Duration,
     /// How long requests in flight took after it.
@@ -68,23 +79,15 @@ impl DrainReport {
     pub(crate) fn new(ending: Ending) -> DrainReport {
         DrainReport {
             ending,
+            answered: 0,
             finished: 0,
             abandoned: Vec::new(),
             slowest: None,
             services_late: Vec::new(),
+            failures: Vec::new(),
             drain_delay: Duration::ZERO,
             in_flight: Duration::ZERO,
             services: Duration::ZERO,
-        }
-    }
-
-    /// The report of a drain that is clean so far, without its times.
-    pub(crate) fn of(drained: Drained) -> DrainReport {
-        DrainReport {
-            finished: drained.finished,
-            abandoned: drained.abandoned,
-            slowest: drained.slowest,
-            ..DrainReport::new(Ending::Clean)
         }
     }
 
@@ -104,10 +107,12 @@ impl DrainReport {
             if self.ending == Ending::Clean { log::Level::Info } else { log::Level::Error },
             ending = self.ending.name(),
             exit_code = self.ending.exit_code(),
+            answered = self.answered,
             finished = self.finished,
             abandoned = self.abandoned_total(),
             abandoned_routes = list(&self.abandoned).as_str(),
             services_late = self.services_late.join(", ").as_str(),
+            failures = list(&self.failures).as_str(),
             slowest_route = slowest_route,
             slowest_ms = slowest_ms,
             drain_delay_ms = millis(self.drain_delay),
@@ -131,15 +136,17 @@ impl DrainReport {
 
     fn text(&self) -> String {
         let mut text = format!(
-            "drained: {}\nfinished: {}\n",
+            "drained: {}\nfinished: {} of {} answered\n",
             self.ending.name(),
-            self.finished
+            self.finished,
+            self.answered
         );
         let mut line = |name: &str, value: &str| {
             if !value.is_empty() {
                 writeln!(text, "{name}: {value}").expect("writing to a String does not fail");
             }
         };
+        line("failures", &list(&self.failures));
         line("services that did not stop", &self.services_late.join(", "));
         if let Some((route, took)) = &self.slowest {
             line("slowest", &format!("{route}, {} ms", millis(*took)));
@@ -160,11 +167,11 @@ pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// `/delay/{seconds}: 2, sending: 1`.
-fn list(counts: &[(String, usize)]) -> String {
-    counts
+/// `/delay/{seconds}: 2, (receiving): 1`.
+fn list(named: &[(impl Display, impl Display)]) -> String {
+    named
         .iter()
-        .map(|(name, count)| format!("{name}: {count}"))
+        .map(|(name, value)| format!("{name}: {value}"))
         .collect::<Vec<_>>()
         .join(", ")
 }

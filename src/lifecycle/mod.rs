@@ -11,7 +11,7 @@ use crate::{
     pool::{Pool, threads::WorkerThreads},
 };
 use background::{Background, BackgroundServices, Failure, Task};
-use control::{Control, Event};
+use control::{Control, Event, StopReason};
 use drain_report::{DrainReport, Ending, millis};
 use std::{
     sync::Arc,
@@ -44,14 +44,14 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
     let stop = Stop::default();
     let mut threads = match WorkerThreads::start(&pool) {
         Ok(threads) => threads,
-        Err(error) => return fail_start(&pool, "workers", &error.to_string()),
+        Err(error) => return fail_start(&pool, Failure::new("workers", error.to_string())),
     };
 
     match run_start_tasks(start_tasks, &stop, control) {
         Started::Yes => {}
-        Started::No(failure) => return fail_start(&pool, failure.name, &failure.reason),
-        Started::Stopped(why) => {
-            log::info!(reason = why; "stopped before start-up was complete");
+        Started::No(failure) => return fail_start(&pool, failure),
+        Started::Stopped(reason) => {
+            log::info!(reason = reason.name(); "stopped before start-up was complete");
             stop.stop();
             pool.stop_accepting();
             threads.join(Instant::now() + EARLY_STOP);
@@ -59,18 +59,24 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
         }
     }
     pool.dispatcher().health.start(&stop);
-    let services = match BackgroundServices::start(background, control.failure_sender()) {
+    let failed = {
+        let control = Arc::clone(control);
+        move |failure| control.fail(failure)
+    };
+    let services = match BackgroundServices::start(background, failed.clone()) {
         Ok(services) => services,
-        Err(failure) => return fail_start(&pool, failure.name, &failure.reason),
+        Err(failure) => return fail_start(&pool, failure),
     };
     control.enter(Phase::Running);
     log::info!(startup_ms = millis(begun.elapsed()); "started");
     threads.start_rest(&pool);
 
-    let (why, failure) = control.wait_for_stop();
+    let reason = control.wait_for_stop();
+    let drain_delay = reason.delay(drain_delay);
 
+    pool.begin_drain();
     control.enter(Phase::Draining);
-    log::info!(reason = why, drain_delay_ms = millis(drain_delay), shutdown_timeout_ms = millis(shutdown_timeout); "draining");
+    log::info!(reason = reason.name(), drain_delay_ms = millis(drain_delay), shutdown_timeout_ms = millis(shutdown_timeout); "draining");
     let signalled = Instant::now();
     thread::sleep(drain_delay);
 
@@ -79,29 +85,34 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
     let deadline = closing + shutdown_timeout;
     pool.stop_accepting();
     let all_joined = threads.join(deadline);
-    let drained = match all_joined {
-        true => pool.drained(),
+    let answered = pool.answered();
+    let mut abandoned = match all_joined {
+        true => Vec::new(),
         false => pool.cut(),
     };
-    let mut report = DrainReport::of(drained);
-    if !all_joined && report.abandoned.is_empty() && !threads.join(Instant::now() + AFTER_CUT) {
-        report
-            .abandoned
-            .push(("(a worker that did not end)".to_owned(), 1));
+    if !all_joined && abandoned.is_empty() && !threads.join(Instant::now() + AFTER_CUT) {
+        abandoned.push(("(a worker that did not end)".to_owned(), 1));
     }
 
     let ending = Instant::now();
     stop.stop();
-    report.services_late = services.stop(deadline.max(ending + LEAST_FOR_SERVICES));
-    report.drain_delay = closing - signalled;
-    report.in_flight = ending - closing;
-    report.services = ending.elapsed();
-    report.ending = match () {
-        () if !report.abandoned.is_empty() || !report.services_late.is_empty() => {
-            Ending::DeadlinePassed
-        }
-        () if failure.is_some() => Ending::ServiceFailed,
-        () => Ending::Clean,
+    let services_late = services.stop(deadline, failed);
+    let failures = control.take_failures();
+    let report = DrainReport {
+        ending: match () {
+            () if !abandoned.is_empty() || !services_late.is_empty() => Ending::DeadlinePassed,
+            () if !failures.is_empty() => Ending::ServiceFailed,
+            () => Ending::Clean,
+        },
+        answered: answered.in_all,
+        finished: answered.in_drain,
+        slowest: answered.slowest,
+        abandoned,
+        services_late,
+        failures: failures.into_iter().map(Failure::into_pair).collect(),
+        drain_delay: closing - signalled,
+        in_flight: ending - closing,
+        services: ending.elapsed(),
     };
     control.enter(Phase::Stopped);
     report
@@ -110,14 +121,10 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
 /// Where the deadline cut nothing but connections without a request, the workers end at once.
 const AFTER_CUT: Duration = Duration::from_millis(100);
 
-/// Background services and stop hooks get this much even where requests took all of `SHUTDOWN_TIMEOUT`: the two
-/// seconds that `TERMINATION_GRACE_PERIOD` must leave have room for it.
-const LEAST_FOR_SERVICES: Duration = Duration::from_secs(1);
-
 enum Started {
     Yes,
     No(Failure),
-    Stopped(&'static str),
+    Stopped(StopReason),
 }
 
 /// Start-up tasks run on a thread of their own, so that a signal is obeyed while one hangs.
@@ -134,23 +141,23 @@ fn run_start_tasks(tasks: Vec<Task>, stop: &Stop, control: &Arc<Control>) -> Sta
         .name("start-up".to_owned())
         .spawn(run)
     {
-        return Started::No(Failure {
-            name: "start-up",
-            reason: format!("its thread could not be started: {error}"),
-        });
+        return Started::No(Failure::without_thread("start-up", &error));
     }
     loop {
         match control.next_event() {
-            Event::Stop(why) => return Started::Stopped(why),
+            Event::Stop(reason) => return Started::Stopped(reason),
             Event::Started(Ok(())) if !control.state().is_stopping() => return Started::Yes,
             Event::Started(Err(failure)) => return Started::No(failure),
-            Event::Started(Ok(())) | Event::Failed(_) => {}
+            Event::Started(Ok(())) => {}
         }
     }
 }
 
-fn fail_start(pool: &Pool, what: &str, reason: &str) -> DrainReport {
-    log::error!(task = what, reason = reason; "start-up failed");
+fn fail_start(pool: &Pool, failure: Failure) -> DrainReport {
+    log::error!(task = failure.name, reason = failure.reason.as_str(); "start-up failed");
     pool.cut();
-    DrainReport::new(Ending::StartFailed)
+    DrainReport {
+        failures: vec![failure.into_pair()],
+        ..DrainReport::new(Ending::StartFailed)
+    }
 }

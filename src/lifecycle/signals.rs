@@ -1,42 +1,55 @@
-//! From SIGTERM and SIGINT to the stopping state. The only file that names signal-hook.
+//! From SIGTERM, SIGINT and SIGQUIT to the stopping state. The only file that names signal-hook.
 
-use super::control::Control;
-use crate::observe::logging;
+use super::control::{Control, StopReason};
+use crate::{observe::logging, phase::Phase};
+use nix::sys::signal::{SigSet, Signal};
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGINT, SIGQUIT, SIGTERM},
     iterator::Signals,
     low_level,
 };
 use std::{io, sync::Arc, thread, time::Duration};
 
-/// How long a second signal may spend on the log's last words.
+/// How long an exit at once may spend on the log's last words.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
-/// Hooks both signals and starts the thread that waits for them.
+/// Hooks the signals, for a thread that waits for them, and lets them through where whoever started this process had
+/// blocked them: the mask is inherited, and a blocked SIGTERM is never seen.
 ///
-/// The first signal sets the stopping state and wakes the main thread. The second ends the process at once, from the
-/// signal thread, with 128 plus its number, whatever the other threads are doing.
+/// The first signal begins the drain, unless something else has. Then SIGTERM changes nothing, however often it comes,
+/// for container runtimes and supervisors repeat it. SIGINT and SIGQUIT end the process at once, from the signal
+/// thread, with 128 plus their number, whatever the other threads are doing.
 ///
 /// # Errors
 /// Where the handlers or the thread cannot be set up.
 pub(crate) fn hook(control: Arc<Control>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    let wait = move || {
-        for signal in signals.forever() {
-            if control.state().is_stopping() {
-                log::warn!(signal = name(signal); "second signal: exiting at once");
-                logging::flush(LAST_WORDS);
-                low_level::exit(128 + signal);
-            }
-            control.stop(name(signal));
-        }
-    };
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT])?;
+    // After the handlers are there, for a pending signal is delivered at once; and before there are other threads,
+    // which inherit this one's mask, as does whatever they start.
+    SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT]).thread_unblock()?;
+    let wait = move || signals.forever().for_each(|signal| obey(signal, &control));
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(wait)
         .map(drop)
 }
 
-fn name(signal: i32) -> &'static str {
-    low_level::signal_name(signal).unwrap_or("signal")
+fn obey(signal: i32, control: &Control) {
+    let name = low_level::signal_name(signal).unwrap_or("signal");
+    let begins_the_drain = control.stop(match signal {
+        SIGINT => StopReason::Interrupt,
+        _ => StopReason::Signal(name),
+    });
+    if begins_the_drain {
+        return;
+    }
+    if signal != SIGTERM {
+        log::warn!(signal = name; "exiting at once");
+        logging::flush(LAST_WORDS);
+        low_level::exit(128 + signal);
+    }
+    // The drain report is the last record.
+    if control.state().phase() < Phase::Stopped {
+        log::debug!(signal = name; "stopping already");
+    }
 }

@@ -28,6 +28,12 @@ pub(crate) struct Dispatcher {
     pub(crate) state: Arc<State>,
 }
 
+/// What is answered without a worker.
+pub(crate) enum AtOnce {
+    Probe(Response),
+    Refusal(Response),
+}
+
 impl Dispatcher {
     /// Answers what needs no worker: probes, `/version`, and everything while the service cannot take it. Takes
     /// microseconds. Otherwise the request knows its route afterwards.
@@ -35,21 +41,25 @@ impl Dispatcher {
         &self,
         request: &mut Request,
         probes_only: bool,
-    ) -> Option<Response> {
+    ) -> Option<AtOnce> {
         let phase = self.state.phase();
         if let Some(answer) = self.answer_probe(request) {
-            access_log::probe(self.access_log, &self.trusted_proxies, request, &answer);
-            return Some(answer);
+            return Some(AtOnce::Probe(answer));
         }
-        if phase == Phase::Starting {
-            return Some(self.refusals.response(Refusal::STARTING));
-        }
-        if probes_only {
-            return Some(self.refusals.response(Refusal::TOO_MANY_CONNECTIONS));
-        }
-        self.application.find(request);
-        let nobody_takes_it = request.route.is_none() && health::is_reserved(request.path());
-        nobody_takes_it.then(|| self.refusals.response(Refusal::ONLY_READS))
+        let refusal = match () {
+            () if phase == Phase::Starting => Refusal::STARTING,
+            () if probes_only => Refusal::TOO_MANY_CONNECTIONS,
+            () => {
+                self.application.find(request);
+                let is_reserved = health::is_reserved(request.path());
+                if request.route.is_some() || !is_reserved {
+                    return None;
+                }
+                // Nobody takes it.
+                Refusal::ONLY_READS
+            }
+        };
+        Some(AtOnce::Refusal(self.refusals.response(refusal)))
     }
 
     /// The probes and `/version`.
@@ -84,5 +94,9 @@ impl Dispatcher {
             response,
             took,
         );
+    }
+
+    pub(crate) fn log_probe(&self, request: &Request, answer: &Response) {
+        access_log::probe(self.access_log, &self.trusted_proxies, request, answer);
     }
 }

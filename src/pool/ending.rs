@@ -1,39 +1,42 @@
 //! What the pool has to say at the end of a drain.
 
-use super::Pool;
-use super::in_flight::{Drained, count};
+use super::{
+    Pool,
+    in_flight::{Answered, count},
+};
 use crate::engine::{Cut, Ready};
 
 impl Pool {
-    /// For a drain in which everything ended in time.
-    pub(crate) fn drained(&self) -> Drained {
-        self.in_flight.drained()
+    /// From now on, what is answered is answered in the drain.
+    pub(crate) fn begin_drain(&self) {
+        self.in_flight.begin_drain(self.engine.sent_later());
     }
 
-    /// Cuts off what is left at the deadline, and names it.
-    pub(crate) fn cut(&self) -> Drained {
-        let mut drained = self.drained();
+    /// What was answered so far.
+    pub(crate) fn answered(&self) -> Answered {
+        self.in_flight
+            .answered(self.engine.sent_later(), |route| self.template(route))
+    }
+
+    /// Cuts off what is left at the deadline, and names it: the route's template, or what the connection was doing, and
+    /// how many.
+    pub(crate) fn cut(&self) -> Vec<(String, usize)> {
+        let mut abandoned = self.in_flight.running(|route| self.template(route));
         while let Ok(job) = self.queue.1.try_recv() {
             let (Ready::Request(mut exchange) | Ready::Stream(mut exchange)) = job.ready;
-            count(&mut drained.abandoned, exchange.request().route());
-        }
-        let running = self
-            .in_flight
-            .running(|index| self.dispatcher.application.route(index).template.clone());
-        for (route, times) in running {
-            (0..times).for_each(|_| count(&mut drained.abandoned, &route));
+            count(&mut abandoned, exchange.request().route());
         }
         let Cut { receiving, sending } = self.engine.cut();
         for route in &sending {
-            // Its handler had finished; its client has not got the answer.
-            drained.finished = drained.finished.saturating_sub(1);
-            count(&mut drained.abandoned, route);
+            count(&mut abandoned, route);
         }
         if receiving > 0 {
-            drained
-                .abandoned
-                .push(("(receiving)".to_owned(), receiving));
+            abandoned.push(("(receiving)".to_owned(), receiving));
         }
-        drained
+        abandoned
+    }
+
+    fn template(&self, route: usize) -> String {
+        self.dispatcher.application.route(route).template.clone()
     }
 }

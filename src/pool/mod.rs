@@ -24,7 +24,7 @@ pub(crate) mod in_flight;
 pub(crate) mod threads;
 
 use crate::{
-    engine::{Engine, Exchange, Pulled, Ready},
+    engine::{Engine, Exchange, Pulled, Ready, memory::ALWAYS_SERVED},
     message::{
         log_context::Scope,
         refusal::Refusal,
@@ -34,7 +34,7 @@ use crate::{
     observe::panics,
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use dispatcher::Dispatcher;
+use dispatcher::{AtOnce, Dispatcher};
 use idle::{IdleThreads, Look};
 use in_flight::{Admission, InFlight};
 use std::{
@@ -236,13 +236,17 @@ impl Pool {
             Ready::Request(exchange) => exchange,
         };
         let is_reserve = exchange.is_reserve();
-        if let Some(answer) = self
+        match self
             .dispatcher
             .answer_at_once(exchange.request(), is_reserve)
         {
             // A connection beyond the limit must not stay: it would be told 503 for as long as it lives.
-            exchange.respond(answer, is_reserve || self.dispatcher.state.is_stopping());
-            return;
+            Some(AtOnce::Probe(answer)) => return self.answer_probe(exchange, answer, is_reserve),
+            Some(AtOnce::Refusal(refusal)) => {
+                self.answer(exchange, refusal, Duration::ZERO, is_reserve);
+                return;
+            }
+            None => {}
         }
         if self.admitted.fetch_add(1, SeqCst) >= self.most_admitted {
             self.admitted.fetch_sub(1, SeqCst);
@@ -296,7 +300,10 @@ impl Pool {
             Ready::Stream(mut exchange) => {
                 let _scope = Scope::enter(logged_as(exchange.request()));
                 self.in_flight.begin(number, exchange.request());
-                return exchange.stream();
+                if exchange.stream() {
+                    self.note_answered(number, started);
+                }
+                return;
             }
             Ready::Request(exchange) => exchange,
         };
@@ -304,11 +311,11 @@ impl Pool {
             return self.shed(exchange, Refusal::WAITED_TOO_LONG);
         }
         let _scope = Scope::enter(logged_as(exchange.request()));
-        self.in_flight.begin(number, exchange.request());
         if let Err(refusal) = exchange.complete() {
-            exchange.respond(*refusal, true);
+            self.answer(exchange, *refusal, Duration::ZERO, true);
             return;
         }
+        self.in_flight.begin(number, exchange.request());
         // Kept, since a layer may do what it likes to its request.
         let index = exchange.request().route.as_ref().map(|route| route.index);
         let handling = Instant::now();
@@ -318,29 +325,48 @@ impl Pool {
         if let Some(route) = route {
             route.cost.record(took);
         }
-        self.dispatcher
-            .log_access(exchange.request(), &response, took);
-        let stopping = self.dispatcher.state.is_stopping();
         if !matches!(response.body, Body::Stream(..)) {
             // Before the client has its answer and can ask again, or its next request might find its own place taken.
             drop(admission);
         }
-        self.respond(exchange, response);
-        if stopping {
-            self.in_flight.finished(route, started.elapsed());
+        if self.answer(exchange, response, took, false) {
+            self.note_answered(number, started);
         }
     }
 
-    fn respond(&self, exchange: Box<dyn Exchange>, response: Response) {
-        exchange.respond(response, self.dispatcher.state.is_stopping());
+    fn note_answered(&self, number: usize, started: Instant) {
+        self.in_flight.note_answered(number);
+        if self.dispatcher.state.is_stopping() {
+            self.in_flight.note_finished(number, started.elapsed());
+        }
+    }
+
+    /// Logs and sends a response, or what is said instead where there is no memory for it, so that the log never says
+    /// anything else than the client is told. True where all of it is sent; false where the client takes it slowly, and
+    /// where it is gone.
+    fn answer(
+        &self,
+        mut exchange: Box<dyn Exchange>,
+        response: Response,
+        took: Duration,
+        close: bool,
+    ) -> bool {
+        let response = affordable(&*exchange, response);
+        self.dispatcher
+            .log_access(exchange.request(), &response, took);
+        exchange.respond(response, close || self.dispatcher.state.is_stopping())
+    }
+
+    fn answer_probe(&self, mut exchange: Box<dyn Exchange>, answer: Response, close: bool) {
+        let answer = affordable(&*exchange, answer);
+        self.dispatcher.log_probe(exchange.request(), &answer);
+        exchange.respond(answer, close || self.dispatcher.state.is_stopping());
     }
 
     /// Turns a request away.
-    fn shed(&self, mut exchange: Box<dyn Exchange>, why: Refusal) {
+    fn shed(&self, exchange: Box<dyn Exchange>, why: Refusal) {
         let response = self.dispatcher.refusals.response(why);
-        self.dispatcher
-            .log_access(exchange.request(), &response, Duration::ZERO);
-        self.respond(exchange, response);
+        self.answer(exchange, response, Duration::ZERO, false);
     }
 
     /// Sheds what has waited longer than `QUEUE_TIMEOUT`, and says when to look again. What has not keeps its order.
@@ -402,6 +428,15 @@ impl Pool {
 /// What the log calls a request's route.
 fn logged_as(request: &Request) -> &'static str {
     request.route.as_ref().map_or("", |route| route.logged_as)
+}
+
+/// The response, where there is memory to keep it for as long as the client takes to read it.
+fn affordable(exchange: &dyn Exchange, response: Response) -> Response {
+    let size = response.body.in_memory_len();
+    match size <= ALWAYS_SERVED || exchange.has_room(size) {
+        true => response,
+        false => Response::unavailable("overloaded"),
+    }
 }
 
 fn nanos(duration: Duration) -> u64 {

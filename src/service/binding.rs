@@ -6,12 +6,15 @@ use crate::{
         settings::show_size,
         table::{Config, HttpEngine},
     },
-    engine::{self, Engine, listen},
+    engine::{
+        self, Engine,
+        listen::{self, PeerTimeout},
+    },
 };
 use std::io;
 
 pub(super) fn open_engine(config: &Config, port: u16) -> io::Result<Box<dyn Engine>> {
-    let listener = listen::bind(config.host, port)?;
+    let listener = listen::bind(config.host, port, PeerTimeout::of(config))?;
     match config.http_engine {
         HttpEngine::Native => engine::native::start(listener, config),
         #[cfg(feature = "tiny_http")]

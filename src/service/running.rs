@@ -1,7 +1,10 @@
 //! A service that runs within a process that has other things to do.
 
 use crate::{
-    lifecycle::{control::Control, drain_report::DrainReport},
+    lifecycle::{
+        control::{Control, StopReason},
+        drain_report::DrainReport,
+    },
     message::request::Request,
     phase::Phase,
     pool::dispatcher::Dispatcher,
@@ -67,9 +70,10 @@ impl Running {
         self.control.state().phase()
     }
 
-    /// Does what SIGTERM does to a process: unready at once, drain delay, drain. Returns at once.
+    /// Does what SIGTERM does to a process: unready at once, drain delay, drain. Returns at once. Where the service is
+    /// stopping already, for whatever reason, it changes nothing.
     pub fn stop(&self) {
-        self.control.stop("stop was called");
+        self.control.stop(StopReason::Call);
     }
 
     /// Waits until the service has ended, and says how. Handlers that the deadline cut off may still be running.

@@ -10,6 +10,7 @@ use super::{buffer_pool::BufferPool, outgoing::Outgoing};
 use crate::{
     engine::{
         http1::{self, Chunks, Progress, Refusal},
+        memory::ALWAYS_SERVED,
         rules::Rules,
     },
     message::{
@@ -24,10 +25,6 @@ use std::{
     net::SocketAddr,
     time::{Duration, Instant},
 };
-
-/// Requests and bodies of responses up to this size are served even where `BUFFER_MEMORY` is used up, so that probes
-/// are.
-const ALWAYS_SERVED: usize = 1024;
 
 const NO_MEMORY: Refusal =
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "no memory for the request");
@@ -112,6 +109,8 @@ pub(crate) struct Connection<S> {
     /// The client has closed its side: a short read does not mean that all has been read.
     pub(crate) client_has_closed: bool,
     close_after: bool,
+    /// A response was sent to its end, of which the owner has not taken note yet; a refusal of the engine's is none.
+    was_answered: bool,
     pub(crate) is_reserve: bool,
     charged: usize,
 }
@@ -139,6 +138,7 @@ impl<S: Stream> Connection<S> {
             may_be_readable: false,
             client_has_closed: false,
             close_after: false,
+            was_answered: false,
             is_reserve: false,
             charged: 0,
         }
@@ -174,6 +174,11 @@ impl<S: Stream> Connection<S> {
 
     pub(crate) fn is_answering(&self) -> bool {
         matches!(self.state, State::Sending)
+    }
+
+    /// Whether a response was sent to its end since this was last asked.
+    pub(crate) fn take_answered(&mut self) -> bool {
+        mem::take(&mut self.was_answered)
     }
 
     pub(crate) fn is_closed(&self) -> bool {

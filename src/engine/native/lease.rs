@@ -10,7 +10,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     time::Instant,
 };
@@ -34,6 +34,8 @@ pub(super) struct Shared {
     /// How many were returned, to be read without the lock.
     returned_count: AtomicUsize,
     stage: AtomicU8,
+    /// Responses that the reactor has sent to their end.
+    pub(super) sent_later: AtomicU64,
     interrupted: AtomicBool,
     /// The reactor waits for events, or is about to: whoever wants it otherwise has to wake it.
     waits: AtomicBool,
@@ -73,6 +75,7 @@ impl Shared {
             returns: Mutex::default(),
             returned_count: AtomicUsize::new(0),
             stage: AtomicU8::new(Stage::Open as u8),
+            sent_later: AtomicU64::new(0),
             interrupted: AtomicBool::new(false),
             waits: AtomicBool::new(false),
             waits_for_ends: AtomicBool::new(false),
@@ -191,17 +194,25 @@ impl Exchange for Lease {
         self.connection.is_reserve
     }
 
-    fn respond(mut self: Box<Self>, response: Response, close: bool) {
+    fn has_room(&self, size: usize) -> bool {
+        self.shared.rules.memory.has_room(size)
+    }
+
+    fn respond(mut self: Box<Self>, response: Response, close: bool) -> bool {
         let shared = Arc::clone(&self.shared);
         self.connection
             .respond(response, close, Instant::now(), &shared.rules);
+        let is_sent = self.connection.take_answered();
         shared.give_back(self);
+        is_sent
     }
 
-    fn stream(mut self: Box<Self>) {
+    fn stream(mut self: Box<Self>) -> bool {
         let shared = Arc::clone(&self.shared);
         self.connection.pump(Instant::now(), &shared.rules);
+        let is_sent = self.connection.take_answered();
         shared.give_back(self);
+        is_sent
     }
 }
 

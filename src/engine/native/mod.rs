@@ -21,7 +21,7 @@ use reactor::Reactor;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
     time::Instant,
 };
 
@@ -71,6 +71,10 @@ impl Engine for Native {
 
     fn stop_accepting(&self) {
         self.shared.enter(Stage::Closing);
+    }
+
+    fn sent_later(&self) -> u64 {
+        self.shared.sent_later.load(Relaxed)
     }
 
     fn cut(&self) -> Cut {

@@ -14,7 +14,7 @@ use crate::engine::{Pulled, Ready};
 use mio::{Events, Interest, Poll, Token, event::Event, net::TcpStream};
 use std::{
     io,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -257,7 +257,11 @@ impl Reactor {
             scratch: &mut self.scratch,
             buffers: &mut self.buffers,
         };
-        match step(&mut lease.connection, &mut context) {
+        let next = step(&mut lease.connection, &mut context);
+        if lease.connection.take_answered() {
+            self.shared.sent_later.fetch_add(1, Relaxed);
+        }
+        match next {
             Next::Wait if self.stage == Stage::Closing && lease.connection.is_idle() => {
                 self.close(place)
             }

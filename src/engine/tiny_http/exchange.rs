@@ -111,12 +111,18 @@ impl Exchange for TinyExchange {
         read.map_err(|problem| Box::new(problem.response(timed_out)))
     }
 
-    fn respond(mut self: Box<Self>, response: Response, close: bool) {
+    /// A response is written by the worker, which waits for the client, and kept nowhere.
+    fn has_room(&self, _size: usize) -> bool {
+        true
+    }
+
+    fn respond(mut self: Box<Self>, response: Response, close: bool) -> bool {
         let Some(inner) = self.inner.take() else {
-            return;
+            return false;
         };
         if self.is_unread {
-            return self.answer_unread(inner, &response);
+            self.answer_unread(inner, &response);
+            return true;
         }
         let is_last = self.head.is_last;
         let close = close
@@ -133,9 +139,17 @@ impl Exchange for TinyExchange {
             writer: Some(writer),
         };
         // A client that is gone has its connection cut when the answer is dropped.
-        if let Ok(until_close) = answer.write(&asked, response, close) {
+        let written = answer.write(&asked, response, close);
+        let is_sent = written.is_ok();
+        if let Ok(until_close) = written {
             answer.finish(close || until_close, is_last);
         }
+        is_sent
+    }
+
+    /// Nothing is left to a later step.
+    fn stream(self: Box<Self>) -> bool {
+        false
     }
 }
 

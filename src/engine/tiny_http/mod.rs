@@ -92,6 +92,10 @@ impl Engine for TinyHttp {
         self.shared.tell(Note::Stop);
     }
 
+    fn sent_later(&self) -> u64 {
+        0
+    }
+
     fn cut(&self) -> Cut {
         self.shared.cut()
     }

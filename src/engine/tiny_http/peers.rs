@@ -181,7 +181,8 @@ impl Peers {
         review
     }
 
-    /// What a deadline cuts off: the connections to be shut down, and how many of them were in the middle of what.
+    /// What a deadline cuts off: the connections to be shut down, and how many of them a body was read from. Who writes a
+    /// response is a worker, which has a name for it.
     pub(super) fn cut(&self, connections: &Snapshot) -> (Vec<(SocketAddr, RawFd)>, Cut) {
         let is_handling = |peer| {
             self.known
@@ -189,11 +190,10 @@ impl Peers {
                 .is_some_and(|known| known.stage == Stage::Handling)
         };
         let to_shut = connections.iter().filter(|(peer, _)| !is_handling(peer));
-        let count =
-            |is: fn(&Stage) -> bool| self.known.values().filter(|known| is(&known.stage)).count();
+        let is_receiving = |known: &&Peer| matches!(known.stage, Stage::Receiving(_));
         let cut = Cut {
-            receiving: count(|stage| matches!(stage, Stage::Receiving(_))),
-            sending: vec![String::new(); count(|stage| matches!(stage, Stage::Sending(_)))],
+            receiving: self.known.values().filter(is_receiving).count(),
+            sending: Vec::new(),
         };
         (to_shut.map(|(&peer, &fd)| (peer, fd)).collect(), cut)
     }

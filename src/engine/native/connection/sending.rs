@@ -1,6 +1,6 @@
 //! The way out: responses to bytes, and how a connection ends.
 
-use super::{ALWAYS_SERVED, Connection, Context, Next, State, Stream};
+use super::{Connection, Context, Next, State, Stream};
 use crate::{
     engine::{
         http1::Refusal,
@@ -32,17 +32,13 @@ impl<S: Stream> Connection<S> {
     /// to be read, which [`pump`](Connection::pump) does.
     pub(crate) fn respond(
         &mut self,
-        mut response: Response,
+        response: Response,
         close: bool,
         now: Instant,
         rules: &Rules,
     ) -> Next {
         let request = self.input.get_or_insert_default();
         let close = close || !request.head.keep_alive;
-        let size = response.body.in_memory_len();
-        if size > ALWAYS_SERVED && !rules.memory.has_room(size) {
-            response = Response::unavailable("overloaded");
-        }
         let (method, version) = (&request.head.method, request.head.version);
         let outgoing = Outgoing::new(method, version, response, close);
         let close = close || outgoing.ends_with_connection;
@@ -160,6 +156,7 @@ impl<S: Stream> Connection<S> {
         if was_abortable {
             self.stream.abort_on_close(false);
         }
+        self.was_answered = self.input.is_some();
         if self.close_after {
             return self.end_connection(now);
         }

@@ -48,7 +48,9 @@ impl Reactor {
         let mut cut = Cut::default();
         self.stage = Stage::Cut;
         self.acceptor = None;
-        for one in std::mem::take(&mut self.returned) {
+        let mut returned = std::mem::take(&mut self.returned);
+        self.shared.take_returned(&mut returned);
+        for one in returned {
             if let Returned::Connection(lease) = one {
                 self.take_in(lease);
             }

@@ -2,7 +2,11 @@
 
 use crate::{
     config::table::Config,
-    engine::{Cut, Engine, Pulled, Ready, listen, tiny_http},
+    engine::{
+        Cut, Engine, Pulled, Ready,
+        listen::{self, PeerTimeout},
+        tiny_http,
+    },
     message::request::Request,
     message::response::Response,
 };
@@ -125,7 +129,9 @@ impl Drop for Site {
 }
 
 fn bind() -> TcpListener {
-    listen::bind(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), 0).expect("a port can be bound")
+    let peer_timeout = PeerTimeout::of(&Config::default());
+    listen::bind(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), 0, peer_timeout)
+        .expect("a port can be bound")
 }
 
 struct Context {
@@ -145,7 +151,8 @@ fn pull(engine: &dyn Engine, context: &Arc<Context>) {
             let context = Arc::clone(context);
             thread::spawn(move || {
                 if let Err(refusal) = exchange.complete() {
-                    return exchange.respond(*refusal, true);
+                    exchange.respond(*refusal, true);
+                    return;
                 }
                 context
                     .handled
@@ -156,7 +163,7 @@ fn pull(engine: &dyn Engine, context: &Arc<Context>) {
                     return;
                 }
                 let response = (context.handler)(exchange.request());
-                exchange.respond(response, context.closing.load(SeqCst))
+                exchange.respond(response, context.closing.load(SeqCst));
             });
         }
         if pulled == Pulled::Closed {

@@ -3,7 +3,7 @@
 
 use super::super::{Connection, Context, Next, State, Stream};
 use crate::{
-    engine::{native::buffer_pool::BufferPool, rules::Rules},
+    engine::{memory::ALWAYS_SERVED, native::buffer_pool::BufferPool, rules::Rules},
     message::{request::Request, response::Response},
 };
 use std::{
@@ -208,9 +208,13 @@ impl Rig {
         self.pass(self.connection.deadline.saturating_duration_since(self.now))
     }
 
-    /// A worker answers.
-    pub(crate) fn respond(&mut self, response: Response, close: bool) -> Next {
+    /// A worker answers, and as the pool does it, with a 503 where there is no memory for the response.
+    pub(crate) fn respond(&mut self, mut response: Response, close: bool) -> Next {
         assert_eq!(self.owner, Owner::Handler, "a request is out");
+        let size = response.body.in_memory_len();
+        if size > ALWAYS_SERVED && !self.rules.memory.has_room(size) {
+            response = Response::unavailable("overloaded");
+        }
         self.connection
             .respond(response, close, self.now, &self.rules);
         self.come_home()
