@@ -56,6 +56,7 @@ fn serve(dispatcher: &Dispatcher, engine: &dyn Engine) {
                 Ready::Stream(exchange) => {
                     exchange.stream();
                 }
+                Ready::Discarded(what) => drop(what),
             }
         }
     }

@@ -75,7 +75,8 @@ pub mod parts {
     /// # Panics
     /// Never: memory takes everything.
     pub fn write_response(response: Response, client: &mut Vec<u8>) {
-        let sent = Outgoing::new(&Method::GET, Version::Http11, response, false).send(client);
+        let mut outgoing = Outgoing::new(&Method::GET, Version::Http11, response, false);
+        let sent = outgoing.send(client, usize::MAX);
         debug_assert!(sent.is_ok(), "memory takes everything");
     }
 

@@ -9,41 +9,22 @@ use log::LevelFilter;
 
 use choices::{ACCESS_LOGS, HTTP_ENGINES, LOG_FORMATS, LOG_LEVELS};
 pub use choices::{AccessLog, HttpEngine, LogFormat};
+use derived::{
+    GIB, KIB, MIB, buffer_memory, max_body_bytes, max_connections, queue_capacity, workers,
+};
 
 use super::ip_range::IpRange;
-use super::limits::{Limits, WORKERS_PER_CPU, show_cpus};
-use super::settings::{Settings, SettingsError, show_duration, show_size};
+use super::limits::Limits;
+use super::settings::{Settings, SettingsError, show_duration};
 
 mod choices;
+mod derived;
 #[cfg(test)]
 mod tests;
-
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
-
-const MOST_WORKERS: u64 = 1024;
-const QUEUE_PER_WORKER: u64 = 64;
-const MOST_QUEUED: u64 = 1_000_000;
 
 /// At least as many as a kubelet's probe has, or no pod would ever be ready. At most as many as nginx takes by default: a
 /// header is found by comparing its name with each, which a client must not be able to make expensive.
 const HEADERS: RangeInclusive<u64> = 4..=1000;
-
-const DEFAULT_MOST_CONNECTIONS: u64 = 10_000;
-const MOST_CONNECTIONS: u64 = 1_000_000;
-/// What an idle connection costs this process and, in the kernel, its cgroup, with room to spare.
-const MEMORY_PER_CONNECTION: u64 = 6 * KIB;
-/// Descriptors kept for everything that is no connection: log, listeners, pollers, files and clients of the service.
-const SPARE_DESCRIPTORS: u64 = 32;
-
-const DEFAULT_BUFFER_MEMORY: u64 = 256 * MIB;
-const BUFFER_SHARE_OF_MEMORY: u64 = 4;
-/// Far above any pod's memory; the half of the address space on machines where that is less.
-const LARGEST_SIZE: u64 = if usize::BITS < 64 {
-    (usize::MAX / 2) as u64
-} else {
-    1 << 40
-};
 
 /// A wait that is to be bounded: there is no value for "for ever", and zero would refuse everyone.
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=LONGEST_TIMEOUT;
@@ -90,14 +71,18 @@ pub struct Config {
     /// `MAX_CONNECTIONS`: how many connections may be open; by default one for each 6 KiB of the memory limit and at
     /// most 10000. Never above the descriptor limit less 32.
     pub max_connections: usize,
-    /// `BUFFER_MEMORY`: bytes that all request bodies and unsent responses may take together; by default a quarter of
-    /// the memory limit, 256 MiB without one.
+    /// `BUFFER_MEMORY`: bytes that requests and unsent responses may take together, half of it for either and 64 KiB at
+    /// least; by default a quarter of the memory limit, 256 MiB without one.
     pub buffer_memory: usize,
+    /// `MIN_BODY_RATE`: bytes a second, 240 by default and up to 1 GiB; a client that sends or takes fewer, after 5 s,
+    /// is the first to be closed where `BUFFER_MEMORY` is used up. With 0 none is too slow.
+    pub min_body_rate: u32,
     /// `MAX_HEAD_BYTES`: bytes of a request's line and fields together, 32 KiB by default, 1 KiB to 1 MiB.
     pub max_head_bytes: usize,
     /// `MAX_HEADERS`: header fields of a request, 100 by default, 4 to 1000.
     pub max_headers: usize,
-    /// `MAX_BODY_BYTES`: bytes of a request's body, 1 MiB by default; 0 takes no bodies.
+    /// `MAX_BODY_BYTES`: bytes of a request's body, 1 MiB by default; 0 takes no bodies. Never above half of
+    /// `BUFFER_MEMORY`, for which it is lowered.
     pub max_body_bytes: usize,
     /// `HEAD_TIMEOUT`: how long a request's head may take to arrive, 10 s by default.
     pub head_timeout: Duration,
@@ -138,6 +123,10 @@ impl Config {
         let access_log = settings.choice("ACCESS_LOG", AccessLog::Errors, ACCESS_LOGS);
         let http_engine = http_engine(settings);
         let workers = workers(settings, limits);
+        let queue_capacity = queue_capacity(settings, workers);
+        let queue_timeout = timeout(settings, "QUEUE_TIMEOUT", 10);
+        let max_connections = max_connections(settings, limits);
+        let buffer_memory = buffer_memory(settings, limits);
         let config = Config {
             host,
             port,
@@ -148,13 +137,14 @@ impl Config {
             access_log,
             http_engine,
             workers,
-            queue_capacity: queue_capacity(settings, workers),
-            queue_timeout: timeout(settings, "QUEUE_TIMEOUT", 10),
-            max_connections: max_connections(settings, limits),
-            buffer_memory: buffer_memory(settings, limits),
+            queue_capacity,
+            queue_timeout,
+            max_connections,
+            buffer_memory,
+            min_body_rate: settings.size_within("MIN_BODY_RATE", 240, 0..=GIB) as u32,
             max_head_bytes: settings.size_within("MAX_HEAD_BYTES", 32 * KIB, KIB..=MIB) as usize,
             max_headers: settings.number("MAX_HEADERS", 100, HEADERS) as usize,
-            max_body_bytes: settings.size_within("MAX_BODY_BYTES", MIB, 0..=LARGEST_SIZE) as usize,
+            max_body_bytes: max_body_bytes(settings, buffer_memory),
             head_timeout: timeout(settings, "HEAD_TIMEOUT", 10),
             body_timeout: timeout(settings, "BODY_TIMEOUT", 30),
             write_timeout: timeout(settings, "WRITE_TIMEOUT", 30),
@@ -255,88 +245,6 @@ fn log_format(settings: &mut Settings) -> LogFormat {
     };
     settings.explain_default("LOG_FORMAT", reason.to_owned());
     format
-}
-
-fn workers(settings: &mut Settings, limits: &Limits) -> usize {
-    let default = (limits.default_workers() as u64).min(MOST_WORKERS);
-    let workers = settings.number("WORKERS", default, 1..=MOST_WORKERS);
-    let cpus = limits.cpus;
-    let reason = match limits.cpu_quota {
-        Some(quota) if quota <= cpus as f64 => {
-            format!("{} CPU quota, rounded up", show_cpus(quota))
-        }
-        Some(quota) => format!("{cpus} CPUs, fewer than the quota of {}", show_cpus(quota)),
-        None => format!("{cpus} CPUs, without a quota"),
-    };
-    let capped = if limits.default_workers() as u64 > MOST_WORKERS {
-        format!(", at most {MOST_WORKERS}")
-    } else {
-        String::new()
-    };
-    settings.explain_default("WORKERS", format!("{WORKERS_PER_CPU} × {reason}{capped}"));
-    workers as usize
-}
-
-fn queue_capacity(settings: &mut Settings, workers: usize) -> usize {
-    let capacity = settings.number(
-        "QUEUE_CAPACITY",
-        QUEUE_PER_WORKER * workers as u64,
-        0..=MOST_QUEUED,
-    );
-    settings.explain_default("QUEUE_CAPACITY", format!("{QUEUE_PER_WORKER} × WORKERS"));
-    capacity as usize
-}
-
-fn max_connections(settings: &mut Settings, limits: &Limits) -> usize {
-    let affordable = limits
-        .memory_limit
-        .map_or(u64::MAX, |memory| memory / MEMORY_PER_CONNECTION);
-    let default = affordable.clamp(1, DEFAULT_MOST_CONNECTIONS);
-    let wanted = settings.number("MAX_CONNECTIONS", default, 1..=MOST_CONNECTIONS);
-    let reason = match limits.memory_limit {
-        Some(memory) if affordable <= DEFAULT_MOST_CONNECTIONS => {
-            format!(
-                "memory limit {} ÷ {}",
-                show_size(memory),
-                show_size(MEMORY_PER_CONNECTION)
-            )
-        }
-        _ => format!("at most {DEFAULT_MOST_CONNECTIONS}"),
-    };
-    settings.explain_default("MAX_CONNECTIONS", reason);
-    within_descriptors(settings, wanted, limits) as usize
-}
-
-/// Lowers what is wanted to what can be had, rather than to refuse to start: the limit belongs to the node.
-fn within_descriptors(settings: &mut Settings, wanted: u64, limits: &Limits) -> u64 {
-    let Some(descriptors) = limits.descriptor_limit else {
-        return wanted;
-    };
-    let possible = descriptors.saturating_sub(SPARE_DESCRIPTORS).max(1);
-    if wanted > possible {
-        let why = format!(
-            "lowered from {wanted}: descriptor limit {descriptors} less {SPARE_DESCRIPTORS}"
-        );
-        settings.adjust("MAX_CONNECTIONS", possible.to_string(), why);
-    }
-    wanted.min(possible)
-}
-
-fn buffer_memory(settings: &mut Settings, limits: &Limits) -> usize {
-    let least = 64 * KIB;
-    let share = limits
-        .memory_limit
-        .map(|memory| memory / BUFFER_SHARE_OF_MEMORY);
-    let default = share.map_or(DEFAULT_BUFFER_MEMORY, |share| {
-        share.clamp(least, LARGEST_SIZE)
-    });
-    let bytes = settings.size_within("BUFFER_MEMORY", default, least..=LARGEST_SIZE);
-    let reason = match limits.memory_limit {
-        Some(memory) => format!("a quarter of the memory limit {}", show_size(memory)),
-        None => "no memory limit".to_owned(),
-    };
-    settings.explain_default("BUFFER_MEMORY", reason);
-    bytes as usize
 }
 
 fn timeout(settings: &mut Settings, name: &'static str, default_seconds: u64) -> Duration {

@@ -1,20 +1,37 @@
-//! `BUFFER_MEMORY`: one budget for all request bodies and unsent responses together.
+//! `BUFFER_MEMORY`: what all connections hold of requests, and of responses that are not sent yet.
+//!
+//! Half of it is for the ones and half for the others, so that neither uploads that stall nor downloads that nobody
+//! takes can stop the other way. Requests keep to their share. A response is the result of work that was done, and is
+//! sent whatever the share says; so no handler begins while all of it is in use, and responses hold at most their
+//! share and one response of each worker.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Requests and bodies of responses up to this size are served even where `BUFFER_MEMORY` is used up, so that probes
-/// are.
-pub(crate) const ALWAYS_SERVED: usize = 1024;
-
-/// The budget, in bytes. Shared by all connections.
+/// Both shares. All connections have them in common.
 pub(crate) struct Memory {
+    pub(crate) requests: Share,
+    pub(crate) responses: Share,
+}
+
+impl Memory {
+    /// Two halves of so many bytes.
+    pub(crate) fn new(bytes: usize) -> Memory {
+        Memory {
+            requests: Share::new(bytes / 2),
+            responses: Share::new(bytes / 2),
+        }
+    }
+}
+
+/// One budget, in bytes.
+pub(crate) struct Share {
     used: AtomicUsize,
     most: usize,
 }
 
-impl Memory {
-    pub(crate) fn new(most: usize) -> Memory {
-        Memory {
+impl Share {
+    fn new(most: usize) -> Share {
+        Share {
             used: AtomicUsize::new(0),
             most,
         }
@@ -33,9 +50,19 @@ impl Memory {
         self.used.fetch_add(holds - before, Relaxed) + (holds - before) <= self.most
     }
 
-    /// Whether there is room for so many bytes more.
-    pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.used.load(Relaxed).saturating_add(bytes) <= self.most
+    /// Whether nothing is left of it.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.used.load(Relaxed) >= self.most
+    }
+
+    /// Whether more is in use than there is.
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.used.load(Relaxed) > self.most
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Relaxed)
     }
 }
 
@@ -45,12 +72,22 @@ mod tests {
 
     #[test]
     fn what_one_connection_gives_back_another_can_have() {
-        let memory = Memory::new(100);
+        let Memory { requests, .. } = Memory::new(200);
         let (mut first, mut second) = (0, 0);
-        assert!(memory.settle(&mut first, 80));
-        assert!(!memory.settle(&mut second, 30), "over the budget");
-        assert!(memory.settle(&mut first, 10));
-        assert!(memory.has_room(60) && !memory.has_room(61));
-        assert!(memory.settle(&mut second, 90));
+        assert!(requests.settle(&mut first, 80));
+        assert!(!requests.settle(&mut second, 30), "over the budget");
+        assert!(requests.is_exceeded());
+        assert!(requests.settle(&mut first, 10));
+        assert!(!requests.is_used_up());
+        assert!(requests.settle(&mut second, 90));
+        assert!(requests.is_used_up() && !requests.is_exceeded());
+    }
+
+    #[test]
+    fn neither_way_can_take_what_is_the_others() {
+        let memory = Memory::new(200);
+        assert!(!memory.requests.settle(&mut 0, 1000));
+        assert!(memory.responses.settle(&mut 0, 100));
+        assert!(memory.responses.is_used_up() && !memory.responses.is_exceeded());
     }
 }

@@ -15,7 +15,7 @@ pub(crate) mod rules;
 pub(crate) mod tiny_http;
 
 use crate::message::{request::Request, response::Response};
-use std::{net::SocketAddr, time::Instant};
+use std::{mem::ManuallyDrop, net::SocketAddr, thread, time::Instant};
 
 /// Something a worker can do now.
 pub(crate) enum Ready {
@@ -24,6 +24,24 @@ pub(crate) enum Ready {
     /// A streamed response whose client has room again: the next chunks are to be read from the handler's reader,
     /// which may block, and so is a worker's business.
     Stream(Box<dyn Exchange>),
+    /// Something of the handler's that is not needed any more, such as the reader of a body whose client has left. It
+    /// only has to be dropped, but its destructor may block, and so is a worker's business too.
+    Discarded(Box<dyn Send>),
+}
+
+/// Drops what is left when all is cut off, on a thread of its own: a handler's destructors are in it, and the end waits
+/// for none of them.
+pub(crate) fn drop_apart(left: Vec<Ready>) {
+    if left.is_empty() {
+        return;
+    }
+    // Where there is no thread to be had, it is not dropped at all.
+    let left = ManuallyDrop::new(left);
+    let drop_them = move || drop(ManuallyDrop::into_inner(left));
+    let thread = thread::Builder::new().name("cut-off".to_owned());
+    if let Err(error) = thread.spawn(drop_them) {
+        log::warn!(reason:% = error; "the readers of streamed bodies are not dropped: there is no thread for it");
+    }
 }
 
 /// Whether there will be more after this pull.
@@ -80,14 +98,22 @@ pub(crate) trait Exchange: Send {
         Ok(())
     }
 
+    /// Whether there is memory for a response. Where there is none, no handler is begun.
+    fn has_room_for_response(&self) -> bool {
+        true
+    }
+
+    /// Gives the request back, for want of memory for its response: an engine that can make room hands it out again,
+    /// and its client is told 503 where that was to no avail.
+    fn put_back(self: Box<Self>) {
+        self.respond(Response::unavailable("overloaded"), false);
+    }
+
     /// True where the connection was let in beyond `MAX_CONNECTIONS`, so that a probe could still be answered:
     /// everything else is told 503.
     fn is_reserve(&self) -> bool {
         false
     }
-
-    /// Whether there is memory for a response with a body of so many bytes, which the client may take its time to read.
-    fn has_room(&self, size: usize) -> bool;
 
     /// Writes the response, or what fits of it now; the engine finishes the rest. With `close`, the connection ends
     /// after it. A streamed body is read on this thread. True where all of it is sent.

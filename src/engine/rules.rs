@@ -11,6 +11,8 @@ pub(crate) struct Rules {
     pub(crate) body_timeout: Duration,
     pub(crate) write_timeout: Duration,
     pub(crate) keep_alive_timeout: Duration,
+    /// Bytes a second; who is slower is the first to go where memory is short.
+    pub(crate) min_body_rate: u32,
     pub(crate) memory: Memory,
 }
 
@@ -26,6 +28,7 @@ impl Rules {
             body_timeout: config.body_timeout,
             write_timeout: config.write_timeout,
             keep_alive_timeout: config.keep_alive_timeout,
+            min_body_rate: config.min_body_rate,
             memory: Memory::new(config.buffer_memory),
         }
     }

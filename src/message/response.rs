@@ -147,14 +147,6 @@ impl Response {
 }
 
 impl Body {
-    /// How many bytes it holds on the heap.
-    pub(crate) fn in_memory_len(&self) -> usize {
-        match self {
-            Body::Bytes(bytes, _) => bytes.len(),
-            Body::Empty | Body::Static(..) | Body::Stream(..) => 0,
-        }
-    }
-
     /// What it holds and of what kind; none for a stream.
     pub(crate) fn into_bytes(self) -> Option<(Vec<u8>, Kind)> {
         match self {

@@ -4,7 +4,7 @@ use super::{
     Pool,
     in_flight::{Answered, count},
 };
-use crate::engine::{Cut, Ready};
+use crate::engine::{Cut, Ready, drop_apart};
 
 impl Pool {
     /// From now on, what is answered is answered in the drain.
@@ -22,10 +22,13 @@ impl Pool {
     /// how many.
     pub(crate) fn cut(&self) -> Vec<(String, usize)> {
         let mut abandoned = self.in_flight.running(|route| self.template(route));
-        while let Ok(job) = self.queue.1.try_recv() {
-            let (Ready::Request(mut exchange) | Ready::Stream(mut exchange)) = job.ready;
-            count(&mut abandoned, exchange.request().route());
+        let mut left: Vec<Ready> = self.queue.1.try_iter().map(|job| job.ready).collect();
+        for one in &mut left {
+            if let Ready::Request(exchange) | Ready::Stream(exchange) = one {
+                count(&mut abandoned, exchange.request().route());
+            }
         }
+        drop_apart(left);
         let Cut { receiving, sending } = self.engine.cut();
         for route in &sending {
             count(&mut abandoned, route);

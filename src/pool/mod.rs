@@ -21,10 +21,11 @@ pub(crate) mod dispatcher;
 mod ending;
 mod idle;
 pub(crate) mod in_flight;
+mod shedding;
 pub(crate) mod threads;
 
 use crate::{
-    engine::{Engine, Exchange, Pulled, Ready, memory::ALWAYS_SERVED},
+    engine::{Engine, Exchange, Pulled, Ready},
     message::{
         log_context::Scope,
         refusal::Refusal,
@@ -231,8 +232,10 @@ impl Pool {
     /// Answers, queues or sheds what was pulled, on the thread that pulled it.
     fn admit(&self, ready: Ready, now: Instant) {
         let mut exchange = match ready {
-            // Reading goes on until the client takes no more, and may block.
-            Ready::Stream(_) => return self.enqueue(ready, now, 2 * HANDOVER),
+            // Reading goes on until the client takes no more, and may block, as a destructor may.
+            Ready::Stream(_) | Ready::Discarded(_) => {
+                return self.enqueue(ready, now, 2 * HANDOVER);
+            }
             Ready::Request(exchange) => exchange,
         };
         let is_reserve = exchange.is_reserve();
@@ -247,6 +250,10 @@ impl Pool {
                 return;
             }
             None => {}
+        }
+        if !exchange.has_room_for_response() {
+            self.shed(exchange, Refusal::OVERLOADED);
+            return;
         }
         if self.admitted.fetch_add(1, SeqCst) >= self.most_admitted {
             self.admitted.fetch_sub(1, SeqCst);
@@ -305,10 +312,16 @@ impl Pool {
                 }
                 return;
             }
+            Ready::Discarded(what) => return drop(what),
             Ready::Request(exchange) => exchange,
         };
         if started.duration_since(job.since) > self.queue_timeout {
             return self.shed(exchange, Refusal::WAITED_TOO_LONG);
+        }
+        if !exchange.has_room_for_response() {
+            // Others have taken it since this one was admitted.
+            drop(admission);
+            return exchange.put_back();
         }
         let _scope = Scope::enter(logged_as(exchange.request()));
         if let Err(refusal) = exchange.complete() {
@@ -341,9 +354,8 @@ impl Pool {
         }
     }
 
-    /// Logs and sends a response, or what is said instead where there is no memory for it, so that the log never says
-    /// anything else than the client is told. True where all of it is sent; false where the client takes it slowly, and
-    /// where it is gone.
+    /// Logs and sends a response. True where all of it is sent; false where the client takes it slowly, and where it is
+    /// gone.
     fn answer(
         &self,
         mut exchange: Box<dyn Exchange>,
@@ -351,47 +363,14 @@ impl Pool {
         took: Duration,
         close: bool,
     ) -> bool {
-        let response = affordable(&*exchange, response);
         self.dispatcher
             .log_access(exchange.request(), &response, took);
         exchange.respond(response, close || self.dispatcher.state.is_stopping())
     }
 
     fn answer_probe(&self, mut exchange: Box<dyn Exchange>, answer: Response, close: bool) {
-        let answer = affordable(&*exchange, answer);
         self.dispatcher.log_probe(exchange.request(), &answer);
         exchange.respond(answer, close || self.dispatcher.state.is_stopping());
-    }
-
-    /// Turns a request away.
-    fn shed(&self, exchange: Box<dyn Exchange>, why: Refusal) {
-        let response = self.dispatcher.refusals.response(why);
-        self.answer(exchange, response, Duration::ZERO, false);
-    }
-
-    /// Sheds what has waited longer than `QUEUE_TIMEOUT`, and says when to look again. What has not keeps its order.
-    fn shed_expired(&self, now: Instant) -> Option<Instant> {
-        let mut oldest = None;
-        for _ in 0..self.queue.1.len() {
-            let Ok(job) = self.queue.1.try_recv() else {
-                break;
-            };
-            match job.ready {
-                Ready::Request(exchange) if now.duration_since(job.since) >= self.queue_timeout => {
-                    self.queued_nanos.fetch_sub(nanos(job.expected), SeqCst);
-                    self.admitted.fetch_sub(1, SeqCst);
-                    self.shed(exchange, Refusal::WAITED_TOO_LONG);
-                }
-                ready => {
-                    if matches!(ready, Ready::Request(_)) {
-                        oldest = oldest.or(Some(job.since + self.queue_timeout));
-                    }
-                    let sent = self.queue.0.send(Job { ready, ..job });
-                    debug_assert!(sent.is_ok(), "the pool holds the receiver itself");
-                }
-            }
-        }
-        oldest
     }
 
     fn note_progress(&self, now: Instant) {
@@ -428,15 +407,6 @@ impl Pool {
 /// What the log calls a request's route.
 fn logged_as(request: &Request) -> &'static str {
     request.route.as_ref().map_or("", |route| route.logged_as)
-}
-
-/// The response, where there is memory to keep it for as long as the client takes to read it.
-fn affordable(exchange: &dyn Exchange, response: Response) -> Response {
-    let size = response.body.in_memory_len();
-    match size <= ALWAYS_SERVED || exchange.has_room(size) {
-        true => response,
-        false => Response::unavailable("overloaded"),
-    }
 }
 
 fn nanos(duration: Duration) -> u64 {

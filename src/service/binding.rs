@@ -48,7 +48,8 @@ pub(super) fn log_sizes(config: &Config, limits: &Limits) {
         workers = config.workers,
         queue_capacity = config.queue_capacity,
         max_connections = config.max_connections,
-        buffer_memory = config.buffer_memory;
+        buffer_memory = config.buffer_memory,
+        max_body_bytes = config.max_body_bytes;
         "sized"
     );
 }

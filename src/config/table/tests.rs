@@ -57,6 +57,7 @@ fn the_defaults_are_those_of_the_readme() {
         (config.max_connections, config.buffer_memory),
         (10_000, 16 << 20)
     );
+    assert_eq!(config.min_body_rate, 240);
     assert_eq!(
         (config.max_head_bytes, config.max_body_bytes),
         (32 << 10, 1 << 20)
@@ -99,6 +100,7 @@ fn every_setting_can_be_given() {
         ("QUEUE_TIMEOUT", "1ms"),
         ("MAX_CONNECTIONS", "1"),
         ("BUFFER_MEMORY", "64KiB"),
+        ("MIN_BODY_RATE", "1KiB"),
         ("MAX_HEAD_BYTES", "1KiB"),
         ("MAX_HEADERS", "1000"),
         ("MAX_BODY_BYTES", "0"),
@@ -128,6 +130,7 @@ fn every_setting_can_be_given() {
         (config.log_format, config.http_engine),
         (LogFormat::Text, HttpEngine::Native)
     );
+    assert_eq!(config.min_body_rate, 1024);
     assert_eq!(
         (
             config.workers,
@@ -172,6 +175,7 @@ fn what_could_not_work_is_refused_at_start() {
         ("QUEUE_TIMEOUT", "0"),
         ("MAX_CONNECTIONS", "0"),
         ("BUFFER_MEMORY", "1"),
+        ("MIN_BODY_RATE", "2GiB"),
         ("MAX_HEAD_BYTES", "1023"),
         ("MAX_HEAD_BYTES", "2MiB"),
         ("MAX_HEADERS", "3"),
@@ -306,6 +310,23 @@ fn buffers_take_a_quarter_of_the_memory() {
     assert_eq!(buffer(None), 256 << 20);
     assert_eq!(buffer(Some(64 << 20)), 16 << 20);
     assert_eq!(buffer(Some(1)), 64 << 10);
+}
+
+#[test]
+fn a_body_is_never_larger_than_what_requests_may_hold_together() {
+    let pairs = [("BUFFER_MEMORY", "10MiB"), ("MAX_BODY_BYTES", "6MiB")];
+    let (config, settings) = read(&pairs, &LIMITS);
+    assert_eq!(config.max_body_bytes, 5 << 20);
+    assert_eq!(
+        source(&settings, "MAX_BODY_BYTES"),
+        "MAX_BODY_BYTES=5MiB # environment: lowered from 6MiB: half of BUFFER_MEMORY"
+    );
+    let (config, settings) = read(&pairs[..1], &LIMITS);
+    assert_eq!(config.max_body_bytes, 1 << 20);
+    assert_eq!(
+        source(&settings, "MAX_BODY_BYTES"),
+        "MAX_BODY_BYTES=1MiB # default"
+    );
 }
 
 #[test]

@@ -4,23 +4,20 @@
 //! and fuzzing drive it over bytes in memory. All calls are for whoever owns the connection at the moment: the
 //! reactor while it reads and waits, a worker while it runs the handler and writes the response.
 
+mod receiving;
 mod sending;
 
-use super::{buffer_pool::BufferPool, outgoing::Outgoing};
+use super::{buffer_pool::BufferPool, discarded::Discarded, outgoing::Outgoing, pace::Pace};
 use crate::{
     engine::{
-        http1::{self, Chunks, Progress, Refusal},
-        memory::ALWAYS_SERVED,
+        http1::{Chunks, Refusal},
         rules::Rules,
     },
-    message::{
-        head::BodyLength,
-        request::{Request, RequestBody},
-    },
+    message::request::Request,
 };
 use http::StatusCode;
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::{Read, Write},
     mem,
     net::SocketAddr,
     time::{Duration, Instant},
@@ -42,6 +39,9 @@ pub(crate) struct Context<'a> {
     pub(crate) scratch: &'a mut [u8],
     /// Requests without a connection, for their memory.
     pub(crate) buffers: &'a mut BufferPool,
+    /// How many bytes it may still read or send before it is the others' turn, or little more: a client that is as fast
+    /// as this thread would keep it.
+    pub(crate) turn: usize,
 }
 
 /// A socket, or what stands in for one.
@@ -58,8 +58,8 @@ enum State {
     Fresh,
     /// Between two requests.
     Idle,
-    /// A head is arriving.
-    Head,
+    /// A head is arriving, of which so many bytes have been looked through.
+    Head(usize),
     /// A body of known length is arriving: the request ends at this offset of the input.
     Body(usize),
     /// A chunked body is arriving behind a head of this length.
@@ -68,8 +68,8 @@ enum State {
     Handling,
     /// The response is being sent.
     Sending,
-    /// Refused and half closed; what still comes is thrown away.
-    Lingering,
+    /// Answered for the last time and half closed; what still comes is thrown away, until this time at most.
+    Lingering(Instant),
     Closed,
 }
 
@@ -78,6 +78,11 @@ enum State {
 pub(crate) enum Next {
     /// Wait until the stream is readable, or writable where [`Connection::wants_to_send`], or the deadline.
     Wait,
+    /// Its turn is over: [`advance`](Connection::advance) it again when the others have had theirs.
+    More,
+    /// There is no memory for what has arrived: make room for it, if that can be, and then
+    /// [`advance_or_refuse`](Connection::advance_or_refuse).
+    NoMemory,
     /// Hand the request to the pool.
     Request,
     /// Hand the stream's reader to the pool: the client has room for more of the response.
@@ -96,14 +101,14 @@ pub(crate) struct Connection<S> {
     input: Option<Box<Request>>,
     /// So many bytes of empty lines have come since the last request.
     blank: u8,
-    /// How much of a partial head has been looked through.
-    scanned: usize,
     /// Where the current request ends in the input, and a pipelined one begins.
     consumed: usize,
     /// A response, or while the body of a request arrives, a `100 Continue` that the client has not taken yet.
     outgoing: Option<Outgoing>,
     /// Sent of the response since the deadline was set.
     progress: usize,
+    /// Of a request that arrives, or a response that is sent.
+    pace: Pace,
     /// The stream may be readable: nothing has said otherwise yet.
     pub(crate) may_be_readable: bool,
     /// The client has closed its side: a short read does not mean that all has been read.
@@ -112,7 +117,11 @@ pub(crate) struct Connection<S> {
     /// A response was sent to its end, of which the owner has not taken note yet; a refusal of the engine's is none.
     was_answered: bool,
     pub(crate) is_reserve: bool,
-    charged: usize,
+    /// What it is charged for of either share of `BUFFER_MEMORY`.
+    charged_request: usize,
+    charged_response: usize,
+    /// For the owner, to be dropped where that harms nobody.
+    pub(crate) discarded: Vec<Discarded>,
 }
 
 impl<S: Stream> Connection<S> {
@@ -131,16 +140,18 @@ impl<S: Stream> Connection<S> {
             deadline: now + first_byte_timeout,
             input: None,
             blank: 0,
-            scanned: 0,
             consumed: 0,
             outgoing: None,
             progress: 0,
+            pace: Pace::begin(now),
             may_be_readable: false,
             client_has_closed: false,
             close_after: false,
             was_answered: false,
             is_reserve: false,
-            charged: 0,
+            charged_request: 0,
+            charged_response: 0,
+            discarded: Vec::new(),
         }
     }
 
@@ -164,7 +175,7 @@ impl<S: Stream> Connection<S> {
     pub(crate) fn is_receiving(&self) -> bool {
         matches!(
             self.state,
-            State::Head | State::Body(_) | State::Chunked(..)
+            State::Head(_) | State::Body(_) | State::Chunked(..) | State::Handling
         )
     }
 
@@ -195,21 +206,40 @@ impl<S: Stream> Connection<S> {
                 .is_some_and(|input| !input.bytes.is_empty())
     }
 
-    /// Reads, parses and sends as far as the stream allows.
+    /// Reads, parses and sends as far as the stream allows, for one turn at most.
     pub(crate) fn advance(&mut self, context: &mut Context<'_>) -> Next {
+        self.take_turn(context, false)
+    }
+
+    /// Goes on after [`Next::NoMemory`]: what there is still no memory for is refused.
+    pub(crate) fn advance_or_refuse(&mut self, context: &mut Context<'_>) -> Next {
+        if context.rules.memory.requests.is_exceeded() {
+            self.refuse(NO_MEMORY, context);
+        }
+        self.take_turn(context, true)
+    }
+
+    fn take_turn(&mut self, context: &mut Context<'_>, is_last_resort: bool) -> Next {
         loop {
             let step = match self.state {
-                State::Handling => Some(Next::Wait),
+                // The pool has given it back unanswered.
+                State::Handling => Some(Next::Request),
                 State::Closed => Some(Next::Close),
                 State::Sending => self.go_on_sending(context),
-                State::Lingering => Some(self.throw_away(context)),
-                State::Fresh | State::Idle | State::Head | State::Body(_) | State::Chunked(..) => {
+                State::Lingering(until) => Some(self.throw_away(until, context)),
+                State::Fresh
+                | State::Idle
+                | State::Head(_)
+                | State::Body(_)
+                | State::Chunked(..) => {
                     match self.parse(context) {
                         Ok(false) => self.read(context),
                         Ok(true) => {
                             self.state = State::Handling;
                             Some(Next::Request)
                         }
+                        // As it is, to be tried again.
+                        Err(NO_MEMORY) if !is_last_resort => return Next::NoMemory,
                         Err(refusal) => self.refuse(refusal, context),
                     }
                 }
@@ -221,177 +251,111 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Looks for a whole request in the input. Whatever is read of a body is taken out of the raw bytes here.
-    fn parse(&mut self, context: &Context<'_>) -> Result<bool, Refusal> {
-        self.account(context.rules)?;
-        let Some(input) = self.input.as_mut().filter(|input| !input.bytes.is_empty()) else {
-            return Ok(false);
-        };
-        if matches!(self.state, State::Fresh | State::Idle) {
-            if matches!(self.state, State::Idle) && http1::is_blank(&input.bytes) {
-                // Some clients end a body with a CRLF of their own (RFC 9112 section 2.2): no request has begun.
-                self.blank = input.bytes.len() as u8;
-                input.bytes.clear();
-                return Ok(false);
-            }
-            input.peer = Some(self.peer);
-            self.state = State::Head;
-            self.deadline = context.now + context.rules.head_timeout;
-        }
-        if matches!(self.state, State::Head) {
-            let progress = http1::read_head(
-                &input.bytes,
-                self.scanned,
-                &context.rules.limits,
-                &mut input.head,
-            )?;
-            let len = match progress {
-                Progress::Partial { scanned } => {
-                    self.scanned = scanned;
-                    return Ok(false);
-                }
-                Progress::Complete { len } => len,
-            };
-            self.scanned = 0;
-            self.consumed = len;
-            match input.head.body {
-                BodyLength::Known(0) => return Ok(true),
-                BodyLength::Known(body) => self.state = State::Body(len + body as usize),
-                BodyLength::Chunked => {
-                    input.body = RequestBody::Own(Vec::new());
-                    self.state =
-                        State::Chunked(Chunks::new(context.rules.limits.max_body_bytes), len);
-                }
-            }
-            self.deadline = context.now + context.rules.body_timeout;
-            if input.head.expect_continue && input.bytes.len() == len {
-                self.outgoing = Some(Outgoing::interim());
-            }
-        }
-        match &mut self.state {
-            State::Body(end) if input.bytes.len() >= *end => {
-                let start = self.consumed;
-                input.body = RequestBody::Behind {
-                    start,
-                    len: *end - start,
-                };
-                self.consumed = *end;
-                Ok(true)
-            }
-            State::Chunked(chunks, head_len) => {
-                let RequestBody::Own(body) = &mut input.body else {
-                    unreachable!("set with the state")
-                };
-                let (used, done) = chunks.decode(&input.bytes[*head_len..], body)?;
-                input.bytes.drain(*head_len..*head_len + used);
-                self.account(context.rules)?;
-                Ok(done)
-            }
-            _ => Ok(false),
-        }
-    }
-
-    fn read(&mut self, context: &mut Context<'_>) -> Option<Next> {
-        if self.send_interim().is_err() {
-            return Some(Next::Close);
-        }
-        if !self.may_be_readable {
-            return Some(Next::Wait);
-        }
-        match self.receive(context.scratch) {
-            Ok(count) => {
-                self.may_be_readable = count == context.scratch.len() || self.client_has_closed;
-                self.take_in(count, context);
-                None
-            }
-            Err(next) => Some(next),
-        }
-    }
-
-    /// Reads into the scratch buffer. Where nothing came, the error is what to do next.
-    fn receive(&mut self, scratch: &mut [u8]) -> Result<usize, Next> {
-        loop {
-            match self.stream.read(scratch) {
-                Ok(0) => return Err(Next::Close),
-                Ok(count) => return Ok(count),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.may_be_readable = false;
-                    return Err(Next::Wait);
-                }
-                Err(_) => return Err(Next::Close),
-            }
-        }
-    }
-
-    fn take_in(&mut self, count: usize, context: &mut Context<'_>) {
-        let input = self.input.get_or_insert_with(|| context.buffers.take());
-        let blank = mem::take(&mut self.blank);
-        input
-            .bytes
-            .extend(b"\r\n".iter().cycle().take(blank.into()));
-        if let State::Body(end) = self.state {
-            // Doubling would hold up to twice a large body; the declared length is not believed either.
-            let missing = end - input.bytes.len().min(end);
-            let step = input.bytes.len().max(context.scratch.len());
-            if input.bytes.capacity() - input.bytes.len() < count {
-                input.bytes.reserve_exact(missing.min(step).max(count));
-            }
-        }
-        input.bytes.extend_from_slice(&context.scratch[..count]);
-    }
-
-    /// Accounts for what has arrived, and refuses what there is no memory for.
-    fn account(&mut self, rules: &Rules) -> Result<(), Refusal> {
-        let holds = self.holds();
-        let fits = rules.memory.settle(&mut self.charged, holds);
-        let size = |input: &Request| input.bytes.len() + input.body().len();
-        if fits || self.input.as_deref().map_or(0, size) <= ALWAYS_SERVED {
-            return Ok(());
-        }
-        Err(NO_MEMORY)
-    }
-
     /// The deadline has come.
     pub(crate) fn time_out(&mut self, context: &mut Context<'_>) -> Next {
         match self.state {
             State::Handling => Next::Wait,
-            State::Head | State::Body(_) | State::Chunked(..) => {
+            State::Head(_) | State::Body(_) | State::Chunked(..) => {
                 self.refuse(TOO_SLOW, context);
                 self.advance(context)
             }
             State::Sending => self.abort(),
-            State::Fresh | State::Idle | State::Lingering | State::Closed => Next::Close,
+            State::Fresh | State::Idle | State::Lingering(_) | State::Closed => Next::Close,
         }
+    }
+
+    /// Since when its client is behind the least rate with what it sends or takes, where that is for too long.
+    pub(crate) fn is_behind_since(&self, now: Instant) -> Option<Instant> {
+        match self.state {
+            State::Head(_) | State::Body(_) | State::Chunked(..) | State::Sending => {
+                self.pace.behind_since(now)
+            }
+            _ => None,
+        }
+    }
+
+    /// Looks once more at the socket of a client that seems slow. None where it is: where its bytes, or room for ours,
+    /// have been there, it was this process that was late, and what to do next is returned.
+    pub(crate) fn look_once_more(&mut self, context: &mut Context<'_>) -> Option<Next> {
+        let before = self.pace;
+        self.may_be_readable = true;
+        let next = self.advance(context);
+        if next == Next::Wait && self.pace == before {
+            return None;
+        }
+        self.pace = Pace::begin(context.now);
+        Some(next)
+    }
+
+    /// Ends the connection, for what it holds is needed for others.
+    pub(crate) fn give_way(&mut self, context: &mut Context<'_>) -> Next {
+        log::debug!(peer:% = self.peer; "a slow client gives way, for want of memory");
+        if self.is_answering() {
+            return self.abort();
+        }
+        self.refuse(TOO_SLOW, context);
+        self.advance(context)
     }
 
     /// Lets go of memory that is not needed, and accounts for the rest.
     fn settle(&mut self, context: &mut Context<'_>) {
         let rests = matches!(
             self.state,
-            State::Idle | State::Fresh | State::Lingering | State::Closed
+            State::Idle | State::Fresh | State::Lingering(_) | State::Closed
         );
-        if rests && let Some(input) = self.input.take() {
+        if rests && let Some(mut input) = self.input.take() {
+            self.discarded.extend(Discarded::of_request(&mut input));
             context.buffers.keep(input);
         }
-        let holds = self.holds();
-        context.rules.memory.settle(&mut self.charged, holds);
+        self.settle_charges(context.rules);
     }
 
-    /// How many bytes of memory its buffers hold.
-    fn holds(&self) -> usize {
-        let input = self.input.as_ref().map_or(0, |input| input.holds());
-        input + self.outgoing.as_ref().map_or(0, Outgoing::holds)
+    fn settle_charges(&mut self, rules: &Rules) {
+        let (request, response) = (self.request_holds(), self.response_holds());
+        let memory = &rules.memory;
+        memory.requests.settle(&mut self.charged_request, request);
+        memory
+            .responses
+            .settle(&mut self.charged_response, response);
     }
 
-    /// How many bytes of `BUFFER_MEMORY` it is charged for.
-    pub(crate) fn charged(&self) -> usize {
-        self.charged
+    /// How many bytes of memory what has arrived takes.
+    fn request_holds(&self) -> usize {
+        self.input.as_ref().map_or(0, |input| input.holds())
     }
 
-    /// Gives back what it was charged for, before it is dropped.
+    /// How many bytes of memory what is to be sent takes.
+    fn response_holds(&self) -> usize {
+        self.outgoing.as_ref().map_or(0, Outgoing::holds)
+    }
+
+    /// How many bytes of the requests' share it is charged for.
+    pub(crate) fn charged_request(&self) -> usize {
+        self.charged_request
+    }
+
+    /// How many bytes of the responses' share it is charged for.
+    pub(crate) fn charged_response(&self) -> usize {
+        self.charged_response
+    }
+
+    /// Gives back all that it holds, before it is dropped.
     pub(crate) fn release(&mut self, rules: &Rules) {
-        rules.memory.settle(&mut self.charged, 0);
+        self.let_go_of_request();
+        self.let_go_of_response();
+        self.settle_charges(rules);
+    }
+
+    fn let_go_of_request(&mut self) {
+        if let Some(mut input) = self.input.take() {
+            self.discarded.extend(Discarded::of_request(&mut input));
+        }
+    }
+
+    fn let_go_of_response(&mut self) {
+        if let Some(mut outgoing) = self.outgoing.take() {
+            self.discarded.extend(outgoing.take_apart());
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
 };
 use mio::{Poll, Token, Waker, net::TcpStream};
 use std::{
-    io,
+    io, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst},
@@ -143,9 +143,14 @@ impl Shared {
         // After a cut nobody takes in what is returned.
         let ended = lease.connection.is_closed() || self.stage() == Stage::Cut;
         let urgent = !ended && (lease.connection.has_more() || !lease.connection.is_idle());
+        if ended {
+            lease.connection.release(&self.rules);
+        }
+        // Dropped last, when neither the client nor the reactor waits for it: a destructor may block.
+        let _discarded = mem::take(&mut lease.connection.discarded);
         let returned = if ended {
             // The socket is closed here and now, whatever the reactor is doing.
-            lease.connection.release(&self.rules);
+            drop(lease);
             Returned::Ended(place)
         } else {
             Returned::Connection(lease)
@@ -183,6 +188,8 @@ pub(super) struct Lease {
     pub(super) is_out: bool,
     /// The reactor is told when the socket has room again.
     pub(super) watches_room: bool,
+    /// It has had its turn and is in line for the next.
+    pub(super) is_in_line: bool,
 }
 
 impl Exchange for Lease {
@@ -194,8 +201,13 @@ impl Exchange for Lease {
         self.connection.is_reserve
     }
 
-    fn has_room(&self, size: usize) -> bool {
-        self.shared.rules.memory.has_room(size)
+    fn has_room_for_response(&self) -> bool {
+        !self.shared.rules.memory.responses.is_used_up()
+    }
+
+    fn put_back(self: Box<Self>) {
+        let shared = Arc::clone(&self.shared);
+        shared.give_back(self);
     }
 
     fn respond(mut self: Box<Self>, response: Response, close: bool) -> bool {

@@ -8,13 +8,15 @@
 mod acceptor;
 mod buffer_pool;
 pub(crate) mod connection;
+mod discarded;
 mod lease;
 pub(crate) mod outgoing;
+mod pace;
 mod reactor;
 mod socket;
 mod table;
 
-use super::{Cut, Engine, Pulled, Ready, rules::Rules};
+use super::{Cut, Engine, Pulled, Ready, drop_apart, rules::Rules};
 use crate::config::table::Config;
 use lease::{Shared, Stage};
 use reactor::Reactor;
@@ -80,7 +82,10 @@ impl Engine for Native {
     fn cut(&self) -> Cut {
         self.shared.enter(Stage::Cut);
         // The leader leaves the reactor at this stage, and nobody comes back for it.
-        self.reactor().cut()
+        let mut left = Vec::new();
+        let cut = self.reactor().cut(&mut left);
+        drop_apart(left);
+        cut
     }
 }
 

@@ -1,5 +1,6 @@
 //! A response on its way to a client: framed, sent as far as the client takes it, and continued later.
 
+use super::discarded::{BodyReader, Discarded};
 use crate::{
     engine::{
         date,
@@ -9,12 +10,11 @@ use crate::{
         head::Version,
         response::{Body, Response},
     },
-    observe::panics,
 };
 use http::Method;
 use std::{
     cell::Cell,
-    io::{self, ErrorKind, IoSlice, Read, Write},
+    io::{self, ErrorKind, IoSlice, Write},
     mem,
 };
 
@@ -49,7 +49,9 @@ enum Rest {
     Static(&'static [u8]),
     /// The bytes from the position on.
     Bytes(Vec<u8>, usize),
-    Stream(Box<dyn Read + Send>, Framing),
+    Stream(BodyReader, Framing),
+    /// A reader of which nothing more is wanted.
+    Spent(BodyReader),
 }
 
 /// How far sending has come.
@@ -58,6 +60,8 @@ pub(crate) enum Sending {
     Done,
     /// The client takes no more for now.
     Blocked,
+    /// The client may take more, but this was as much as was to be sent at once.
+    Paused,
     /// All that was read of a stream is sent: [`Outgoing::read_more`].
     WantsMore,
 }
@@ -92,14 +96,14 @@ impl Outgoing {
             );
         });
         let rest = match body {
-            Body::Stream(reader, _) if !with_body => dropped(reader),
+            Body::Stream(reader, _) if !with_body => Rest::Spent(BodyReader::new(reader)),
             _ if !with_body => Rest::Nothing,
             Body::Empty => Rest::Nothing,
             Body::Static(bytes, _) if bytes.len() > COPIED_BODY => Rest::Static(bytes),
             Body::Bytes(bytes, _) if bytes.len() > COPIED_BODY => Rest::Bytes(bytes, 0),
             Body::Static(bytes, _) => copied(&mut framed, bytes),
             Body::Bytes(bytes, _) => copied(&mut framed, &bytes),
-            Body::Stream(reader, _) => Rest::Stream(reader, framing),
+            Body::Stream(reader, _) => Rest::Stream(BodyReader::new(reader), framing),
         };
         let ends_with_connection = with_body && framing == Framing::UntilClose;
         Outgoing {
@@ -128,14 +132,19 @@ impl Outgoing {
         self.framed.splice(..0, left.iter().copied());
     }
 
-    /// Sends as much as `client` takes.
+    /// Sends as much as `client` takes, and of a body in memory `most` bytes or little more.
     ///
     /// # Errors
     /// Where the client is gone.
-    pub(crate) fn send(&mut self, client: &mut impl Write) -> io::Result<Sending> {
+    pub(crate) fn send(&mut self, client: &mut impl Write, most: usize) -> io::Result<Sending> {
+        let mut may_send = most;
         loop {
             let framed = &self.framed[self.sent..];
             let body = self.rest.in_memory();
+            if may_send == 0 && !body.is_empty() {
+                return Ok(Sending::Paused);
+            }
+            let body = &body[..body.len().min(may_send)];
             let written = match (framed.is_empty(), body.is_empty()) {
                 (true, true) => break,
                 (false, true) => client.write(framed),
@@ -146,7 +155,10 @@ impl Outgoing {
             };
             match written {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => self.mark_sent(count),
+                Ok(count) => {
+                    self.mark_sent(count);
+                    may_send = may_send.saturating_sub(count);
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Sending::Blocked),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -165,7 +177,7 @@ impl Outgoing {
         match &mut self.rest {
             Rest::Static(bytes) => *bytes = &bytes[of_body..],
             Rest::Bytes(_, position) => *position += of_body,
-            Rest::Nothing | Rest::Stream(..) => {}
+            Rest::Nothing | Rest::Stream(..) | Rest::Spent(_) => {}
         }
     }
 
@@ -190,7 +202,7 @@ impl Outgoing {
         let count = if wanted == 0 {
             0
         } else {
-            read_some(reader.as_mut(), &mut piece[..wanted])?
+            reader.read(&mut piece[..wanted])?
         };
         match framing {
             Framing::Chunked => http1::write_chunk(&mut self.framed, &piece[..count]),
@@ -217,9 +229,30 @@ impl Outgoing {
         Ok(())
     }
 
+    /// Nothing more is read: the reader waits to be discarded.
     fn end_stream(&mut self) {
         if let Rest::Stream(reader, _) = mem::replace(&mut self.rest, Rest::Nothing) {
-            dropped(reader);
+            self.rest = Rest::Spent(reader);
+        }
+    }
+
+    /// A reader that has been read to its end, or is not wanted.
+    pub(crate) fn take_spent(&mut self) -> Option<Discarded> {
+        match mem::replace(&mut self.rest, Rest::Nothing) {
+            Rest::Spent(reader) => Some(Discarded::Reader(reader)),
+            rest => {
+                self.rest = rest;
+                None
+            }
+        }
+    }
+
+    /// What must not be dropped on just any thread, from a response that nobody needs any more.
+    pub(crate) fn take_apart(&mut self) -> Option<Discarded> {
+        match mem::replace(&mut self.rest, Rest::Nothing) {
+            Rest::Stream(reader, _) | Rest::Spent(reader) => Some(Discarded::Reader(reader)),
+            Rest::Bytes(mut bytes, _) => Discarded::if_much(&mut bytes),
+            Rest::Nothing | Rest::Static(_) => None,
         }
     }
 
@@ -241,7 +274,6 @@ impl Outgoing {
 impl Drop for Outgoing {
     /// Leaves the buffer for this thread's next response.
     fn drop(&mut self) {
-        self.end_stream();
         if self.framed.capacity() <= SPARE_BUFFER {
             let mut buffer = mem::take(&mut self.framed);
             buffer.clear();
@@ -255,7 +287,7 @@ impl Rest {
         match self {
             Rest::Static(bytes) => bytes,
             Rest::Bytes(bytes, position) => &bytes[*position..],
-            Rest::Nothing | Rest::Stream(..) => &[],
+            Rest::Nothing | Rest::Stream(..) | Rest::Spent(_) => &[],
         }
     }
 }
@@ -263,28 +295,4 @@ impl Rest {
 fn copied(framed: &mut Vec<u8>, body: &[u8]) -> Rest {
     framed.extend_from_slice(body);
     Rest::Nothing
-}
-
-/// The reader's destructor is the handler's code too, and may run on the thread that drives every connection.
-fn dropped(reader: Box<dyn Read + Send>) -> Rest {
-    if let Err(panicked) = panics::catch(|| drop(reader)) {
-        log::error!(panic:% = panicked; "the destructor of a streamed body panicked");
-    }
-    Rest::Nothing
-}
-
-/// The reader is the handler's code, and may panic as a handler may.
-fn read_some(reader: &mut dyn Read, piece: &mut [u8]) -> io::Result<usize> {
-    let count = panics::catch(|| {
-        loop {
-            match reader.read(piece) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Ok(count) if count > piece.len() => {
-                    return Err(io::Error::other("it says that it read more than it could"));
-                }
-                result => return result,
-            }
-        }
-    });
-    count.unwrap_or_else(|panicked| Err(io::Error::other(format!("panicked: {panicked}"))))
 }

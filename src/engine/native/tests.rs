@@ -35,6 +35,7 @@ fn serve_once(engine: &dyn Engine) -> Vec<String> {
             exchange.stream();
             None
         }
+        Ready::Discarded(_) => None,
     };
     ready.into_iter().filter_map(answer).collect()
 }

@@ -52,7 +52,12 @@ pub(super) fn read(
     match head.terms.body {
         BodyLength::Known(length) => {
             // It is within the limit, which is a `usize`.
-            if !shared.rules.memory.settle(charged, length as usize) {
+            if !shared
+                .rules
+                .memory
+                .requests
+                .settle(charged, length as usize)
+            {
                 return Err(Problem::NoMemory);
             }
             read_known(inner.as_reader(), length)
@@ -62,7 +67,7 @@ pub(super) fn read(
                 true => read_chunks(inner.as_reader(), max)?,
                 false => read_decoded(inner.as_reader(), max, shared, peer)?,
             };
-            match shared.rules.memory.settle(charged, body.len()) {
+            match shared.rules.memory.requests.settle(charged, body.len()) {
                 true => Ok(body),
                 false => Err(Problem::NoMemory),
             }

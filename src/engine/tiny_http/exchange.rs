@@ -72,7 +72,11 @@ impl TinyExchange {
     /// Before the answer, which may take long, and after which the next request may already be there.
     fn release_body(&mut self) {
         self.head.request.body = RequestBody::Empty;
-        self.shared.rules.memory.settle(&mut self.charged, 0);
+        self.shared
+            .rules
+            .memory
+            .requests
+            .settle(&mut self.charged, 0);
     }
 
     fn asked(&self) -> Asked {
@@ -109,11 +113,6 @@ impl Exchange for TinyExchange {
         let timed_out = self.shared.peers().timed_out(self.peer);
         self.shared.peers().enter(self.peer, Stage::Handling);
         read.map_err(|problem| Box::new(problem.response(timed_out)))
-    }
-
-    /// A response is written by the worker, which waits for the client, and kept nowhere.
-    fn has_room(&self, _size: usize) -> bool {
-        true
     }
 
     fn respond(mut self: Box<Self>, response: Response, close: bool) -> bool {

@@ -31,6 +31,7 @@ fn a_list_is_split_at_commas_and_its_first_bad_element_is_named() {
 #[test]
 fn the_programs_defaults_count_behind_the_environment_and_are_shown_as_its_own() {
     let mut settings = Settings::from_pairs([("DRAIN_DELAY", "1s")]);
+    settings.default_setting("BUFFER_MEMORY", "1GiB");
     settings.default_setting("MAX_BODY_BYTES", "300MiB");
     settings.default_setting("DRAIN_DELAY", "9s");
     settings.default_setting("HEAD_TIMEOUT", "soon");

@@ -1,12 +1,14 @@
 //! What must hold of a connection whatever its client and the handlers do: asserted over generated sequences by the
 //! property tests and over mutated ones by the fuzz target.
 
+mod answers;
 mod phrases;
 pub(crate) mod replies;
 pub(crate) mod rig;
 
 use self::{
-    phrases::{PATTERN, PHRASES},
+    answers::{Answer, answer},
+    phrases::PHRASES,
     replies::{Reply, read_reply},
     rig::{End, Owner, Rig},
 };
@@ -17,14 +19,10 @@ use crate::{
         memory::Memory,
     },
     message::request::Request,
-    message::response::{Body, Kind, Response},
+    message::response::Response,
 };
 use http::{Method, StatusCode};
-use std::{
-    io::{self, Read},
-    rc::Rc,
-    time::Duration,
-};
+use std::{rc::Rc, time::Duration};
 
 /// What the connections of a run may hold together.
 const BUFFER_MEMORY: usize = 64 * 1024;
@@ -32,8 +30,9 @@ const BUFFER_MEMORY: usize = 64 * 1024;
 /// Plays a script of what client, clock and handlers do, and checks all that can be said of it.
 pub(crate) fn connection(script: &[u8]) {
     let mut script = Script(script);
-    let scratch = [7, 64, 1024, 32 * 1024][script.number() % 4];
-    let mut play = Play::new(scratch);
+    let sizes = script.number();
+    let mut play = Play::new([7, 64, 1024, 32 * 1024][sizes % 4]);
+    play.rig.turn = [128 * 1024, 1, 500][sizes / 4 % 3];
     if script.number() % 2 == 1 {
         play.rig.wire().room = 0;
     }
@@ -65,17 +64,6 @@ impl<'a> Script<'a> {
     }
 }
 
-/// What a worker has answered.
-struct Answer {
-    is_head: bool,
-    status: StatusCode,
-    body: Vec<u8>,
-    /// Its reader ends before the body does.
-    fails: bool,
-    /// Where there was no memory for it, it may have become a 503.
-    may_be_shed: bool,
-}
-
 /// A run of one connection, and what is known of it from outside.
 struct Play {
     rig: Rig,
@@ -85,8 +73,8 @@ struct Play {
     /// Method, target and body of each request that came out.
     requests: Vec<(String, String, Vec<u8>)>,
     answers: Vec<Answer>,
-    /// What other connections are charged for.
-    others: usize,
+    /// What other connections are charged for of requests and of responses.
+    others: [usize; 2],
     client_has_reset: bool,
     /// In the end the client took everything that it was sent.
     client_takes_all: bool,
@@ -100,7 +88,7 @@ impl Play {
             delivered: Vec::new(),
             requests: Vec::new(),
             answers: Vec::new(),
-            others: 0,
+            others: [0; 2],
             client_has_reset: false,
             client_takes_all: false,
         }
@@ -144,9 +132,14 @@ impl Play {
             }
             12 => {
                 let holds = script.number() * 512;
-                self.rig.rules.memory.settle(&mut self.others, holds);
+                self.charge_others([holds, holds]);
             }
-            13 => self.rig.wire().interruptions = script.number() % 4,
+            13 if script.number().is_multiple_of(2) => {
+                self.rig.wire().interruptions = script.number() % 4;
+            }
+            13 => {
+                self.rig.relieve();
+            }
             _ => self.work(script.number()),
         }
         self.take_note();
@@ -167,14 +160,16 @@ impl Play {
     fn work(&mut self, kind: usize) {
         match self.rig.owner {
             Owner::Handler => {
+                if kind == 255 {
+                    self.rig.put_back();
+                    return;
+                }
                 let (response, mut answer) = answer(kind / 2);
                 let is_head = self.rig.connection.request().method() == Method::HEAD;
-                let size = response.body.in_memory_len();
                 if is_head {
                     (answer.is_head, answer.fails) = (true, false);
                     answer.body.clear();
                 }
-                answer.may_be_shed = !self.rig.rules.memory.has_room(size);
                 self.answers.push(answer);
                 self.rig.respond(response, kind % 2 == 1);
             }
@@ -192,10 +187,23 @@ impl Play {
         }
         let is_out = usize::from(self.rig.owner == Owner::Handler);
         assert_eq!(self.requests.len(), self.answers.len() + is_out);
-        let used = self.others + self.rig.connection.charged;
         let memory = &self.rig.rules.memory;
-        assert!(used > BUFFER_MEMORY || memory.has_room(BUFFER_MEMORY - used));
-        assert!(!memory.has_room((BUFFER_MEMORY + 1).saturating_sub(used)));
+        let connection = &self.rig.connection;
+        let [requests, responses] = self.others;
+        assert_eq!(
+            memory.requests.used(),
+            requests + connection.charged_request
+        );
+        assert_eq!(
+            memory.responses.used(),
+            responses + connection.charged_response
+        );
+    }
+
+    fn charge_others(&mut self, [requests, responses]: [usize; 2]) {
+        let memory = &self.rig.rules.memory;
+        memory.requests.settle(&mut self.others[0], requests);
+        memory.responses.settle(&mut self.others[1], responses);
     }
 
     /// The client takes all and does nothing more: the connection comes to an end.
@@ -215,11 +223,10 @@ impl Play {
             steps_left -= 1;
             assert!(steps_left > 0, "never ends");
         }
-        self.rig.rules.memory.settle(&mut self.others, 0);
-        assert!(
-            self.rig.rules.memory.has_room(BUFFER_MEMORY),
-            "not given back"
-        );
+        self.charge_others([0; 2]);
+        let memory = &self.rig.rules.memory;
+        assert_eq!(memory.requests.used(), 0, "not given back");
+        assert_eq!(memory.responses.used(), 0, "not given back");
     }
 
     /// After the end: each request was one that the client sent, in order, and has its one response, whole unless
@@ -271,9 +278,6 @@ impl Play {
 
 fn check_reply(reply: &Reply, answer: &Answer, cut: bool) {
     assert!(reply.continues <= 1, "more than one 100");
-    if answer.may_be_shed && reply.status == 503 {
-        return;
-    }
     assert_eq!(reply.status, answer.status.as_u16());
     assert!(answer.body.starts_with(&reply.body), "not the body");
     let is_whole = reply.is_whole && reply.body.len() == answer.body.len() && !answer.fails;
@@ -289,80 +293,6 @@ fn check_refusal(reply: &Reply, cut: bool) {
     assert!(reply.is_whole || cut, "half a refusal");
 }
 
-/// An answer of any kind that there is.
-fn answer(kind: usize) -> (Response, Answer) {
-    let mut response = Response::new(StatusCode::OK);
-    let mut body = Vec::new();
-    let mut fails = false;
-    let repeated = |times| PATTERN.repeat(times);
-    match kind % 13 {
-        0 => {}
-        1 => {
-            response.body = Body::Static(b"Hello", Kind::Text);
-            body.extend_from_slice(b"Hello");
-        }
-        2 => {
-            response.body = Body::Static(&PATTERN, Kind::Bytes);
-            body.extend_from_slice(&PATTERN);
-        }
-        3 | 4 => {
-            body = repeated(kind);
-            response.body = Body::Bytes(body.clone(), Kind::Bytes);
-        }
-        5 => {
-            response.status = StatusCode::NO_CONTENT;
-            response.body = Body::Bytes(repeated(1), Kind::Bytes);
-        }
-        6 => {
-            response.status = StatusCode::NOT_MODIFIED;
-            response.body = Body::Static(b"Hello", Kind::Text);
-        }
-        7 => {
-            body = repeated(20);
-            response.body = Body::Bytes(body.clone(), Kind::Bytes);
-        }
-        kind => {
-            body = repeated(kind - 7);
-            let length = (kind % 2 == 1).then_some(body.len() as u64);
-            fails = kind > 10;
-            let reader = Reader {
-                bytes: body.clone().into(),
-                most: [1 << 20, 5000][kind % 2],
-                fails: fails && length.is_none(),
-            };
-            if fails && length.is_some() {
-                body.push(0);
-            }
-            response.body = Body::Stream(Box::new(reader), length.map(|_| body.len() as u64));
-        }
-    }
-    let answer = Answer {
-        is_head: false,
-        status: response.status,
-        body,
-        fails,
-        may_be_shed: false,
-    };
-    (response, answer)
-}
-
-/// A body's reader that gives at most so much at a time, and may fail where it should end.
-struct Reader {
-    bytes: std::collections::VecDeque<u8>,
-    most: usize,
-    fails: bool,
-}
-
-impl Read for Reader {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.bytes.is_empty() && self.fails {
-            return Err(io::Error::other("as the script has it"));
-        }
-        let count = into.len().min(self.most);
-        self.bytes.read(&mut into[..count])
-    }
-}
-
 fn rules(memory: usize) -> Rc<Rules> {
     Rc::new(Rules {
         limits: LIMITS,
@@ -370,6 +300,7 @@ fn rules(memory: usize) -> Rc<Rules> {
         body_timeout: Duration::from_secs(30),
         write_timeout: Duration::from_secs(30),
         keep_alive_timeout: Duration::from_secs(75),
+        min_body_rate: 240,
         memory: Memory::new(memory),
     })
 }

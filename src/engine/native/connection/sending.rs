@@ -4,24 +4,26 @@ use super::{Connection, Context, Next, State, Stream};
 use crate::{
     engine::{
         http1::Refusal,
-        native::outgoing::{Outgoing, Sending},
+        native::{
+            discarded::{Discarded, MUCH_MEMORY},
+            outgoing::{Outgoing, Sending},
+            pace::Pace,
+        },
         rules::Rules,
     },
-    message::{head::Version, response::Response},
+    message::{head::Version, request::RequestBody, response::Response},
 };
 use http::Method;
 use std::{
-    io,
+    io, mem,
     time::{Duration, Instant},
 };
 
-/// How long a connection that was refused may go on sending what nobody reads: a close with unread bytes is a reset,
-/// which would destroy the refusal on its way (RFC 9112 section 9.6).
-pub(crate) const LINGER: Duration = Duration::from_secs(2);
-
-/// How many times in a row a lingering connection is read. What comes faster than it can be thrown away must not keep
-/// the thread; what then stays unread has no answer to destroy any more when the time for lingering is over.
-const THROWN_AWAY_AT_ONCE: usize = 16;
+/// How long a connection that ends may go on sending what nobody reads: a close with unread bytes is a reset, which
+/// would destroy the answer on its way (RFC 9112 section 9.6), and many a client reads only once it has sent everything.
+/// In all, and between two reads, as nginx has it (`lingering_time`, `lingering_timeout`).
+pub(crate) const LINGER: Duration = Duration::from_secs(30);
+pub(crate) const LINGER_BETWEEN_READS: Duration = Duration::from_secs(5);
 
 /// A response must make at least this much progress in each `WRITE_TIMEOUT`, so that a client that takes one byte at
 /// a time is cut off as one that takes none is.
@@ -50,7 +52,7 @@ impl<S: Stream> Connection<S> {
     pub(super) fn refuse(&mut self, refusal: Refusal, context: &Context<'_>) -> Option<Next> {
         log::debug!(status = refusal.status.as_u16(), reason = refusal.reason, peer:% = self.peer; "request refused");
         let response = refusal.response();
-        self.input = None;
+        self.let_go_of_request();
         // What follows a refused head is no request, and it is what lingering is for.
         self.may_be_readable = true;
         let outgoing = Outgoing::new(&Method::GET, Version::Http11, response, true);
@@ -74,6 +76,7 @@ impl<S: Stream> Connection<S> {
         self.outgoing = Some(outgoing);
         self.close_after = close;
         self.state = State::Sending;
+        self.pace = Pace::begin(now);
         self.expect_progress(now, rules);
     }
 
@@ -85,7 +88,7 @@ impl<S: Stream> Connection<S> {
     /// Sends what is left of a `100 Continue`.
     pub(super) fn send_interim(&mut self) -> io::Result<()> {
         if let Some(interim) = &mut self.outgoing
-            && interim.send(&mut self.stream)? == Sending::Done
+            && interim.send(&mut self.stream, usize::MAX)? == Sending::Done
         {
             self.outgoing = None;
         }
@@ -98,39 +101,46 @@ impl<S: Stream> Connection<S> {
             // The client has made room in time; it was the pool that came late.
             self.expect_progress(now, rules);
         }
-        loop {
-            let next = self.send(now, rules);
+        let next = loop {
+            let next = self.send(now, rules, usize::MAX);
             let Some(outgoing) = self.outgoing.as_mut().filter(|_| next == Next::Stream) else {
-                return next;
+                break next;
             };
             let began = Instant::now();
             if let Err(error) = outgoing.read_more() {
                 log::error!(reason:% = error; "a streamed body failed; its connection is cut");
-                return self.abort();
+                break self.abort();
             }
             // The time that the reader takes is not the client's.
             let took = began.elapsed();
             now += took;
             self.deadline += took;
-        }
+            self.pace = Pace::begin(now);
+        };
+        // What is left to send needs no reader.
+        let spent = self.outgoing.as_mut().and_then(Outgoing::take_spent);
+        self.discarded.extend(spent);
+        next
     }
 
-    /// Sends what is framed. [`Next::Wait`] where the client takes no more, or the response is done.
-    pub(super) fn send(&mut self, now: Instant, rules: &Rules) -> Next {
+    /// Sends what is framed, and `most` bytes of a body in memory. [`Next::Wait`] where the client takes no more, or
+    /// the response is done.
+    fn send(&mut self, now: Instant, rules: &Rules, most: usize) -> Next {
         let Some(outgoing) = &mut self.outgoing else {
             return Next::Wait;
         };
         let before = outgoing.left();
-        let sent = outgoing.send(&mut self.stream);
+        let sent = outgoing.send(&mut self.stream, most);
         self.progress += before.saturating_sub(outgoing.left());
         if self.progress >= LEAST_PROGRESS {
             self.expect_progress(now, rules);
         }
         match sent {
             Ok(Sending::WantsMore) => Next::Stream,
+            Ok(Sending::Paused) => Next::More,
             Ok(Sending::Blocked) => {
-                let holds = self.holds();
-                rules.memory.settle(&mut self.charged, holds);
+                self.keep_only_what_follows();
+                self.settle_charges(rules);
                 Next::Wait
             }
             Ok(Sending::Done) => self.end_response(now, rules),
@@ -139,26 +149,45 @@ impl<S: Stream> Connection<S> {
     }
 
     pub(super) fn go_on_sending(&mut self, context: &Context<'_>) -> Option<Next> {
-        let next = self.send(context.now, context.rules);
-        match self.state {
-            // Blocked, or a stream that a worker is to read on.
-            State::Sending => Some(next),
-            _ => None,
+        let before = self.outgoing.as_ref().map_or(0, Outgoing::left);
+        let next = self.send(context.now, context.rules, context.turn);
+        let State::Sending = self.state else {
+            return None;
+        };
+        // Blocked, at the end of its turn, or a stream that a worker is to read on.
+        let moved = before - self.outgoing.as_ref().map_or(0, Outgoing::left);
+        self.pace
+            .note(moved, context.now, context.rules.min_body_rate);
+        Some(next)
+    }
+
+    /// The handler is done with the request: of what has arrived, only what the client has sent behind it is kept.
+    fn keep_only_what_follows(&mut self) {
+        let consumed = mem::take(&mut self.consumed);
+        if consumed > 0
+            && let Some(input) = &mut self.input
+        {
+            let follows = input.bytes.split_off(consumed);
+            self.discarded.extend(Discarded::of_request(input));
+            input.bytes = follows;
+            input.body = RequestBody::Empty;
         }
     }
 
     /// The response is out: the next request, or the end.
     fn end_response(&mut self, now: Instant, rules: &Rules) -> Next {
-        let was_abortable = self
-            .outgoing
-            .take()
-            .is_some_and(|outgoing| outgoing.ends_with_connection);
-        if was_abortable {
+        if let Some(outgoing) = &self.outgoing
+            && outgoing.ends_with_connection
+        {
             self.stream.abort_on_close(false);
         }
         self.was_answered = self.input.is_some();
+        self.let_go_of_response();
         if self.close_after {
             return self.end_connection(now);
+        }
+        if self.request_holds() > MUCH_MEMORY {
+            self.keep_only_what_follows();
         }
         if let Some(input) = &mut self.input {
             input.advance(self.consumed);
@@ -180,10 +209,10 @@ impl<S: Stream> Connection<S> {
             return Next::Close;
         }
         self.stream.close_sending();
-        self.state = State::Lingering;
+        self.state = State::Lingering(now + LINGER);
         self.may_be_readable = true;
-        self.deadline = now + LINGER;
-        self.input = None;
+        self.deadline = now + LINGER_BETWEEN_READS;
+        self.let_go_of_request();
         Next::Wait
     }
 
@@ -193,14 +222,16 @@ impl<S: Stream> Connection<S> {
         matches!(self.stream.read(&mut [0]), Ok(1))
     }
 
-    /// Reads on behind a refusal, for nothing.
-    pub(super) fn throw_away(&mut self, context: &mut Context<'_>) -> Next {
-        for _ in 0..THROWN_AWAY_AT_ONCE {
-            if let Err(next) = self.receive(context.scratch) {
-                return next;
+    /// Reads on behind the last answer, for nothing.
+    pub(super) fn throw_away(&mut self, until: Instant, context: &mut Context<'_>) -> Next {
+        while context.turn > 0 {
+            match self.receive(context.scratch) {
+                Ok(count) => context.turn = context.turn.saturating_sub(count),
+                Err(next) => return next,
             }
+            self.deadline = until.min(context.now + LINGER_BETWEEN_READS);
         }
-        Next::Wait
+        Next::More
     }
 
     /// Cuts the connection so that the client can tell.

@@ -9,7 +9,7 @@ mod streams;
 mod timeouts;
 
 use super::{
-    Next, Rules,
+    Next, Rules, State,
     invariants::{
         replies::{Reply, read_replies},
         rig::{End, Owner, Rig},
@@ -28,6 +28,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
+const MIN_BODY_RATE: u32 = 240;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// How much is read at a time where it does not matter.
@@ -50,6 +51,7 @@ fn rules_with(memory: usize) -> Rc<Rules> {
         body_timeout: BODY_TIMEOUT,
         write_timeout: WRITE_TIMEOUT,
         keep_alive_timeout: KEEP_ALIVE_TIMEOUT,
+        min_body_rate: MIN_BODY_RATE,
         memory: Memory::new(memory),
     })
 }
@@ -128,5 +130,6 @@ fn only_reply(rig: &mut Rig) -> Reply {
 #[track_caller]
 fn assert_ended(rig: &Rig) {
     assert_eq!(rig.owner, Owner::Nobody);
-    assert!(rig.rules.memory.has_room(BUFFER_MEMORY), "memory is lost");
+    assert_eq!(rig.rules.memory.requests.used(), 0, "memory is lost");
+    assert_eq!(rig.rules.memory.responses.used(), 0, "memory is lost");
 }

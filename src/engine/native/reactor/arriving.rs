@@ -92,6 +92,7 @@ impl Reactor {
                 shared,
                 is_out: false,
                 watches_room: false,
+                is_in_line: false,
             }),
         );
         self.keep(place);

@@ -43,14 +43,13 @@ impl Reactor {
         }
     }
 
-    /// Closes everything that is here.
-    pub(in crate::engine::native) fn cut(&mut self) -> Cut {
+    /// Closes everything that is here. What of it may only be dropped elsewhere is `left`.
+    pub(in crate::engine::native) fn cut(&mut self, left: &mut Vec<Ready>) -> Cut {
         let mut cut = Cut::default();
         self.stage = Stage::Cut;
         self.acceptor = None;
-        let mut returned = std::mem::take(&mut self.returned);
-        self.shared.take_returned(&mut returned);
-        for one in returned {
+        self.shared.take_returned(&mut self.returned);
+        for one in std::mem::take(&mut self.returned) {
             if let Returned::Connection(lease) = one {
                 self.take_in(lease);
             }
@@ -65,6 +64,7 @@ impl Reactor {
                 self.close(place);
             }
         }
+        self.later.hand_over(left);
         cut
     }
 }

@@ -1,6 +1,6 @@
 //! Bodies that are taken, and those that are not.
 
-use super::harness::{Client, Site, text};
+use super::harness::{Client, PATIENCE, Site, text};
 use std::{net::Shutdown, thread, time::Duration};
 
 fn summing() -> Site {
@@ -163,21 +163,39 @@ fn a_body_that_does_not_come_is_given_up_in_time() {
 
 #[test]
 fn bodies_beyond_the_memory_for_them_are_told_to_come_again() {
-    let settings = [("BUFFER_MEMORY", "64KiB"), ("MAX_BODY_BYTES", "100000")];
-    let site = Site::with(&settings, |request| text(request.body().len().to_string()));
-    let mut client = site.client();
-    post(&mut client, 70_000);
-    let answer = client.answer();
+    let (go, held) = crossbeam_channel::bounded::<()>(0);
+    let (begun, has_begun) = crossbeam_channel::unbounded();
+    // Half of it is for requests.
+    let site = Site::with(&[("BUFFER_MEMORY", "64KiB")], move |request| {
+        if request.path() == "/held" {
+            begun.send(()).unwrap();
+            let _ = held.recv();
+        }
+        text(request.body().len().to_string())
+    });
+    let upload = |client: &mut Client, path: &str| {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n");
+        client.send(head + &"x".repeat(20_000));
+    };
+    let mut first = site.client();
+    upload(&mut first, "/held");
+    has_begun
+        .recv_timeout(PATIENCE)
+        .expect("the first is being handled");
+    let mut second = site.client();
+    upload(&mut second, "/");
+    let answer = second.answer();
     assert!(
         answer.status == 503 && answer.head.contains("Retry-After"),
         "{answer:?}"
     );
-    let mut client = site.client();
+    drop(go);
+    assert_eq!(first.answer().text(), "20000");
     for _ in 0..3 {
-        post(&mut client, 60_000);
+        upload(&mut first, "/");
         assert_eq!(
-            client.answer().text(),
-            "60000",
+            first.answer().text(),
+            "20000",
             "what an earlier request took was given back"
         );
     }

@@ -3,7 +3,7 @@
 
 use super::super::{Connection, Context, Next, State, Stream};
 use crate::{
-    engine::{memory::ALWAYS_SERVED, native::buffer_pool::BufferPool, rules::Rules},
+    engine::{native::buffer_pool::BufferPool, rules::Rules},
     message::{request::Request, response::Response},
 };
 use std::{
@@ -27,6 +27,8 @@ pub(crate) struct Wire {
     pub(crate) room: usize,
     pub(crate) sent: Vec<u8>,
     pub(crate) reads: usize,
+    /// How many bytes were read.
+    received: usize,
     pub(crate) writes: usize,
     half_closed: Cell<bool>,
     aborts: Cell<bool>,
@@ -66,7 +68,10 @@ impl Read for Wire {
         self.reads += 1;
         self.interrupt()?;
         match self.end {
-            _ if self.is_flooded => return Ok(into.len()),
+            _ if self.is_flooded => {
+                self.received += into.len();
+                return Ok(into.len());
+            }
             Some(End::Reset) => return Err(ErrorKind::ConnectionReset.into()),
             Some(End::HalfClosed) if self.incoming.is_empty() => return Ok(0),
             None if self.incoming.is_empty() => return Err(ErrorKind::WouldBlock.into()),
@@ -76,6 +81,7 @@ impl Read for Wire {
         for (slot, byte) in into.iter_mut().zip(self.incoming.drain(..count)) {
             *slot = byte;
         }
+        self.received += count;
         Ok(count)
     }
 }
@@ -122,6 +128,17 @@ impl Stream for Wire {
     }
 }
 
+thread_local! {
+    /// This thread drives a connection, and has no time for anything of a handler's.
+    static IS_DRIVING: Cell<bool> = const { Cell::new(false) };
+    static WAS_DELAYED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// For what is a handler's, to be called wherever it runs: it must never be where connections are driven.
+pub(crate) fn run_handlers_own() {
+    WAS_DELAYED.set(WAS_DELAYED.get() || IS_DRIVING.get());
+}
+
 /// Who owns the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
@@ -140,6 +157,10 @@ pub(crate) struct Rig {
     pub(crate) owner: Owner,
     scratch: Vec<u8>,
     pub(crate) buffers: BufferPool,
+    /// How much of a turn is one.
+    pub(crate) turn: usize,
+    /// How many turns it has had.
+    pub(crate) turns: usize,
     /// What happened while the connection was away.
     has_event: bool,
     client_has_closed: bool,
@@ -161,6 +182,8 @@ impl Rig {
             owner: Owner::Reactor,
             scratch: vec![b'x'; scratch],
             buffers: BufferPool::default(),
+            turn: 128 * 1024,
+            turns: 0,
             has_event: false,
             client_has_closed: false,
         }
@@ -208,13 +231,9 @@ impl Rig {
         self.pass(self.connection.deadline.saturating_duration_since(self.now))
     }
 
-    /// A worker answers, and as the pool does it, with a 503 where there is no memory for the response.
-    pub(crate) fn respond(&mut self, mut response: Response, close: bool) -> Next {
+    /// A worker answers.
+    pub(crate) fn respond(&mut self, response: Response, close: bool) -> Next {
         assert_eq!(self.owner, Owner::Handler, "a request is out");
-        let size = response.body.in_memory_len();
-        if size > ALWAYS_SERVED && !self.rules.memory.has_room(size) {
-            response = Response::unavailable("overloaded");
-        }
         self.connection
             .respond(response, close, self.now, &self.rules);
         self.come_home()
@@ -244,7 +263,26 @@ impl Rig {
         }
     }
 
+    /// A worker gives the request back, for want of memory for its response.
+    pub(crate) fn put_back(&mut self) -> Next {
+        assert_eq!(self.owner, Owner::Handler, "a request is out");
+        self.come_home()
+    }
+
+    /// Memory is short: whoever is too slow goes. False where this client is not.
+    pub(crate) fn relieve(&mut self) -> bool {
+        let is_slow = self.connection.is_behind_since(self.now).is_some();
+        if self.owner == Owner::Reactor && is_slow {
+            self.step(|connection, context| {
+                let moves = connection.look_once_more(context);
+                moves.unwrap_or_else(|| connection.give_way(context))
+            });
+        }
+        is_slow
+    }
+
     fn come_home(&mut self) -> Next {
+        drop(std::mem::take(&mut self.connection.discarded));
         if self.connection.is_closed() {
             return self.end();
         }
@@ -262,27 +300,63 @@ impl Rig {
     }
 
     fn step(&mut self, step: fn(&mut Connection<Wire>, &mut Context<'_>) -> Next) -> Next {
-        let mut bench = Context {
-            now: self.now,
-            rules: &self.rules,
-            scratch: &mut self.scratch,
-            buffers: &mut self.buffers,
-        };
-        let next = step(&mut self.connection, &mut bench);
+        let mut next = self.take_turn(step);
+        if next == Next::NoMemory {
+            next = self.take_turn(Connection::advance_or_refuse);
+        }
+        // There is nobody else who would have a turn.
+        while next == Next::More && !self.wire().is_flooded {
+            next = self.take_turn(Connection::advance);
+            if next == Next::NoMemory {
+                next = self.take_turn(Connection::advance_or_refuse);
+            }
+        }
         match next {
             Next::Wait => self.check_wait(),
+            Next::More => {}
+            Next::NoMemory => panic!("neither takes nor refuses what has arrived"),
             Next::Request => self.owner = Owner::Handler,
             Next::Stream => self.owner = Owner::Streamer,
             Next::Close => return self.end(),
         }
-        assert_eq!(self.connection.charged, self.connection.holds());
+        let connection = &self.connection;
+        assert_eq!(connection.charged_request, connection.request_holds());
+        assert_eq!(connection.charged_response, connection.response_holds());
+        next
+    }
+
+    fn take_turn(&mut self, turn: fn(&mut Connection<Wire>, &mut Context<'_>) -> Next) -> Next {
+        let mut context = Context {
+            now: self.now,
+            rules: &self.rules,
+            scratch: &mut self.scratch,
+            buffers: &mut self.buffers,
+            turn: self.turn,
+        };
+        let received = self.connection.stream.received;
+        self.turns += 1;
+        IS_DRIVING.set(true);
+        let next = turn(&mut self.connection, &mut context);
+        IS_DRIVING.set(false);
+        let received = self.connection.stream.received - received;
+        assert!(
+            received <= self.turn + self.scratch.len(),
+            "reads on when its turn is over"
+        );
+        drop(std::mem::take(&mut self.connection.discarded));
+        assert!(!WAS_DELAYED.take(), "runs what is a handler's");
         next
     }
 
     fn end(&mut self) -> Next {
         self.owner = Owner::Nobody;
+        IS_DRIVING.set(true);
         self.connection.release(&self.rules);
-        assert_eq!(self.connection.charged, 0);
+        IS_DRIVING.set(false);
+        drop(std::mem::take(&mut self.connection.discarded));
+        assert!(!WAS_DELAYED.take(), "runs what is a handler's");
+        assert_eq!(self.connection.request_holds(), 0);
+        assert_eq!(self.connection.response_holds(), 0);
         Next::Close
     }
 
@@ -304,11 +378,12 @@ impl Rig {
         );
         let rests = matches!(
             connection.state,
-            State::Fresh | State::Idle | State::Lingering
+            State::Fresh | State::Idle | State::Lingering(_)
         );
         if rests {
             assert!(connection.input.is_none() && connection.outgoing.is_none());
-            assert_eq!(connection.charged, 0, "charged for nothing");
+            assert_eq!(connection.charged_request, 0, "charged for nothing");
+            assert_eq!(connection.charged_response, 0, "charged for nothing");
         }
     }
 }

@@ -104,9 +104,9 @@ fn a_stream_holds_a_chunk_and_not_the_whole() {
     rig.take(1 << 20);
     rig.pump();
     assert!(
-        rig.connection.charged < 64 * 1024,
+        rig.connection.charged_response < 64 * 1024,
         "{}",
-        rig.connection.charged
+        rig.connection.charged_response
     );
     assert_eq!(rig.leave(End::Reset), Next::Close);
     assert_ended(&rig);

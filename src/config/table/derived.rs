@@ -1,0 +1,124 @@
+//! Settings whose defaults and bounds follow from the limits of the machine, or from each other.
+
+use crate::config::{
+    limits::{Limits, WORKERS_PER_CPU, show_cpus},
+    settings::{Settings, show_size},
+};
+
+pub(super) const KIB: u64 = 1 << 10;
+pub(super) const MIB: u64 = 1 << 20;
+pub(super) const GIB: u64 = 1 << 30;
+
+/// Far above any pod's memory; the half of the address space on machines where that is less.
+const LARGEST_SIZE: u64 = if usize::BITS < 64 {
+    (usize::MAX / 2) as u64
+} else {
+    1 << 40
+};
+
+const MOST_WORKERS: u64 = 1024;
+const QUEUE_PER_WORKER: u64 = 64;
+const MOST_QUEUED: u64 = 1_000_000;
+
+const DEFAULT_MOST_CONNECTIONS: u64 = 10_000;
+const MOST_CONNECTIONS: u64 = 1_000_000;
+/// What an idle connection costs this process and, in the kernel, its cgroup, with room to spare.
+const MEMORY_PER_CONNECTION: u64 = 6 * KIB;
+/// Descriptors kept for everything that is no connection: log, listeners, pollers, files and clients of the service.
+const SPARE_DESCRIPTORS: u64 = 32;
+
+const DEFAULT_BUFFER_MEMORY: u64 = 256 * MIB;
+const BUFFER_SHARE_OF_MEMORY: u64 = 4;
+
+pub(super) fn workers(settings: &mut Settings, limits: &Limits) -> usize {
+    let default = (limits.default_workers() as u64).min(MOST_WORKERS);
+    let workers = settings.number("WORKERS", default, 1..=MOST_WORKERS);
+    let cpus = limits.cpus;
+    let reason = match limits.cpu_quota {
+        Some(quota) if quota <= cpus as f64 => {
+            format!("{} CPU quota, rounded up", show_cpus(quota))
+        }
+        Some(quota) => format!("{cpus} CPUs, fewer than the quota of {}", show_cpus(quota)),
+        None => format!("{cpus} CPUs, without a quota"),
+    };
+    let capped = if limits.default_workers() as u64 > MOST_WORKERS {
+        format!(", at most {MOST_WORKERS}")
+    } else {
+        String::new()
+    };
+    settings.explain_default("WORKERS", format!("{WORKERS_PER_CPU} × {reason}{capped}"));
+    workers as usize
+}
+
+pub(super) fn queue_capacity(settings: &mut Settings, workers: usize) -> usize {
+    let capacity = settings.number(
+        "QUEUE_CAPACITY",
+        QUEUE_PER_WORKER * workers as u64,
+        0..=MOST_QUEUED,
+    );
+    settings.explain_default("QUEUE_CAPACITY", format!("{QUEUE_PER_WORKER} × WORKERS"));
+    capacity as usize
+}
+
+pub(super) fn max_connections(settings: &mut Settings, limits: &Limits) -> usize {
+    let affordable = limits
+        .memory_limit
+        .map_or(u64::MAX, |memory| memory / MEMORY_PER_CONNECTION);
+    let default = affordable.clamp(1, DEFAULT_MOST_CONNECTIONS);
+    let wanted = settings.number("MAX_CONNECTIONS", default, 1..=MOST_CONNECTIONS);
+    let reason = match limits.memory_limit {
+        Some(memory) if affordable <= DEFAULT_MOST_CONNECTIONS => {
+            format!(
+                "memory limit {} ÷ {}",
+                show_size(memory),
+                show_size(MEMORY_PER_CONNECTION)
+            )
+        }
+        _ => format!("at most {DEFAULT_MOST_CONNECTIONS}"),
+    };
+    settings.explain_default("MAX_CONNECTIONS", reason);
+    within_descriptors(settings, wanted, limits) as usize
+}
+
+/// Lowers what is wanted to what can be had, rather than to refuse to start: the limit belongs to the node.
+fn within_descriptors(settings: &mut Settings, wanted: u64, limits: &Limits) -> u64 {
+    let Some(descriptors) = limits.descriptor_limit else {
+        return wanted;
+    };
+    let possible = descriptors.saturating_sub(SPARE_DESCRIPTORS).max(1);
+    if wanted > possible {
+        let why = format!(
+            "lowered from {wanted}: descriptor limit {descriptors} less {SPARE_DESCRIPTORS}"
+        );
+        settings.adjust("MAX_CONNECTIONS", possible.to_string(), why);
+    }
+    wanted.min(possible)
+}
+
+pub(super) fn buffer_memory(settings: &mut Settings, limits: &Limits) -> usize {
+    let least = 64 * KIB;
+    let share = limits
+        .memory_limit
+        .map(|memory| memory / BUFFER_SHARE_OF_MEMORY);
+    let default = share.map_or(DEFAULT_BUFFER_MEMORY, |share| {
+        share.clamp(least, LARGEST_SIZE)
+    });
+    let bytes = settings.size_within("BUFFER_MEMORY", default, least..=LARGEST_SIZE);
+    let reason = match limits.memory_limit {
+        Some(memory) => format!("a quarter of the memory limit {}", show_size(memory)),
+        None => "no memory limit".to_owned(),
+    };
+    settings.explain_default("BUFFER_MEMORY", reason);
+    bytes as usize
+}
+
+/// Lowered to what requests may hold together: a larger body would be told to come again for ever.
+pub(super) fn max_body_bytes(settings: &mut Settings, buffer_memory: usize) -> usize {
+    let wanted = settings.size_within("MAX_BODY_BYTES", MIB, 0..=LARGEST_SIZE);
+    let possible = buffer_memory as u64 / 2;
+    if wanted > possible {
+        let why = format!("lowered from {}: half of BUFFER_MEMORY", show_size(wanted));
+        settings.adjust("MAX_BODY_BYTES", show_size(possible), why);
+    }
+    wanted.min(possible) as usize
+}
