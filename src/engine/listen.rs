@@ -12,7 +12,7 @@ use std::{
 };
 
 /// How many connections may wait to be accepted; the kernel lowers it to `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// When a peer that has vanished without a word counts as gone, in whole seconds, as the kernel takes them.
 ///

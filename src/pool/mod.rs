@@ -17,11 +17,11 @@
 //! both cores) and of 50 µs 1.43 times (it took 12 %); the CPU time per request was within 5 % of one slot's. A request
 //! behind a handler that was expected to be short and blocked was answered after 0.60 to 0.85 ms.
 
+mod answers;
 pub(crate) mod dispatcher;
 mod ending;
 mod idle;
 pub(crate) mod in_flight;
-mod shedding;
 pub(crate) mod threads;
 
 use crate::{
@@ -96,6 +96,8 @@ struct Leader {
     ready: Vec<Ready>,
     /// When the longest-waiting job in the queue may be over `QUEUE_TIMEOUT`.
     expiry: Option<Instant>,
+    /// The end of the last stall.
+    resumed: Option<Instant>,
 }
 
 impl Pool {
@@ -215,12 +217,7 @@ impl Pool {
             self.admit(one, now);
         }
         leader.ready = ready;
-        leader.expiry = match leader.expiry {
-            _ if self.queue.1.is_empty() => None,
-            Some(expiry) if expiry <= now => self.shed_expired(now),
-            Some(expiry) => Some(expiry),
-            None => Some(now + self.queue_timeout),
-        };
+        self.shed_expired(&mut leader, now);
         self.note_progress(now);
         self.has_leader.store(false, SeqCst);
         drop(leader);
@@ -315,9 +312,6 @@ impl Pool {
             Ready::Discarded(what) => return drop(what),
             Ready::Request(exchange) => exchange,
         };
-        if started.duration_since(job.since) > self.queue_timeout {
-            return self.shed(exchange, Refusal::WAITED_TOO_LONG);
-        }
         if !exchange.has_room_for_response() {
             // Others have taken it since this one was admitted.
             drop(admission);
@@ -352,25 +346,6 @@ impl Pool {
         if self.dispatcher.state.is_stopping() {
             self.in_flight.note_finished(number, started.elapsed());
         }
-    }
-
-    /// Logs and sends a response. True where all of it is sent; false where the client takes it slowly, and where it is
-    /// gone.
-    fn answer(
-        &self,
-        mut exchange: Box<dyn Exchange>,
-        response: Response,
-        took: Duration,
-        close: bool,
-    ) -> bool {
-        self.dispatcher
-            .log_access(exchange.request(), &response, took);
-        exchange.respond(response, close || self.dispatcher.state.is_stopping())
-    }
-
-    fn answer_probe(&self, mut exchange: Box<dyn Exchange>, answer: Response, close: bool) {
-        self.dispatcher.log_probe(exchange.request(), &answer);
-        exchange.respond(answer, close || self.dispatcher.state.is_stopping());
     }
 
     fn note_progress(&self, now: Instant) {

@@ -1,23 +1,22 @@
 //! Accepting connections, through every shortage: too many of them, or too few descriptors.
 
-use super::table::Table;
-use crate::engine::listen::canonical_peer;
+use super::socket;
+use crate::engine::listen::{BACKLOG, canonical_peer};
 use mio::net::{TcpListener, TcpStream};
-use nix::errno::Errno;
+use nix::{errno::Errno, poll::PollFlags};
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},
 };
-
-/// Connections let in beyond `MAX_CONNECTIONS`, so that a probe is answered while every other place is taken; they
-/// are told 503 otherwise. The 32 descriptors that the configuration keeps back have room for them.
-const RESERVE: usize = 16;
 
 /// How long to wait before an accept that failed for want of something is tried again.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The log hears of a shortage no more often than this.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(1);
+
+/// In a drain, what waits to be accepted waits for an ordinary place for so long; then it is let in beyond the limit.
+const HELD_BACK: Duration = Duration::from_secs(1);
 
 /// When to try next. The listener is watched edge-triggered: once it has had nothing more, an event will tell.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,22 +30,49 @@ enum Attempt {
 
 pub(super) struct Acceptor {
     listener: TcpListener,
-    max_connections: usize,
     attempt: Attempt,
     lacks_descriptors: bool,
     last_warning: Option<Instant>,
+    last_call: Option<LastCall>,
+}
+
+/// What is still accepted before the listener closes: what was waiting when the drain began, and no more than that.
+struct LastCall {
+    held_back_until: Instant,
+    left: i32,
 }
 
 impl Acceptor {
-    pub(super) fn new(listener: TcpListener, max_connections: usize) -> Acceptor {
-        let attempt = Attempt::Now;
+    pub(super) fn new(listener: TcpListener) -> Acceptor {
         Acceptor {
             listener,
-            max_connections,
-            attempt,
+            attempt: Attempt::Now,
             lacks_descriptors: false,
             last_warning: None,
+            last_call: None,
         }
+    }
+
+    /// Accepts what waits now, and then is [done](Acceptor::is_done).
+    pub(super) fn call_last(&mut self, now: Instant) {
+        self.try_soon();
+        self.last_call = Some(LastCall {
+            held_back_until: now + HELD_BACK,
+            left: BACKLOG,
+        });
+    }
+
+    /// True once nothing waits any more that was there at the last call.
+    pub(super) fn is_done(&self) -> bool {
+        let is_over = |call: &LastCall| call.left <= 0 || self.attempt == Attempt::OnEvent;
+        self.last_call.as_ref().is_some_and(is_over)
+    }
+
+    /// Whether what waits is to wait for an ordinary place: in a drain each connection ends with its response, so there
+    /// will soon be one.
+    pub(super) fn holds_back(&self, now: Instant) -> bool {
+        let is_early = |call: &LastCall| now < call.held_back_until;
+        self.last_call.as_ref().is_some_and(is_early)
     }
 
     pub(super) fn try_soon(&mut self) {
@@ -80,13 +106,13 @@ impl Acceptor {
         matches!(self.attempt, Attempt::OnRoom(_))
     }
 
-    /// Whether there is an ordinary place left.
-    pub(super) fn admits(&self, table: &Table) -> bool {
-        table.len() < self.max_connections
-    }
-
-    pub(super) fn reserve_is_full(&self, table: &Table) -> bool {
-        table.len() >= self.max_connections.saturating_add(RESERVE)
+    /// Whether a connection waits to be accepted; where none does, an event will tell of the next.
+    pub(super) fn is_awaited(&mut self) -> bool {
+        let is_awaited = socket::is_ready(&self.listener, PollFlags::POLLIN);
+        if !is_awaited {
+            self.attempt = Attempt::OnEvent;
+        }
+        is_awaited
     }
 
     /// True where the last attempt failed for want of a descriptor, which closing a connection would mend.
@@ -99,13 +125,18 @@ impl Acceptor {
         self.lacks_descriptors = false;
         loop {
             let error = match self.listener.accept() {
-                Ok(accepted) => return Some(prepared(accepted)),
+                Ok(accepted) => {
+                    self.last_call.iter_mut().for_each(|call| call.left -= 1);
+                    return Some(prepared(accepted));
+                }
                 Err(error) => error,
             };
             match error.raw_os_error().map(Errno::from_raw) {
                 Some(Errno::EAGAIN) => self.attempt = Attempt::OnEvent,
                 // The client gave up before it was accepted; the next one may not have.
                 Some(Errno::ECONNABORTED | Errno::EINTR | Errno::EPROTO) => continue,
+                // Without a descriptor to be had, that is said before anybody is looked for.
+                _ if !self.is_awaited() => {}
                 errno => {
                     self.lacks_descriptors = matches!(errno, Some(Errno::EMFILE | Errno::ENFILE));
                     self.attempt = Attempt::At(now + PAUSE);

@@ -6,6 +6,7 @@
 
 mod receiving;
 mod sending;
+pub(crate) mod waiting;
 
 use super::{buffer_pool::BufferPool, discarded::Discarded, outgoing::Outgoing, pace::Pace};
 use crate::{
@@ -51,6 +52,9 @@ pub(crate) trait Stream: Read + Write {
 
     /// Makes the close that follows a visible abort (a reset), or an ordinary one again.
     fn abort_on_close(&self, abort: bool);
+
+    /// Whether a good part of what was sent has been taken, so that poll(2) would say that there is room for more.
+    fn has_room(&self) -> bool;
 }
 
 enum State {
@@ -93,7 +97,7 @@ pub(crate) enum Next {
 pub(crate) struct Connection<S> {
     stream: S,
     peer: SocketAddr,
-    pub(crate) accepted: Instant,
+    accepted: Instant,
     state: State,
     /// When the state has lasted too long.
     pub(crate) deadline: Instant,
@@ -251,19 +255,6 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// The deadline has come.
-    pub(crate) fn time_out(&mut self, context: &mut Context<'_>) -> Next {
-        match self.state {
-            State::Handling => Next::Wait,
-            State::Head(_) | State::Body(_) | State::Chunked(..) => {
-                self.refuse(TOO_SLOW, context);
-                self.advance(context)
-            }
-            State::Sending => self.abort(),
-            State::Fresh | State::Idle | State::Lingering(_) | State::Closed => Next::Close,
-        }
-    }
-
     /// Since when its client is behind the least rate with what it sends or takes, where that is for too long.
     pub(crate) fn is_behind_since(&self, now: Instant) -> Option<Instant> {
         match self.state {
@@ -278,8 +269,7 @@ impl<S: Stream> Connection<S> {
     /// have been there, it was this process that was late, and what to do next is returned.
     pub(crate) fn look_once_more(&mut self, context: &mut Context<'_>) -> Option<Next> {
         let before = self.pace;
-        self.may_be_readable = true;
-        let next = self.advance(context);
+        let next = self.look(context);
         if next == Next::Wait && self.pace == before {
             return None;
         }

@@ -7,6 +7,7 @@ use crate::{
 };
 use mio::{Poll, Token, Waker, net::TcpStream};
 use std::{
+    collections::VecDeque,
     io, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -109,10 +110,10 @@ impl Shared {
     }
 
     /// Takes what was returned; nothing is locked where nothing was.
-    pub(super) fn take_returned(&self, into: &mut Vec<Returned>) {
+    pub(super) fn take_returned(&self, into: &mut VecDeque<Returned>) {
         if self.returned_count.load(SeqCst) > 0 {
             let mut returns = self.returns();
-            into.append(&mut returns.returned);
+            into.extend(returns.returned.drain(..));
             self.returned_count.store(0, SeqCst);
         }
     }
@@ -126,10 +127,9 @@ impl Shared {
         }
     }
 
-    /// Brackets the reactor's wait. False where something was returned in the meantime, so that it must not wait.
-    pub(super) fn begin_wait(&self) -> bool {
+    /// The reactor takes in what was returned so far, and then waits: what is returned from now on has to wake it.
+    pub(super) fn begin_wait(&self) {
         self.waits.store(true, SeqCst);
-        self.returned_count.load(SeqCst) == 0
     }
 
     pub(super) fn end_wait(&self) {

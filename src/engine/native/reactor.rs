@@ -17,6 +17,7 @@ use later::Later;
 use mio::{Events, Interest, Poll, Token, event::Event, net::TcpStream};
 use shortage::{Share, Shortages};
 use std::{
+    collections::VecDeque,
     io,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
@@ -59,7 +60,9 @@ pub(super) struct Reactor {
     ready_bytes: usize,
     acceptor: Option<Acceptor>,
     table: Table,
-    returned: Vec<Returned>,
+    returned: VecDeque<Returned>,
+    /// The connection that takes a step now.
+    stepping: Option<usize>,
     scratch: Box<[u8]>,
     buffers: BufferPool,
     later: Later,
@@ -67,7 +70,9 @@ pub(super) struct Reactor {
     shared: Arc<Shared>,
     stage: Stage,
     next_sweep: Option<Instant>,
-    last_sweep: Instant,
+    last_sweep: Option<Instant>,
+    /// The place that a sweep goes on from; 0 while there is none.
+    swept: usize,
 }
 
 impl Reactor {
@@ -85,9 +90,10 @@ impl Reactor {
             handled: 0,
             has_events_left: false,
             ready_bytes: 0,
-            acceptor: Some(Acceptor::new(listener, max_connections)),
-            table: Table::default(),
-            returned: Vec::new(),
+            acceptor: Some(Acceptor::new(listener)),
+            table: Table::new(max_connections),
+            returned: VecDeque::new(),
+            stepping: None,
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             buffers: BufferPool::default(),
             later: Later::default(),
@@ -95,34 +101,40 @@ impl Reactor {
             shared,
             stage: Stage::Open,
             next_sweep: None,
-            last_sweep: Instant::now(),
+            last_sweep: None,
+            swept: 0,
         })
     }
 
     /// Drives every connection until a request is whole, `until` has come, or somebody woke the engine.
     pub(super) fn turn(&mut self, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled {
-        if self.events.capacity() == 0 {
-            // A panic has ended an earlier turn in the middle.
-            self.events = Events::with_capacity(EVENTS);
-            self.has_events_left = false;
-        }
+        self.recover(ready);
         loop {
+            let now = Instant::now();
             // One wait's events are one round, over however many turns: no place is taken anew before its end, so that no
             // event is taken for another connection's, and no event waits for more than what came with it.
-            self.take_in_returned(ready);
-            if !self.has_events_left {
-                self.follow_stage(ready);
+            let is_new_round = !self.has_events_left;
+            if is_new_round {
+                self.shared.begin_wait();
             }
-            if self.stage == Stage::Cut || (self.stage == Stage::Closing && self.table.is_empty()) {
+            self.take_in_returned(now, ready);
+            if is_new_round {
+                self.follow_stage(now);
+            }
+            let is_closed = self.acceptor.is_none() && self.table.is_empty();
+            if self.stage == Stage::Cut || (self.stage == Stage::Closing && is_closed) {
                 self.later.hand_over(ready);
                 return Pulled::Closed;
             }
-            self.wait_for_events(until, !ready.is_empty() || self.later.has_work());
+            if is_new_round {
+                let has_work = !ready.is_empty() || self.later.has_work();
+                self.wait_for_events(until, now, has_work);
+            }
             let now = Instant::now();
             self.handle_events(now, ready);
             if !self.has_events_left {
                 self.step_those_in_line(now, ready);
-                self.accept(now);
+                self.accept(now, ready);
                 self.sweep(now, ready);
                 self.later.free_some();
             }
@@ -136,17 +148,11 @@ impl Reactor {
         }
     }
 
-    /// Waits until something happens or is due; not at all where `only_look`, or where something was returned.
-    fn wait_for_events(&mut self, until: Option<Instant>, only_look: bool) {
-        if self.has_events_left {
-            return;
-        }
-        let may_wait = self.shared.begin_wait() && !only_look;
-        let now = Instant::now();
-        let wait = if may_wait {
-            self.time_left(until, now)
-        } else {
-            Some(Duration::ZERO)
+    /// Waits until something happens or is due; not at all where `only_look`.
+    fn wait_for_events(&mut self, until: Option<Instant>, now: Instant, only_look: bool) {
+        let wait = match only_look {
+            true => Some(Duration::ZERO),
+            false => self.time_left(until, now),
         };
         let polled = self.poll.poll(&mut self.events, wait);
         self.shared.end_wait();
@@ -160,7 +166,10 @@ impl Reactor {
 
     /// How long nothing is due.
     fn time_left(&self, until: Option<Instant>, now: Instant) -> Option<Duration> {
-        let sweep = self.next_sweep.map(|due| due.max(self.last_sweep + SWEEP));
+        let sweep = match self.swept {
+            0 => self.next_sweep(),
+            _ => Some(now),
+        };
         let accept = self
             .acceptor
             .as_ref()
@@ -228,27 +237,23 @@ impl Reactor {
 
     /// Takes in what the pool is done with, for its buffers at once. What has more to do waits for the end of the round:
     /// a client that sends without a pause would have its next request go before the others' first.
-    fn take_in_returned(&mut self, ready: &mut Vec<Ready>) {
-        let mut returned = std::mem::take(&mut self.returned);
-        self.shared.take_returned(&mut returned);
-        let now = Instant::now();
-        for one in returned.drain(..) {
-            match one {
-                Returned::Ended(place) => self.free(place),
-                Returned::Connection(lease)
+    fn take_in_returned(&mut self, now: Instant, ready: &mut Vec<Ready>) {
+        self.shared.take_returned(&mut self.returned);
+        for _ in 0..self.returned.len() {
+            match self.returned.pop_front() {
+                Some(Returned::Connection(lease))
                     if self.has_events_left && self.has_more_to_do(&lease) =>
                 {
-                    self.returned.push(Returned::Connection(lease));
+                    self.returned.push_back(Returned::Connection(lease));
                 }
-                Returned::Connection(lease) => {
+                Some(Returned::Connection(lease)) => {
                     let place = lease.place;
                     self.take_in(lease);
                     self.step(place, now, ready, Connection::advance);
                 }
+                Some(Returned::Ended(place)) => self.free(place),
+                None => {}
             }
-        }
-        if self.returned.is_empty() {
-            self.returned = returned;
         }
     }
 
@@ -284,6 +289,9 @@ impl Reactor {
         let Some(Place::Held(lease)) = self.table.places.get_mut(place) else {
             return;
         };
+        self.stepping = Some(place);
+        lease.is_in_line = false;
+        let connection = &mut lease.connection;
         let mut context = Context {
             now,
             rules: &self.shared.rules,
@@ -291,16 +299,19 @@ impl Reactor {
             buffers: &mut self.buffers,
             turn: TURN,
         };
-        lease.is_in_line = false;
-        let next = step(&mut lease.connection, &mut context);
-        if lease.connection.take_answered() {
+        let mut next = step(connection, &mut context);
+        if self.stage == Stage::Closing && next == Next::Wait && connection.is_idle() {
+            next = connection.look(&mut context);
+            if next == Next::Wait && connection.is_idle() {
+                next = Next::Close;
+            }
+        }
+        self.stepping = None;
+        if connection.take_answered() {
             self.shared.sent_later.fetch_add(1, Relaxed);
         }
-        self.later.discard(&mut lease.connection.discarded);
+        self.later.discard(&mut connection.discarded);
         match next {
-            Next::Wait if self.stage == Stage::Closing && lease.connection.is_idle() => {
-                self.close(place)
-            }
             Next::Wait => self.keep(place),
             Next::More => {
                 lease.is_in_line = true;
@@ -312,9 +323,14 @@ impl Reactor {
                 self.step(place, now, ready, Connection::advance_or_refuse);
             }
             Next::Request => {
-                self.ready_bytes += lease.connection.charged_request();
+                self.ready_bytes += connection.charged_request();
                 self.relieve(Share::Responses, now, ready);
-                ready.extend(self.table.lease(place).map(|lease| Ready::Request(lease)));
+                if let Some(mut lease) = self.table.lease(place) {
+                    if lease.connection.is_reserve {
+                        self.admit(&mut lease, now, ready);
+                    }
+                    ready.push(Ready::Request(lease));
+                }
             }
             Next::Stream => ready.extend(self.table.lease(place).map(|lease| Ready::Stream(lease))),
             Next::Close => self.close(place),
@@ -360,19 +376,5 @@ impl Reactor {
     fn free(&mut self, place: usize) {
         self.table.clear(place);
         self.acceptor.iter_mut().for_each(Acceptor::room_was_made);
-    }
-
-    /// Times out what is due.
-    fn sweep(&mut self, now: Instant, ready: &mut Vec<Ready>) {
-        if self.next_sweep.is_none_or(|due| due > now) || now < self.last_sweep + SWEEP {
-            return;
-        }
-        self.last_sweep = now;
-        for place in 0..self.table.places.len() {
-            if self.table.is_due(place, now) {
-                self.step(place, now, ready, Connection::time_out);
-            }
-        }
-        self.next_sweep = self.table.first_deadline();
     }
 }

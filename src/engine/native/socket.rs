@@ -1,9 +1,10 @@
-//! A connection's stream over a real socket.
+//! Real sockets: a connection's stream over one, and what the kernel knows of it.
 
 use super::connection::Stream;
 use mio::net::TcpStream;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::SockRef;
-use std::{net::Shutdown, time::Duration};
+use std::{net::Shutdown, os::fd::AsFd, time::Duration};
 
 impl Stream for TcpStream {
     fn close_sending(&self) {
@@ -14,4 +15,14 @@ impl Stream for TcpStream {
     fn abort_on_close(&self, abort: bool) {
         let _ = SockRef::from(self).set_linger(abort.then_some(Duration::ZERO));
     }
+
+    fn has_room(&self) -> bool {
+        is_ready(self, PollFlags::POLLOUT)
+    }
+}
+
+/// Whether this has happened to a socket, or an error has, told of or not.
+pub(super) fn is_ready(socket: &impl AsFd, what: PollFlags) -> bool {
+    let mut asked = [PollFd::new(socket.as_fd(), what)];
+    poll(&mut asked, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }

@@ -1,19 +1,25 @@
 //! The native engine's connections, each in its place, and which of them can be spared.
 
-use super::lease::Lease;
+use super::{
+    connection::waiting::{Claim, Spared},
+    lease::Lease,
+};
+use crate::engine::rules::Rules;
 use std::{
+    collections::VecDeque,
     mem,
     time::{Duration, Instant},
 };
 
+/// Connections let in beyond `MAX_CONNECTIONS`, so that a probe is answered while every other place is taken; they
+/// are told 503 otherwise. The 32 descriptors that the configuration keeps back have room for them.
+pub(super) const RESERVE: usize = 16;
+
 /// How many connections that can be spared are looked up at once: finding them goes through the whole table.
 const CANDIDATES: usize = 64;
 
-/// Where none can be spared, the table is not gone through again for so long.
-const FRUITLESS: Duration = Duration::from_millis(100);
-
-/// A new connection is given so long for its first byte before it may be spared for another.
-const FIRST_BYTE: Duration = Duration::from_secs(1);
+/// How long what was found counts, or that nothing was.
+const SEARCH_AGAIN: Duration = Duration::from_millis(100);
 
 /// One place in the table.
 pub(super) enum Place {
@@ -26,30 +32,49 @@ pub(super) enum Place {
     },
 }
 
-#[derive(Default)]
 pub(super) struct Table {
     pub(super) places: Vec<Place>,
     /// Beside the places, so that a sweep reads plain memory: none for a free place or a leased one.
     deadlines: Vec<Option<Instant>>,
     free: Vec<usize>,
     pub(super) leased: usize,
-    /// Connections that could be spared when last looked, the best last, with their deadlines of then.
-    candidates: Vec<(Instant, usize)>,
-    look_again: Option<Instant>,
-    /// The places of connections beyond the limit, the oldest first; some may have been freed since.
-    reserve: Vec<usize>,
+    max_connections: usize,
+    /// The places of the connections beyond the limit, the oldest first.
+    reserve: VecDeque<usize>,
+    /// Connections that could be spared when last looked, the best last.
+    candidates: Vec<(Spared, usize)>,
+    search_at: Option<Instant>,
 }
 
 impl Table {
-    pub(super) fn len(&self) -> usize {
-        self.places.len() - self.free.len()
+    pub(super) fn new(max_connections: usize) -> Table {
+        Table {
+            places: Vec::new(),
+            deadlines: Vec::new(),
+            free: Vec::new(),
+            leased: 0,
+            max_connections,
+            reserve: VecDeque::with_capacity(RESERVE),
+            candidates: Vec::new(),
+            search_at: None,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.places.len() == self.free.len()
     }
 
-    pub(super) fn reserve_place(&mut self) -> usize {
+    /// Whether there is an ordinary place left.
+    pub(super) fn has_room(&self) -> bool {
+        self.places.len() - self.free.len() - self.reserve.len() < self.max_connections
+    }
+
+    pub(super) fn reserve_is_full(&self) -> bool {
+        self.reserve.len() >= RESERVE
+    }
+
+    /// A place for a new connection, which [`put`](Table::put) then puts there.
+    pub(super) fn take_place(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| {
             self.places.push(Place::Free);
             self.deadlines.push(None);
@@ -60,7 +85,7 @@ impl Table {
     pub(super) fn put(&mut self, place: usize, lease: Box<Lease>) {
         match self.places[place] {
             Place::Leased { .. } => self.leased -= 1,
-            _ if lease.connection.is_reserve => self.reserve.push(place),
+            _ if lease.connection.is_reserve => self.reserve.push_back(place),
             _ => {}
         }
         self.places[place] = Place::Held(lease);
@@ -84,18 +109,33 @@ impl Table {
         if matches!(self.places[place], Place::Leased { .. }) {
             self.leased -= 1;
         }
+        self.leave_reserve(place);
         self.places[place] = Place::Free;
         self.deadlines[place] = None;
         self.free.push(place);
+    }
+
+    /// A connection beyond the limit has an ordinary place from now on.
+    pub(super) fn admit(&mut self, lease: &mut Lease) {
+        lease.connection.is_reserve = false;
+        self.leave_reserve(lease.place);
+    }
+
+    fn leave_reserve(&mut self, place: usize) {
+        if !self.reserve.is_empty() {
+            self.reserve.retain(|reserved| *reserved != place);
+        }
     }
 
     pub(super) fn set_deadline(&mut self, place: usize, deadline: Instant) {
         self.deadlines[place] = Some(deadline);
     }
 
-    /// A connection is idle now: looking for one that can be spared is not fruitless any more.
+    /// A connection is idle now: that none could be spared is true no longer.
     pub(super) fn note_idle(&mut self) {
-        self.look_again = None;
+        if self.candidates.is_empty() {
+            self.search_at = None;
+        }
     }
 
     pub(super) fn is_due(&self, place: usize, now: Instant) -> bool {
@@ -106,62 +146,61 @@ impl Table {
         self.deadlines.iter().flatten().min().copied()
     }
 
-    /// The idle connection that has waited longest; where none is idle, one that never sent a byte.
-    pub(super) fn longest_idle(&mut self, now: Instant) -> Option<usize> {
-        if self.candidates.is_empty() && self.look_again.is_none_or(|time| time <= now) {
-            self.find_candidates(now);
-            self.look_again = self.candidates.is_empty().then(|| now + FRUITLESS);
-        }
-        while let Some((deadline, place)) = self.candidates.pop() {
-            if self.deadlines[place] == Some(deadline) && self.can_be_spared(place, now) {
+    /// The connection that can best be spared for another with this claim: one that was silent from the beginning,
+    /// the one with the slowest head, the one that has been idle for longest.
+    pub(super) fn best_spared(
+        &mut self,
+        claim: Claim,
+        now: Instant,
+        rules: &Rules,
+    ) -> Option<usize> {
+        loop {
+            if self.search_at.is_none_or(|time| time <= now) {
+                self.search(now, rules);
+            }
+            let &(found, place) = self.candidates.last()?;
+            if !found.yields_to(claim) {
+                return None;
+            }
+            self.candidates.pop();
+            if self.candidates.is_empty() {
+                // There may be more than were looked up.
+                self.search_at = None;
+            }
+            // Another may have its place by now, or it has become better than it was.
+            if self
+                .spared(place, now, rules)
+                .is_some_and(|spared| spared <= found)
+            {
                 return Some(place);
             }
         }
-        None
     }
 
-    fn find_candidates(&mut self, now: Instant) {
-        let spared = (0..self.places.len()).filter(|place| self.can_be_spared(*place, now));
-        let mut found: Vec<(bool, Instant, usize)> = spared
-            .filter_map(|place| Some((self.is_fresh(place), self.deadlines[place]?, place)))
-            .collect();
+    fn search(&mut self, now: Instant, rules: &Rules) {
+        let spared = |place| Some((self.spared(place, now, rules)?, place));
+        let mut found: Vec<_> = (0..self.places.len()).filter_map(spared).collect();
         found.sort_unstable();
         found.truncate(CANDIDATES);
-        self.candidates.extend(
-            found
-                .into_iter()
-                .rev()
-                .map(|(_, deadline, place)| (deadline, place)),
-        );
+        self.candidates.clear();
+        self.candidates.extend(found.into_iter().rev());
+        self.search_at = Some(now + SEARCH_AGAIN);
     }
 
-    fn can_be_spared(&self, place: usize, now: Instant) -> bool {
+    /// Whether the connection that has this place can be spared for one with an ordinary place.
+    pub(super) fn spared(&self, place: usize, now: Instant, rules: &Rules) -> Option<Spared> {
         match &self.places[place] {
-            Place::Held(lease) => {
-                let connection = &lease.connection;
-                connection.is_idle()
-                    || (connection.is_fresh() && connection.accepted + FIRST_BYTE < now)
+            Place::Held(lease) if !lease.connection.is_reserve => {
+                lease.connection.spared(now, rules)
             }
-            Place::Free | Place::Leased { .. } => false,
+            _ => None,
         }
     }
 
-    fn is_fresh(&self, place: usize) -> bool {
-        matches!(&self.places[place], Place::Held(lease) if lease.connection.is_fresh())
-    }
-
-    /// The connection beyond the limit that has gone longest without a whole request: a probe sends its own at once,
-    /// so the newest are the likeliest probes.
-    pub(super) fn oldest_reserve(&mut self, _now: Instant) -> Option<usize> {
-        let is_reserve =
-            |place: &Place| matches!(place, Place::Held(lease) if lease.connection.is_reserve);
-        let is_leased = |place: &Place| matches!(place, Place::Leased { .. });
-        let places = &self.places;
-        self.reserve
-            .retain(|place| is_reserve(&places[*place]) || is_leased(&places[*place]));
-        self.reserve
-            .iter()
-            .position(|place| is_reserve(&places[*place]))
-            .map(|oldest| self.reserve.remove(oldest))
+    /// The connections beyond the limit that no worker answers, the oldest first: a probe is sent at once, so the newest
+    /// are the likeliest probes.
+    pub(super) fn reserve(&self) -> impl Iterator<Item = usize> {
+        let is_held = |place: &usize| matches!(self.places[*place], Place::Held(_));
+        self.reserve.iter().copied().filter(is_held)
     }
 }

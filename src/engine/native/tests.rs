@@ -1,11 +1,21 @@
-//! The engine over real sockets, pulled by hand.
+//! The engine over real sockets, pulled by hand: while nobody pulls it, it stands still, as a stopped process does.
+
+mod drain;
+mod panics;
+mod pressure;
+mod returns;
+mod stalls;
 
 use super::*;
+use crate::engine::{
+    Exchange,
+    listen::{self, PeerTimeout},
+};
 use crate::message::response::Response;
 use http::StatusCode;
 use std::{
     io::{Read as _, Write as _},
-    net::TcpStream as Client,
+    net::{Ipv4Addr, TcpStream as Client},
     thread,
     time::Duration,
 };
@@ -16,8 +26,80 @@ const GET: &[u8] = b"GET /probe HTTP/1.1\r\nHost: test\r\n\r\n";
 const NEVER: Duration = Duration::from_secs(20);
 
 fn engine(name: &str, value: &str) -> Box<dyn Engine> {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    start(listener, &Config::from_pairs([(name, value)]).unwrap()).unwrap()
+    engine_of(&Config::from_pairs([(name, value)]).unwrap())
+}
+
+fn engine_of(config: &Config) -> Box<dyn Engine> {
+    let localhost = Some(Ipv4Addr::LOCALHOST.into());
+    let listener = listen::bind(localhost, 0, PeerTimeout::of(config)).unwrap();
+    start(listener, config).unwrap()
+}
+
+fn connect(engine: &dyn Engine) -> Client {
+    let client = Client::connect(engine.local_addr()).unwrap();
+    client.set_read_timeout(Some(NEVER)).unwrap();
+    client
+}
+
+/// A connection with a request on it.
+fn ask(engine: &dyn Engine) -> Client {
+    let mut client = connect(engine);
+    client.write_all(GET).unwrap();
+    client
+}
+
+/// The first byte that the server sends, which must be an answer's.
+#[track_caller]
+fn expect_answer(client: &mut Client) {
+    let mut answer = [0; 1024];
+    let count = client.read(&mut answer).unwrap();
+    assert!(answer[..count].starts_with(b"HTTP/1.1 "), "it was closed");
+}
+
+/// Whether the server has closed the connection, by now.
+fn is_closed(client: &mut Client) -> bool {
+    client.set_nonblocking(true).unwrap();
+    let read = client.read(&mut [0; 1]);
+    client.set_nonblocking(false).unwrap();
+    !matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Lets the engine deal with all that has happened. What is ready, in one pull or several.
+fn pull_for(engine: &dyn Engine, time: Duration) -> Vec<Ready> {
+    let mut ready = Vec::new();
+    let until = Instant::now() + time;
+    while engine.pull(Some(until), &mut ready) == Pulled::Open && Instant::now() < until {}
+    ready
+}
+
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// The requests that are ready, which must be so many.
+#[track_caller]
+fn requests(engine: &dyn Engine, count: usize) -> Vec<Box<dyn Exchange>> {
+    let mut ready = Vec::new();
+    let began = Instant::now();
+    while ready.len() < count && began.elapsed() < NEVER {
+        engine.pull(Some(began + NEVER), &mut ready);
+    }
+    assert_eq!(ready.len(), count);
+    let exchanges = ready.into_iter().map(|ready| match ready {
+        Ready::Request(exchange) => exchange,
+        Ready::Stream(_) | Ready::Discarded(_) => panic!("no request"),
+    });
+    exchanges.collect()
+}
+
+fn answer(exchange: Box<dyn Exchange>) {
+    exchange.respond(Response::new(StatusCode::OK), false);
+}
+
+/// A client that has had an answer, and keeps its connection.
+fn idle(engine: &dyn Engine) -> Client {
+    let mut client = ask(engine);
+    requests(engine, 1).into_iter().for_each(answer);
+    expect_answer(&mut client);
+    client
 }
 
 /// Pulls once and answers what came. The paths that were asked for.

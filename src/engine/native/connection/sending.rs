@@ -80,7 +80,7 @@ impl<S: Stream> Connection<S> {
         self.expect_progress(now, rules);
     }
 
-    fn expect_progress(&mut self, now: Instant, rules: &Rules) {
+    pub(super) fn expect_progress(&mut self, now: Instant, rules: &Rules) {
         self.progress = 0;
         self.deadline = now + rules.write_timeout;
     }
@@ -231,7 +231,10 @@ impl<S: Stream> Connection<S> {
             }
             self.deadline = until.min(context.now + LINGER_BETWEEN_READS);
         }
-        Next::More
+        match context.now < until {
+            true => Next::More,
+            false => Next::Close,
+        }
     }
 
     /// Cuts the connection so that the client can tell.

@@ -5,6 +5,7 @@ mod properties;
 mod refusals;
 mod requests;
 mod responses;
+mod stalls;
 mod streams;
 mod timeouts;
 

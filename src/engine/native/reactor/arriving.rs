@@ -1,7 +1,14 @@
 //! How the native engine's connections begin, where there is room for them and where there is none.
 
 use super::{EVENTS, LAST_CHANCE, Reactor};
-use crate::engine::native::{connection::Connection, lease::Lease, table::Table};
+use crate::engine::{
+    Ready,
+    native::{
+        connection::{Connection, waiting::Claim},
+        lease::{Lease, Stage},
+        table::Place,
+    },
+};
 use mio::{Interest, Token, net::TcpStream};
 use std::{
     net::SocketAddr,
@@ -9,92 +16,131 @@ use std::{
     time::Instant,
 };
 
+/// So many connections at most are looked at in vain, because there is work for them, before a newcomer counts as one
+/// too many.
+const LOOKS: usize = 16;
+
 impl Reactor {
-    /// Accepts what waits, and makes room for it where there is none.
-    pub(super) fn accept(&mut self, now: Instant) {
-        let Some(mut acceptor) = self.acceptor.take() else {
+    /// Accepts what waits. A newcomer for whom there is no room is let in beyond the limit, where there is room for it
+    /// once it has shown a request ([`admit`](Reactor::admit)) or another has nothing to show at all. So a newcomer
+    /// costs at most one other its place, and only one that is there does.
+    ///
+    /// The acceptor stays where it is meanwhile, so that a panic in here costs a newcomer and not the listener.
+    pub(super) fn accept(&mut self, now: Instant, ready: &mut Vec<Ready>) {
+        for _ in 0..EVENTS {
+            let Some(acceptor) = self
+                .acceptor
+                .as_mut()
+                .filter(|acceptor| acceptor.is_due(now))
+            else {
+                break;
+            };
+            let is_held_back = acceptor.holds_back(now) && !self.table.has_room();
+            if is_held_back || (self.table.reserve_is_full() && !self.table.has_room()) {
+                if !acceptor.is_awaited() {
+                    break;
+                }
+                // Closing another makes the acceptor try again.
+                acceptor.wait_for_room(now);
+                let has_room = self.make_room(Claim::Connection, now, ready)
+                    || (!is_held_back && self.make_room_in_reserve(now, ready));
+                if !has_room {
+                    break;
+                }
+            }
+            self.accept_one(now, ready);
+        }
+        let Some(acceptor) = &self.acceptor else {
             return;
         };
-        for _ in 0..EVENTS {
-            if !acceptor.is_due(now) {
-                break;
+        let waits_for_ends = self.stage != Stage::Open || acceptor.waits_for_room();
+        self.shared.waits_for_ends.store(waits_for_ends, SeqCst);
+        if acceptor.is_done() {
+            self.acceptor = None;
+        }
+    }
+
+    fn accept_one(&mut self, now: Instant, ready: &mut Vec<Ready>) {
+        let Some(acceptor) = &mut self.acceptor else {
+            return;
+        };
+        if let Some((stream, peer)) = acceptor.accept_one(now) {
+            let has_room = self.table.has_room() || self.make_room(Claim::Connection, now, ready);
+            self.add(stream, peer, now, !has_room);
+        } else if acceptor.lacks_descriptors() {
+            acceptor.wait_for_room(now);
+            // What it has to show cannot be seen without a descriptor. Closing another makes the acceptor try again.
+            self.make_room(Claim::Request, now, ready);
+        }
+    }
+
+    /// A connection beyond the limit has a request: it gets an ordinary place, where one is free or can be made so.
+    pub(super) fn admit(&mut self, lease: &mut Lease, now: Instant, ready: &mut Vec<Ready>) {
+        if self.table.has_room() || self.make_room(Claim::Request, now, ready) {
+            self.table.admit(lease);
+        }
+    }
+
+    /// Closes the connection that can best be spared, if any can. Each is looked at first, and one that moves stays.
+    fn make_room(&mut self, claim: Claim, now: Instant, ready: &mut Vec<Ready>) -> bool {
+        for _ in 0..LOOKS {
+            let rules = &self.shared.rules;
+            let Some(place) = self.table.best_spared(claim, now, rules) else {
+                return false;
+            };
+            self.step(place, now, ready, Connection::look);
+            let spared = self.table.spared(place, now, &self.shared.rules);
+            if spared.is_some_and(|spared| spared.yields_to(claim)) {
+                self.close(place);
             }
-            if acceptor.reserve_is_full(&self.table)
-                && !self.make_room(now, Table::longest_idle)
-                && !self.make_room(now, Table::oldest_reserve)
-            {
-                acceptor.wait_for_room(now);
-                break;
-            }
-            match acceptor.accept_one(now) {
-                Some((stream, peer)) => {
-                    // Only now: an idle connection is closed for one that is there.
-                    let is_reserve =
-                        !acceptor.admits(&self.table) && !self.make_room(now, Table::longest_idle);
-                    self.add(stream, peer, now, is_reserve);
-                }
-                None if acceptor.lacks_descriptors()
-                    && self.make_room(now, Table::longest_idle) =>
-                {
-                    acceptor.try_soon()
-                }
-                None if acceptor.lacks_descriptors() => acceptor.wait_for_room(now),
-                None => {}
+            if matches!(self.table.places[place], Place::Free) {
+                return true;
             }
         }
-        self.shared
-            .waits_for_ends
-            .store(acceptor.waits_for_room(), SeqCst);
-        self.acceptor = Some(acceptor);
+        false
     }
 
-    /// Closes the connection that can best be spared, if any can.
-    fn make_room(
-        &mut self,
-        now: Instant,
-        spared: impl FnOnce(&mut Table, Instant) -> Option<usize>,
-    ) -> bool {
-        spared(&mut self.table, now)
-            .map(|place| self.close(place))
-            .is_some()
+    /// Closes the oldest connection beyond the limit that has no request even when it is looked at.
+    fn make_room_in_reserve(&mut self, now: Instant, ready: &mut Vec<Ready>) -> bool {
+        let reserve: Vec<usize> = self.table.reserve().collect();
+        for place in reserve {
+            self.step(place, now, ready, Connection::look);
+            if matches!(self.table.places[place], Place::Held(_)) {
+                self.close(place);
+            }
+            if !self.table.reserve_is_full() {
+                return true;
+            }
+        }
+        false
     }
 
-    pub(super) fn add(
-        &mut self,
-        mut stream: TcpStream,
-        peer: SocketAddr,
-        now: Instant,
-        is_reserve: bool,
-    ) {
-        let place = self.table.reserve_place();
-        if let Err(error) =
+    fn add(&mut self, stream: TcpStream, peer: SocketAddr, now: Instant, is_reserve: bool) {
+        let first_byte_timeout = match is_reserve || self.stage != Stage::Open {
+            true => LAST_CHANCE,
+            false => self.shared.rules.keep_alive_timeout,
+        };
+        let mut connection = Connection::new(stream, peer, now, first_byte_timeout);
+        connection.is_reserve = is_reserve;
+        let place = self.table.take_place();
+        let registered =
             self.poll
                 .registry()
-                .register(&mut stream, Token(place), Interest::READABLE)
-        {
+                .register(connection.stream(), Token(place), Interest::READABLE);
+        if let Err(error) = registered {
             log::warn!(reason:% = error; "a connection cannot be watched and is closed");
             self.table.clear(place);
             return;
         }
-        let first_byte_timeout = if is_reserve {
-            LAST_CHANCE
-        } else {
-            self.shared.rules.head_timeout
-        };
-        let mut connection = Connection::new(stream, peer, now, first_byte_timeout);
-        connection.is_reserve = is_reserve;
-        let shared = Arc::clone(&self.shared);
-        self.table.put(
+        let lease = Lease {
+            connection,
             place,
-            Box::new(Lease {
-                connection,
-                place,
-                shared,
-                is_out: false,
-                watches_room: false,
-                is_in_line: false,
-            }),
-        );
+            shared: Arc::clone(&self.shared),
+            is_out: false,
+            watches_room: false,
+            is_in_line: false,
+        };
+        self.table.put(place, Box::new(lease));
         self.keep(place);
     }
 }

@@ -1,50 +1,112 @@
-//! How the native engine's connections end in a drain, and at its deadline.
+//! How the native engine's connections end: at their deadlines, in a drain, and when that has to end too.
 
-use super::{LAST_CHANCE, Reactor};
+use super::{EVENTS, LAST_CHANCE, READY_BYTES, Reactor, SWEEP};
 use crate::engine::{
     Cut, Ready,
     native::{
+        acceptor::Acceptor,
         connection::Connection,
         lease::{Returned, Stage},
         table::Place,
     },
 };
-use std::time::Instant;
+use mio::Events;
+use std::{
+    sync::atomic::Ordering::SeqCst,
+    time::{Duration, Instant},
+};
 
 impl Reactor {
-    /// Follows the stage: at the first turn of closing, the backlog is accepted, the listener closed, and what is
-    /// idle with it.
-    pub(super) fn follow_stage(&mut self, ready: &mut Vec<Ready>) {
+    /// Times out what is due. Where much of that turns out to have a request, as after a stall, the rest has its turn
+    /// later.
+    pub(super) fn sweep(&mut self, now: Instant, ready: &mut Vec<Ready>) {
+        let is_due = self.next_sweep().is_some_and(|due| due <= now);
+        if self.swept == 0 && !is_due {
+            return;
+        }
+        let most_ready = ready.len() + EVENTS;
+        let most_bytes = self.ready_bytes + READY_BYTES;
+        while self.swept < self.table.places.len() {
+            if ready.len() >= most_ready || self.ready_bytes >= most_bytes {
+                return;
+            }
+            let place = self.swept;
+            self.swept += 1;
+            if self.table.is_due(place, now) {
+                self.step(place, now, ready, Connection::time_out);
+            }
+        }
+        self.swept = 0;
+        self.last_sweep = Some(now);
+        self.next_sweep = self.table.first_deadline();
+    }
+
+    /// When a deadline is to be looked at next.
+    pub(super) fn next_sweep(&self) -> Option<Instant> {
+        let earliest = self.last_sweep.map(|last| last + SWEEP);
+        self.next_sweep
+            .max(earliest.filter(|_| self.next_sweep.is_some()))
+    }
+
+    /// Follows the stage: at the first turn of closing, what is idle is due, and the backlog is called for.
+    pub(super) fn follow_stage(&mut self, now: Instant) {
         let stage = self.shared.stage();
         if stage == self.stage {
             return;
         }
         self.stage = stage;
-        let now = Instant::now();
-        if let Some(mut acceptor) = self.acceptor.take() {
-            acceptor.try_soon();
-            while let Some((stream, peer)) = acceptor.accept_one(now) {
-                self.add(stream, peer, now, false);
+        if stage != Stage::Closing {
+            return;
+        }
+        self.shared.waits_for_ends.store(true, SeqCst);
+        self.last_sweep = None;
+        for place in 0..self.table.places.len() {
+            if let Place::Held(lease) = &mut self.table.places[place] {
+                let connection = &mut lease.connection;
+                let longest = match connection.is_idle() {
+                    true => Duration::ZERO,
+                    false if connection.is_fresh() => LAST_CHANCE,
+                    false => continue,
+                };
+                connection.deadline = connection.deadline.min(now + longest);
+                self.keep(place);
             }
         }
+        self.acceptor
+            .iter_mut()
+            .for_each(|acceptor| acceptor.call_last(now));
+    }
+
+    /// Where a panic has ended an earlier turn in the middle: it costs the connection that it came upon and no other.
+    /// Which of the others had an event is not known any more, so each is taken to have had one.
+    pub(super) fn recover(&mut self, ready: &mut Vec<Ready>) {
+        let broken = self.stepping.take();
+        if broken.is_none() && self.events.capacity() > 0 {
+            return;
+        }
+        if let Some(place) = broken {
+            self.close(place);
+        }
+        self.events = Events::with_capacity(EVENTS);
+        self.has_events_left = false;
+        self.acceptor.iter_mut().for_each(Acceptor::try_soon);
+        let now = Instant::now();
         for place in 0..self.table.places.len() {
             match &mut self.table.places[place] {
-                Place::Held(lease) if lease.connection.is_idle() && stage == Stage::Closing => {
-                    // Read once more: a request that has arrived is answered, and not met with a reset.
-                    lease.connection.may_be_readable = true;
-                    self.step(place, now, ready, Connection::advance);
+                Place::Held(_) => self.step(place, now, ready, Connection::look),
+                Place::Leased { event, .. } => {
+                    *event = true;
+                    self.shared.await_return(place);
                 }
-                Place::Held(lease) if lease.connection.is_fresh() => {
-                    lease.connection.deadline = lease.connection.deadline.min(now + LAST_CHANCE);
-                    self.keep(place);
-                }
-                _ => {}
+                Place::Free => {}
             }
         }
     }
 
-    /// Closes everything that is here. What of it may only be dropped elsewhere is `left`.
+    /// Closes everything that is here, and says what was under way: a response that the client has room for is sent
+    /// first, and a request that has arrived counts. What of it may only be dropped elsewhere is `left`.
     pub(in crate::engine::native) fn cut(&mut self, left: &mut Vec<Ready>) -> Cut {
+        let now = Instant::now();
         let mut cut = Cut::default();
         self.stage = Stage::Cut;
         self.acceptor = None;
@@ -55,6 +117,18 @@ impl Reactor {
             }
         }
         for place in 0..self.table.places.len() {
+            let mut ready = Vec::new();
+            self.step(place, now, &mut ready, Connection::look);
+            for one in &mut ready {
+                match one {
+                    Ready::Request(_) => cut.receiving += 1,
+                    Ready::Stream(exchange) => {
+                        cut.sending.push(exchange.request().route().to_owned());
+                    }
+                    Ready::Discarded(_) => {}
+                }
+            }
+            left.append(&mut ready);
             if let Place::Held(lease) = &mut self.table.places[place] {
                 let connection = &mut lease.connection;
                 cut.receiving += usize::from(connection.is_receiving());

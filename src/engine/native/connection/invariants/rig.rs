@@ -18,7 +18,7 @@ use std::{
 #[derive(Default)]
 pub(crate) struct Wire {
     pub(crate) incoming: VecDeque<u8>,
-    end: Option<End>,
+    pub(crate) end: Option<End>,
     /// The client sends without end: every read is full.
     pub(crate) is_flooded: bool,
     /// So many calls are interrupted by a signal first.
@@ -126,6 +126,10 @@ impl Stream for Wire {
     fn abort_on_close(&self, abort: bool) {
         self.aborts.set(abort);
     }
+
+    fn has_room(&self) -> bool {
+        self.room > 0
+    }
 }
 
 thread_local! {
@@ -176,7 +180,7 @@ impl Rig {
         let now = Instant::now();
         let peer = ([192, 0, 2, 1], 80).into();
         Rig {
-            connection: Connection::new(wire, peer, now, rules.head_timeout),
+            connection: Connection::new(wire, peer, now, rules.keep_alive_timeout),
             rules: Rc::clone(rules),
             now,
             owner: Owner::Reactor,
@@ -200,6 +204,17 @@ impl Rig {
         self.go_on()
     }
 
+    /// Bytes arrive in the socket, and the process does not run, so that nothing tells of them.
+    pub(crate) fn arrive(&mut self, bytes: impl AsRef<[u8]>) {
+        self.wire().incoming.extend(bytes.as_ref());
+    }
+
+    /// The client reads, and nothing tells of it.
+    pub(crate) fn take_unseen(&mut self, bytes: usize) {
+        let wire = self.wire();
+        wire.room = wire.room.saturating_add(bytes);
+    }
+
     /// The client leaves.
     pub(crate) fn leave(&mut self, end: End) -> Next {
         self.wire().end = Some(end);
@@ -209,8 +224,7 @@ impl Rig {
 
     /// The client reads.
     pub(crate) fn take(&mut self, bytes: usize) -> Next {
-        let wire = self.wire();
-        wire.room = wire.room.saturating_add(bytes);
+        self.take_unseen(bytes);
         if self.connection.wants_to_send() {
             return self.go_on();
         }
@@ -223,7 +237,17 @@ impl Rig {
         if self.owner != Owner::Reactor || self.now < self.connection.deadline {
             return Next::Wait;
         }
-        self.step(Connection::time_out)
+        let lingers = matches!(self.connection.state, State::Lingering(_));
+        let next = self.step(Connection::time_out);
+        let wire = self.wire();
+        let is_read = wire.incoming.is_empty() || wire.is_flooded;
+        assert!(
+            next != Next::Close || is_read || wire.aborts() || lingers,
+            "closed, and what had arrived is not even read"
+        );
+        let moves = self.connection.may_be_readable || self.connection.deadline > self.now;
+        assert!(next != Next::Wait || moves, "due for ever");
+        next
     }
 
     /// Time passes until something is due.

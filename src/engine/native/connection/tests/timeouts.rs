@@ -37,6 +37,18 @@ fn a_head_that_drips_is_cut_at_head_timeout() {
 }
 
 #[test]
+fn a_connection_that_a_balancer_opened_ahead_of_need_has_its_whole_head_timeout_when_it_is_needed()
+{
+    let mut rig = rig();
+    rig.pass(KEEP_ALIVE_TIMEOUT - SECOND);
+    rig.send(&GET[..10]);
+    rig.pass(HEAD_TIMEOUT - SECOND);
+    assert!(rig.wire().sent.is_empty());
+    rig.pass(SECOND);
+    assert_eq!(only_reply(&mut rig).status, 408);
+}
+
+#[test]
 fn a_head_that_stops_half_way_is_cut_at_head_timeout() {
     let mut rig = rig();
     rig.send(&GET[..10]);
@@ -130,7 +142,7 @@ fn a_client_that_makes_just_enough_progress_gets_the_whole_response() {
 #[test]
 fn a_client_that_sends_nothing_is_closed_without_a_word() {
     let mut rig = rig();
-    rig.pass(HEAD_TIMEOUT - SECOND);
+    rig.pass(KEEP_ALIVE_TIMEOUT - SECOND);
     assert!(rig.connection.is_fresh() && rig.owner == Owner::Reactor);
     assert_eq!(rig.pass(SECOND), Next::Close);
     assert!(rig.wire().sent.is_empty());

@@ -1,0 +1,210 @@
+//! Time that passes while the process does not run: whatever is in the socket when a deadline is looked at came in time.
+
+use super::*;
+use crate::engine::native::connection::{
+    sending::LINGER,
+    waiting::{Claim, Spared},
+};
+
+/// Longer than every timeout.
+const STALL: Duration = Duration::from_secs(1000);
+
+/// What a client has been told once the stall is over and all is served: the statuses.
+#[track_caller]
+fn after_stall(rig: &mut Rig) -> Vec<u16> {
+    rig.pass(STALL);
+    rig.serve(&mut echo);
+    replies(rig).iter().map(|reply| reply.status).collect()
+}
+
+#[test]
+fn a_request_that_arrived_on_an_idle_or_a_new_connection_is_answered() {
+    let mut rig = rig();
+    rig.arrive(GET);
+    assert_eq!(after_stall(&mut rig), [200], "a new connection");
+    rig.arrive(GET);
+    assert_eq!(after_stall(&mut rig), [200, 200], "an idle one");
+    assert_eq!(rig.pass(STALL), Next::Close);
+    assert_ended(&rig);
+}
+
+#[test]
+fn a_head_or_a_body_whose_rest_has_arrived_is_answered() {
+    let chunked = put(&[&[b'x'; 300], &[b'y'; 10]]);
+    for request in [GET, &post(&[b'x'; 10_000]), &chunked] {
+        for sent in [1, request.len() / 2, request.len() - 1] {
+            let mut rig = Rig::new(&rules(), 64);
+            rig.send(&request[..sent]);
+            assert!(rig.connection.is_receiving());
+            rig.arrive(&request[sent..]);
+            assert_eq!(after_stall(&mut rig), [200], "{sent} of {}", request.len());
+        }
+    }
+}
+
+#[test]
+fn a_head_that_began_during_the_stall_has_its_time_from_then() {
+    let mut rig = rig();
+    rig.arrive(&GET[..10]);
+    assert_eq!(rig.pass(STALL), Next::Wait);
+    rig.pass(HEAD_TIMEOUT - SECOND);
+    assert!(rig.wire().sent.is_empty());
+    rig.send(&GET[10..]);
+    rig.serve(&mut echo);
+    assert_eq!(bodies(&mut rig), ["GET /get "]);
+}
+
+#[test]
+fn a_body_whose_head_was_whole_only_then_has_its_time_from_then() {
+    let request = post(b"hello");
+    let mut rig = rig();
+    rig.send(&request[..10]);
+    rig.arrive(&request[10..request.len() - 2]);
+    assert_eq!(rig.pass(STALL), Next::Wait);
+    rig.pass(BODY_TIMEOUT - SECOND);
+    rig.send(&request[request.len() - 2..]);
+    rig.serve(&mut echo);
+    assert_eq!(bodies(&mut rig), ["POST /post hello"]);
+}
+
+#[test]
+fn what_is_not_whole_even_then_is_told_408() {
+    let request = post(&[b'x'; 10_000]);
+    for sent in [10, 5000] {
+        let mut rig = rig();
+        rig.send(&request[..sent]);
+        if sent > GET.len() {
+            rig.arrive(&request[sent..request.len() - 1]);
+        }
+        assert_eq!(after_stall(&mut rig), [408]);
+        assert_eq!(rig.pass(LINGER), Next::Close);
+        assert_ended(&rig);
+    }
+}
+
+#[test]
+fn a_download_whose_client_has_read_meanwhile_goes_on() {
+    // Less than the 64 KiB that a client is to take in `WRITE_TIMEOUT`: there was no more in the socket to take.
+    const ROOM: usize = 20_000;
+    let mut rig = blocked_rig();
+    rig.send(GET);
+    rig.respond(bytes(vec![b'x'; 4 * ROOM]), false);
+    for _ in 0..3 {
+        rig.take_unseen(ROOM);
+        assert_eq!(rig.pass(STALL), Next::Wait);
+    }
+    rig.take(usize::MAX);
+    assert!(only_reply(&mut rig).is_whole && rig.connection.is_idle());
+}
+
+#[test]
+fn a_download_that_fits_in_the_socket_by_then_is_whole() {
+    let mut rig = blocked_rig();
+    rig.send(GET);
+    rig.respond(bytes(vec![b'x'; 1000]), false);
+    rig.take_unseen(usize::MAX);
+    assert_eq!(rig.pass(STALL), Next::Wait);
+    assert!(only_reply(&mut rig).is_whole && rig.connection.is_idle());
+    rig.send(GET);
+    rig.serve(&mut echo);
+    assert_eq!(replies(&mut rig).len(), 2);
+}
+
+#[test]
+fn a_stream_whose_client_has_read_meanwhile_goes_on() {
+    let mut rig = blocked_rig();
+    rig.send(GET);
+    rig.respond(
+        Response::stream(std::io::Cursor::new(vec![b'x'; 100_000])),
+        false,
+    );
+    rig.take_unseen(usize::MAX);
+    assert_eq!(rig.pass(STALL), Next::Stream);
+    rig.pump();
+    assert_eq!(only_reply(&mut rig).body.len(), 100_000);
+}
+
+#[test]
+fn a_refused_client_that_has_sent_more_is_closed_without_a_reset() {
+    let mut rig = rig();
+    rig.send("GET / HTTP/1.1\r\n\r\n");
+    rig.arrive(GET);
+    assert_eq!(rig.pass(STALL), Next::Close);
+    assert!(rig.wire().incoming.is_empty(), "a close would be a reset");
+}
+
+#[test]
+fn a_client_that_has_left_meanwhile_is_told_nothing() {
+    let mut rig = rig();
+    rig.send(&GET[..10]);
+    rig.wire().end = Some(End::HalfClosed);
+    assert_eq!(rig.pass(STALL), Next::Close);
+    assert!(rig.wire().sent.is_empty());
+}
+
+/// Whether another may have the connection's place by now.
+fn spared(rig: &Rig) -> Option<Spared> {
+    rig.connection.spared(rig.now, &rig.rules)
+}
+
+#[test]
+fn silent_connections_go_before_slow_heads_and_those_before_idle_ones() {
+    let silent = {
+        let mut rig = rig();
+        assert_eq!(spared(&rig), None, "it has just come");
+        rig.pass(2 * SECOND);
+        spared(&rig).unwrap()
+    };
+    // So many bytes at once, and then nothing.
+    let head_of = |bytes: usize, age: Duration| {
+        let mut rig = rig();
+        rig.send("GET /".to_owned() + &"x".repeat(bytes - 5));
+        assert_eq!(spared(&rig), None, "it has just come");
+        rig.pass(age);
+        spared(&rig).unwrap()
+    };
+    let idle_for = |time| {
+        let mut rig = rig();
+        rig.send(GET);
+        rig.serve(&mut echo);
+        rig.pass(time);
+        spared(&rig).unwrap()
+    };
+    let expected = [
+        silent,
+        head_of(100, 9 * SECOND),
+        head_of(100, 6 * SECOND),
+        head_of(1000, 6 * SECOND),
+        idle_for(9 * SECOND),
+        head_of(100, 4 * SECOND),
+        head_of(100, 2 * SECOND),
+        head_of(2000, 6 * SECOND),
+    ];
+    let mut sorted = expected;
+    sorted.sort();
+    assert_eq!(sorted, expected);
+    let for_silence: Vec<bool> = expected
+        .iter()
+        .map(|one| one.yields_to(Claim::Connection))
+        .collect();
+    assert_eq!(
+        for_silence,
+        [true, true, true, true, false, false, false, false]
+    );
+    assert!(expected.iter().all(|one| one.yields_to(Claim::Request)));
+}
+
+#[test]
+fn a_connection_that_is_served_is_never_closed_for_another() {
+    let mut rig = blocked_rig();
+    let request = post(b"hello");
+    rig.send(&request[..request.len() - 2]);
+    rig.pass(10 * SECOND);
+    assert!(rig.connection.is_receiving());
+    assert_eq!(spared(&rig), None, "a body arrives");
+    rig.send(&request[request.len() - 2..]);
+    assert_eq!(spared(&rig), None, "a handler runs");
+    rig.respond(bytes(vec![b'x'; 10]), true);
+    rig.pass(10 * SECOND);
+    assert_eq!(spared(&rig), None, "an answer is under way");
+}

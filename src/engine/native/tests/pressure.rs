@@ -1,0 +1,164 @@
+//! More connections than there may be: who goes for whom.
+
+use super::*;
+
+/// After so long, one that says nothing may be closed for another.
+const SILENT: Duration = Duration::from_millis(1100);
+
+/// The connections that the server has closed, by their index.
+fn closed(clients: &mut [Client]) -> Vec<usize> {
+    let closed = clients.iter_mut().map(is_closed).enumerate();
+    closed
+        .filter_map(|(index, closed)| closed.then_some(index))
+        .collect()
+}
+
+#[test]
+fn newcomers_close_those_who_never_said_a_word_and_nobody_else() {
+    let engine = engine("MAX_CONNECTIONS", "20");
+    let mut idle: Vec<Client> = (0..10).map(|_| idle(&*engine)).collect();
+    let mut silent: Vec<Client> = (0..10).map(|_| connect(&*engine)).collect();
+    pull_for(&*engine, SILENT);
+    assert!(closed(&mut silent).is_empty(), "nobody needs their places");
+    let mut newcomers: Vec<Client> = (0..8).map(|_| connect(&*engine)).collect();
+    pull_for(&*engine, MOMENT);
+    assert_eq!(
+        closed(&mut silent),
+        [0, 1, 2, 3, 4, 5, 6, 7],
+        "the oldest first"
+    );
+    assert!(closed(&mut idle).is_empty() && closed(&mut newcomers).is_empty());
+}
+
+#[test]
+fn newcomers_who_say_nothing_close_nobody_who_has_had_a_request() {
+    let engine = engine("MAX_CONNECTIONS", "5");
+    let mut idle: Vec<Client> = (0..5).map(|_| idle(&*engine)).collect();
+    let mut silent: Vec<Client> = (0..40).map(|_| connect(&*engine)).collect();
+    pull_for(&*engine, MOMENT);
+    assert!(closed(&mut idle).is_empty());
+    // One who has something to say is heard all the same, and takes the place of the longest idle.
+    let mut speaks = ask(&*engine);
+    let exchange = requests(&*engine, 1).remove(0);
+    assert!(!exchange.is_reserve());
+    answer(exchange);
+    expect_answer(&mut speaks);
+    assert_eq!(closed(&mut idle), [0]);
+    // Beyond the limit there is room for a few, and for a second.
+    assert!(closed(&mut silent).len() >= 40 - 16);
+    pull_for(&*engine, SILENT);
+    assert_eq!(closed(&mut silent).len(), 40);
+}
+
+#[test]
+fn one_newcomer_closes_one_connection() {
+    let engine = engine("MAX_CONNECTIONS", "4");
+    let mut clients: Vec<Client> = (0..4).map(|_| ask(&*engine)).collect();
+    let exchanges = requests(&*engine, 4);
+    // As many more as are let in beyond the limit, while all others are busy.
+    let mut beyond: Vec<Client> = (0..16).map(|_| connect(&*engine)).collect();
+    pull_for(&*engine, MOMENT);
+    exchanges.into_iter().for_each(answer);
+    clients.iter_mut().for_each(expect_answer);
+    let _newcomer = ask(&*engine);
+    let exchange = requests(&*engine, 1).remove(0);
+    assert!(!exchange.is_reserve());
+    let closed = (closed(&mut clients), closed(&mut beyond));
+    // The first is for being let in at all, where all those are silent; the other for its request.
+    assert_eq!(closed, (vec![0], vec![0]));
+}
+
+#[test]
+fn nobody_is_closed_for_a_newcomer_who_is_not_there() {
+    let engine = engine("MAX_CONNECTIONS", "1");
+    let mut first = ask(&*engine);
+    let exchange = requests(&*engine, 1).remove(0);
+    let mut beyond: Vec<Client> = (0..16).map(|_| connect(&*engine)).collect();
+    pull_for(&*engine, 3 * MOMENT);
+    assert!(closed(&mut beyond).is_empty());
+    answer(exchange);
+    expect_answer(&mut first);
+    pull_for(&*engine, 3 * MOMENT);
+    assert!(closed(&mut beyond).is_empty() && !is_closed(&mut first));
+}
+
+#[test]
+fn beyond_the_limit_the_oldest_goes_first_whatever_place_it_has() {
+    let engine = engine("MAX_CONNECTIONS", "1");
+    let _busy = ask(&*engine);
+    let _exchange = requests(&*engine, 1).remove(0);
+    let mut beyond: Vec<Client> = (0..16).map(|_| connect(&*engine)).collect();
+    pull_for(&*engine, MOMENT);
+    // The third leaves, and a newcomer has its place.
+    drop(beyond.remove(2));
+    pull_for(&*engine, MOMENT);
+    let mut newest = connect(&*engine);
+    pull_for(&*engine, MOMENT);
+    let _newcomers: Vec<Client> = (0..5).map(|_| connect(&*engine)).collect();
+    pull_for(&*engine, MOMENT);
+    assert_eq!(closed(&mut beyond), [0, 1, 2, 3, 4]);
+    assert!(!is_closed(&mut newest));
+}
+
+#[test]
+fn one_client_cannot_hold_every_place_with_heads_that_never_end() {
+    let engine = engine("MAX_CONNECTIONS", "3");
+    let mut heads: Vec<Client> = [20, 2, 10]
+        .into_iter()
+        .map(|bytes| {
+            let mut client = connect(&*engine);
+            client.write_all(&GET[..bytes]).unwrap();
+            client
+        })
+        .collect();
+    pull_for(&*engine, MOMENT);
+    let _early = ask(&*engine);
+    let exchange = requests(&*engine, 1).remove(0);
+    assert!(exchange.is_reserve(), "they have had no time yet");
+    exchange.respond(Response::new(StatusCode::OK), true);
+    pull_for(&*engine, SILENT);
+    let _late = ask(&*engine);
+    let exchange = requests(&*engine, 1).remove(0);
+    assert!(!exchange.is_reserve());
+    assert_eq!(closed(&mut heads), [1], "the slowest makes room");
+}
+
+#[test]
+fn a_request_that_has_arrived_is_answered_where_its_connection_looked_silent() {
+    // More than one wait tells of.
+    const CONNECTIONS: usize = 70;
+    let engine = engine("MAX_CONNECTIONS", "70");
+    let mut silent: Vec<Client> = (0..CONNECTIONS).map(|_| connect(&*engine)).collect();
+    pull_for(&*engine, SILENT);
+    // The newcomers are told of first, and there are as many as silent ones of whom nothing is told.
+    let _newcomers: Vec<Client> = (0..7).map(|_| connect(&*engine)).collect();
+    for client in &mut silent {
+        client.write_all(GET).unwrap();
+    }
+    let exchanges = requests(&*engine, CONNECTIONS);
+    exchanges.into_iter().for_each(answer);
+    silent.iter_mut().for_each(expect_answer);
+}
+
+#[test]
+fn a_connection_that_is_idle_now_makes_room_where_none_did_a_moment_ago() {
+    let engine = engine("MAX_CONNECTIONS", "1");
+    // Nothing is tried again for 100 ms where it was in vain: more than this takes, but not always.
+    for _ in 0..5 {
+        let mut busy = ask(&*engine);
+        let exchange = requests(&*engine, 1).remove(0);
+        let _refused = ask(&*engine);
+        let refused = requests(&*engine, 1).remove(0);
+        assert!(refused.is_reserve());
+        refused.respond(Response::new(StatusCode::OK), true);
+        answer(exchange);
+        expect_answer(&mut busy);
+        let _served = ask(&*engine);
+        let served = requests(&*engine, 1).remove(0);
+        assert!(
+            !served.is_reserve(),
+            "an idle connection has kept its place"
+        );
+        served.respond(Response::new(StatusCode::OK), true);
+    }
+}

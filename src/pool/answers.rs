@@ -1,0 +1,93 @@
+//! What clients are told, and when they are turned away.
+
+use super::{Job, Leader, Pool, nanos};
+use crate::{
+    engine::{Exchange, Ready},
+    message::{refusal::Refusal, response::Response},
+};
+use std::{
+    sync::atomic::Ordering::SeqCst,
+    time::{Duration, Instant},
+};
+
+/// A leader that comes so much later than it meant to did not run meanwhile, and neither did the workers: above what a
+/// CPU quota takes at a time, which is less than its period of 100 ms.
+const STALL: Duration = Duration::from_millis(250);
+
+impl Pool {
+    /// Logs and sends a response. True where all of it is sent; false where the client takes it slowly, and where it is
+    /// gone.
+    pub(super) fn answer(
+        &self,
+        mut exchange: Box<dyn Exchange>,
+        response: Response,
+        took: Duration,
+        close: bool,
+    ) -> bool {
+        self.dispatcher
+            .log_access(exchange.request(), &response, took);
+        exchange.respond(response, close || self.dispatcher.state.is_stopping())
+    }
+
+    pub(super) fn answer_probe(
+        &self,
+        mut exchange: Box<dyn Exchange>,
+        answer: Response,
+        close: bool,
+    ) {
+        self.dispatcher.log_probe(exchange.request(), &answer);
+        exchange.respond(answer, close || self.dispatcher.state.is_stopping());
+    }
+
+    /// Turns a request away.
+    pub(super) fn shed(&self, exchange: Box<dyn Exchange>, why: Refusal) {
+        let response = self.dispatcher.refusals.response(why);
+        self.answer(exchange, response, Duration::ZERO, false);
+    }
+
+    /// Sheds what has waited longer than `QUEUE_TIMEOUT` and cannot run now either, at the time that was set for that,
+    /// and sets the next one. After a stall the wait begins anew: it was none for a worker.
+    pub(super) fn shed_expired(&self, leader: &mut Leader, now: Instant) {
+        leader.expiry = match leader.expiry {
+            _ if self.queue.1.is_empty() => None,
+            Some(expiry) if expiry > now => Some(expiry),
+            None => Some(now + self.queue_timeout),
+            Some(expiry) => {
+                if now > expiry + STALL {
+                    leader.resumed = Some(now);
+                }
+                // Never in the past, or it would look as if the leader came late.
+                self.shed_since(leader.resumed, now)
+                    .map(|first| first.max(now))
+            }
+        };
+    }
+
+    /// Sheds, and says when to look again. What has not expired keeps its order, and so does what free slots can take:
+    /// as many from the front as there are of them.
+    fn shed_since(&self, resumed: Option<Instant>, now: Instant) -> Option<Instant> {
+        let mut first = None;
+        let free_slots = self.slots().saturating_sub(self.running.load(SeqCst));
+        for position in 0..self.queue.1.len() {
+            let Ok(job) = self.queue.1.try_recv() else {
+                break;
+            };
+            let expiry = job.since.max(resumed.unwrap_or(job.since)) + self.queue_timeout;
+            match job.ready {
+                Ready::Request(exchange) if expiry <= now && position >= free_slots => {
+                    self.queued_nanos.fetch_sub(nanos(job.expected), SeqCst);
+                    self.admitted.fetch_sub(1, SeqCst);
+                    self.shed(exchange, Refusal::WAITED_TOO_LONG);
+                }
+                ready => {
+                    if matches!(ready, Ready::Request(_)) {
+                        first = first.or(Some(expiry));
+                    }
+                    let sent = self.queue.0.send(Job { ready, ..job });
+                    debug_assert!(sent.is_ok(), "the pool holds the receiver itself");
+                }
+            }
+        }
+        first
+    }
+}
