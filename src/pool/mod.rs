@@ -25,13 +25,8 @@ pub(crate) mod in_flight;
 pub(crate) mod threads;
 
 use crate::{
-    engine::{Engine, Exchange, Pulled, Ready},
-    message::{
-        log_context::Scope,
-        refusal::Refusal,
-        request::Request,
-        response::{Body, Response},
-    },
+    engine::{Engine, Pulled, Ready},
+    message::{log_context::Scope, refusal::Refusal, request::Request, response::Body},
     observe::panics,
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};

@@ -13,6 +13,7 @@ mod lease;
 pub(crate) mod outgoing;
 mod pace;
 mod reactor;
+mod shortages;
 mod socket;
 mod table;
 

@@ -3,19 +3,19 @@
 mod arriving;
 mod closing;
 mod later;
-mod shortage;
+mod relief;
 
 use super::{
     acceptor::Acceptor,
     buffer_pool::BufferPool,
     connection::{Connection, Context, Next},
     lease::{Lease, Returned, Shared, Stage, WAKER},
+    shortages::{Share, Shortages},
     table::{Place, Table},
 };
 use crate::engine::{Pulled, Ready};
 use later::Later;
 use mio::{Events, Interest, Poll, Token, event::Event, net::TcpStream};
-use shortage::{Share, Shortages};
 use std::{
     collections::VecDeque,
     io,

@@ -3,56 +3,15 @@
 use super::Reactor;
 use crate::engine::{
     Ready,
-    memory::Memory,
-    native::{connection::Connection, table::Place},
+    native::{shortages::Share, table::Place},
 };
-use mio::net::TcpStream;
 use std::{
-    mem,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 /// Where nobody was slow enough, the table is not gone through again for so long.
 const FRUITLESS: Duration = Duration::from_millis(50);
-
-/// The log hears of it no more often than this.
-const BETWEEN_WARNINGS: Duration = Duration::from_secs(1);
-
-/// A share of the memory.
-#[derive(Clone, Copy)]
-pub(super) enum Share {
-    /// Short of which something that has arrived does not fit.
-    Requests,
-    /// Short of which no handler may begin.
-    Responses,
-}
-
-impl Share {
-    fn is_short(self, memory: &Memory) -> bool {
-        match self {
-            Share::Requests => memory.requests.is_exceeded(),
-            Share::Responses => memory.responses.is_used_up(),
-        }
-    }
-
-    fn held_by(self, connection: &Connection<TcpStream>) -> usize {
-        match self {
-            Share::Requests => connection.charged_request(),
-            Share::Responses => connection.charged_response(),
-        }
-    }
-}
-
-/// What is known from the last shortages.
-#[derive(Default)]
-pub(super) struct Shortages {
-    /// Of each share.
-    look_again: [Option<Instant>; 2],
-    /// How many clients went since the last warning.
-    unreported: usize,
-    last_warning: Option<Instant>,
-}
 
 impl Reactor {
     /// Where memory is short, closes clients that hold some of it and are slower than `MIN_BODY_RATE`, the slowest
@@ -99,19 +58,5 @@ impl Reactor {
             .collect();
         slow.sort_unstable();
         slow.into_iter().map(|(_, place)| place).collect()
-    }
-}
-
-impl Shortages {
-    fn report(&mut self, closed: usize, now: Instant) {
-        self.unreported += closed;
-        let is_soon = self
-            .last_warning
-            .is_some_and(|last| now < last + BETWEEN_WARNINGS);
-        if self.unreported > 0 && !is_soon {
-            self.last_warning = Some(now);
-            let closed = mem::take(&mut self.unreported);
-            log::warn!(closed = closed; "BUFFER_MEMORY is used up: clients slower than MIN_BODY_RATE were closed");
-        }
     }
 }
