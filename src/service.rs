@@ -33,7 +33,7 @@ use crate::{
         routes::Routes,
     },
 };
-use binding::{log_sizes, open_admin_engine, open_engine};
+use binding::{log_sizes, open_admin_engine, open_engine, policy};
 use std::{io, process::ExitCode, sync::Arc, thread};
 
 /// An HTTP service: its routes, layers, checks, tasks and background services.
@@ -257,6 +257,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             state: Arc::clone(control.state()),
             request_timeout: config.request_timeout,
             trusted_proxies: config.trusted_proxies.clone(),
+            largest_body: config.buffer_memory as u64 / 2,
         });
         application.routes.finish(|route| route.finish(&facts));
         let refusals = Arc::new(Refusals::rendered_by(application.render.as_ref()));
@@ -277,7 +278,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             }
             None => None,
         };
-        let engine = open_engine(config, config.port)?;
+        let engine = open_engine(config, config.port, policy(&dispatcher))?;
         let pool = Pool::new(
             dispatcher,
             engine,

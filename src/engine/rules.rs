@@ -1,8 +1,33 @@
-//! What the configuration asks of every connection, whichever engine drives it.
+//! What the configuration and the service ask of every connection, whichever engine drives it.
 
 use super::{http1::Limits, memory::Memory};
-use crate::config::table::Config;
-use std::time::Duration;
+use crate::{
+    config::table::Config,
+    message::{
+        refusal::{Refusal, Refusals},
+        response::Response,
+    },
+};
+use http::Method;
+use std::{sync::Arc, time::Duration};
+
+/// What a service asks of the engine that reads its requests.
+#[derive(Clone, Default)]
+pub(crate) struct Policy {
+    /// What refused requests are answered.
+    pub(crate) refusals: Arc<Refusals>,
+    /// Where routes have a limit of their own on bodies; none where no route has.
+    pub(crate) body_limits: Option<Arc<dyn BodyLimits>>,
+}
+
+/// Which routes have a limit of their own on the bytes of a body.
+pub(crate) trait BodyLimits: Send + Sync {
+    /// The limit of what answers this method on this path, where that has one. It is asked where sockets are driven.
+    fn of(&self, method: &Method, path: &str) -> Option<u64>;
+
+    /// The largest of all.
+    fn largest(&self) -> u64;
+}
 
 /// What the connections of an engine have in common.
 pub(crate) struct Rules {
@@ -14,15 +39,20 @@ pub(crate) struct Rules {
     /// Bytes a second; who is slower is the first to go where memory is short.
     pub(crate) min_body_rate: u32,
     pub(crate) memory: Memory,
+    pub(crate) policy: Policy,
+    /// `MAX_BODY_BYTES`; that of `limits` is what no route goes beyond.
+    pub(crate) max_body_bytes: u64,
 }
 
 impl Rules {
-    pub(crate) fn of(config: &Config) -> Rules {
+    pub(crate) fn of(config: &Config, policy: Policy) -> Rules {
+        let max_body_bytes = config.max_body_bytes as u64;
+        let own = policy.body_limits.as_ref().map_or(0, |own| own.largest());
         Rules {
             limits: Limits {
                 max_head_bytes: config.max_head_bytes,
                 max_headers: config.max_headers,
-                max_body_bytes: config.max_body_bytes as u64,
+                max_body_bytes: max_body_bytes.max(own),
             },
             head_timeout: config.head_timeout,
             body_timeout: config.body_timeout,
@@ -30,6 +60,20 @@ impl Rules {
             keep_alive_timeout: config.keep_alive_timeout,
             min_body_rate: config.min_body_rate,
             memory: Memory::new(config.buffer_memory),
+            policy,
+            max_body_bytes,
         }
+    }
+
+    /// How many bytes a body may have that is sent with this method to this path.
+    pub(crate) fn body_limit(&self, method: &Method, path: &str) -> u64 {
+        let own = self.policy.body_limits.as_ref();
+        own.and_then(|own| own.of(method, path))
+            .unwrap_or(self.max_body_bytes)
+    }
+
+    /// The answer to a refused request.
+    pub(crate) fn refused(&self, refusal: Refusal) -> Response {
+        self.policy.refusals.response(refusal)
     }
 }

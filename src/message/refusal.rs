@@ -26,6 +26,11 @@ impl Refusal {
     pub(crate) const CHUNKS_TOO_LONG: Refusal =
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "chunks over MAX_BODY_BYTES");
 
+    pub(crate) const BODY_TOO_LONG: Refusal = Refusal::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "Content-Length over MAX_BODY_BYTES",
+    );
+
     pub(crate) const STARTING: Refusal = Refusal::unavailable("starting");
     pub(crate) const OVERLOADED: Refusal = Refusal::unavailable("overloaded");
     pub(crate) const WAITED_TOO_LONG: Refusal =
@@ -119,11 +124,15 @@ impl Refusals {
 const ALL: &[Refusal] = &[
     Refusal::UNKNOWN_VERSION,
     Refusal::CHUNKS_TOO_LONG,
+    Refusal::BODY_TOO_LONG,
     Refusal::STARTING,
     Refusal::OVERLOADED,
     Refusal::WAITED_TOO_LONG,
     Refusal::TOO_MANY_CONNECTIONS,
     Refusal::ONLY_READS,
+    Refusal::bad("body ended early"),
+    Refusal::new(StatusCode::REQUEST_TIMEOUT, "body took too long"),
+    Refusal::unavailable("no memory for the body"),
     Refusal::bad("Transfer-Encoding in HTTP/1.0"),
     Refusal::bad("Transfer-Encoding with Content-Length"),
     Refusal::bad("asterisk-form target without OPTIONS"),
@@ -163,10 +172,6 @@ const ALL: &[Refusal] = &[
     Refusal::new(StatusCode::EXPECTATION_FAILED, "unknown expectation"),
     Refusal::new(StatusCode::NOT_IMPLEMENTED, "CONNECT is for proxies"),
     Refusal::new(StatusCode::NOT_IMPLEMENTED, "unknown transfer coding"),
-    Refusal::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "Content-Length over MAX_BODY_BYTES",
-    ),
     Refusal::new(
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         "head over MAX_HEAD_BYTES",

@@ -274,20 +274,6 @@ impl Request {
     /// Makes ready for the next request of a connection: the memory stays, the contents go.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
-        self.forget_all_but_bytes();
-    }
-
-    /// As [`Request::clear`], but keeps the bytes from `consumed` on: the next request, pipelined behind this one.
-    pub(crate) fn advance(&mut self, consumed: usize) {
-        if consumed >= self.bytes.len() {
-            self.bytes.clear();
-        } else {
-            self.bytes.drain(..consumed);
-        }
-        self.forget_all_but_bytes();
-    }
-
-    fn forget_all_but_bytes(&mut self) {
         self.head.fields.clear();
         self.body = RequestBody::Empty;
         self.route = None;

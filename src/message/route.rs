@@ -32,6 +32,8 @@ pub(crate) struct ServiceFacts {
     pub(crate) state: Arc<State>,
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) trusted_proxies: Vec<IpRange>,
+    /// What one body can have of `BUFFER_MEMORY` at all, in bytes.
+    pub(crate) largest_body: u64,
 }
 
 impl Route {
@@ -54,6 +56,7 @@ impl Route {
     pub(crate) fn finish(&mut self, service: &Arc<ServiceFacts>) {
         self.logged_as = Box::leak(self.template.clone().into_boxed_str());
         self.timeout = self.timeout.or(service.request_timeout);
+        self.body_limit = self.body_limit.map(|limit| limit.min(service.largest_body));
         self.service = Some(Arc::clone(service));
     }
 }

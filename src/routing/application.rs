@@ -32,6 +32,12 @@ pub(crate) trait Application: Send + Sync {
 
     /// A route by its index.
     fn route(&self, index: usize) -> &Route;
+
+    /// The route that answers this method on this path.
+    fn route_at(&self, method: &Method, path: &str) -> Option<&Route>;
+
+    /// The largest body that a route takes by a limit of its own; none where no route has one.
+    fn largest_body_limit(&self) -> Option<u64>;
 }
 
 /// The routes, the state that their handlers share, and what renders their errors.
@@ -80,6 +86,16 @@ impl<S: Send + Sync + 'static> Application for Stateful<S> {
 
     fn route(&self, index: usize) -> &Route {
         &self.routes.endpoint(index).route
+    }
+
+    fn route_at(&self, method: &Method, path: &str) -> Option<&Route> {
+        let path = pattern::normal_path(path);
+        let found = self.routes.at(method, &path)?;
+        Some(&found.endpoint.route)
+    }
+
+    fn largest_body_limit(&self) -> Option<u64> {
+        self.routes.largest_body_limit()
     }
 }
 

@@ -358,6 +358,15 @@ impl<S: 'static> Routes<S> {
         })
     }
 
+    /// The largest limit that a route has on its bodies, where one has.
+    pub(super) fn largest_body_limit(&self) -> Option<u64> {
+        let limits = self
+            .endpoints
+            .iter()
+            .filter_map(|endpoint| endpoint.route.body_limit);
+        limits.max()
+    }
+
     /// Gives every route what it has of the service, before the first request.
     pub(crate) fn finish(&mut self, finish: impl Fn(&mut Route)) {
         for endpoint in &mut self.endpoints {

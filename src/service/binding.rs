@@ -9,16 +9,24 @@ use crate::{
     engine::{
         self, Engine,
         listen::{self, PeerTimeout},
+        rules::{BodyLimits, Policy},
     },
+    pool::dispatcher::Dispatcher,
 };
-use std::io;
+use http::Method;
+use std::{io, sync::Arc};
 
-pub(super) fn open_engine(config: &Config, port: u16) -> io::Result<Box<dyn Engine>> {
+/// Binds the port that requests come to.
+pub(super) fn open_engine(
+    config: &Config,
+    port: u16,
+    policy: Policy,
+) -> io::Result<Box<dyn Engine>> {
     let listener = listen::bind(config.host, port, PeerTimeout::of(config))?;
     match config.http_engine {
-        HttpEngine::Native => engine::native::start(listener, config),
+        HttpEngine::Native => engine::native::start(listener, config, policy),
         #[cfg(feature = "tiny_http")]
-        HttpEngine::TinyHttp => engine::tiny_http::start(listener, config),
+        HttpEngine::TinyHttp => engine::tiny_http::start(listener, config, policy),
     }
 }
 
@@ -30,7 +38,7 @@ pub(super) fn open_admin_engine(config: &Config, port: u16) -> io::Result<Box<dy
         max_connections,
         ..config.clone()
     };
-    open_engine(&config, port)
+    open_engine(&config, port, Policy::default())
         .map_err(|error| io::Error::new(error.kind(), format!("ADMIN_PORT: {error}")))
 }
 
@@ -52,4 +60,36 @@ pub(super) fn log_sizes(config: &Config, limits: &Limits) {
         max_body_bytes = config.max_body_bytes;
         "sized"
     );
+}
+
+/// What the service asks of the engine that reads its requests.
+pub(super) fn policy(dispatcher: &Arc<Dispatcher>) -> Policy {
+    let largest = dispatcher.application.largest_body_limit();
+    let own = largest.map(|largest| RouteLimits {
+        dispatcher: Arc::clone(dispatcher),
+        largest,
+    });
+    Policy {
+        refusals: Arc::clone(&dispatcher.refusals),
+        body_limits: own.map(|own| Arc::new(own) as Arc<dyn BodyLimits>),
+    }
+}
+
+/// Routes with a limit of their own on bodies, of which at least one is there.
+struct RouteLimits {
+    dispatcher: Arc<Dispatcher>,
+    largest: u64,
+}
+
+impl BodyLimits for RouteLimits {
+    fn of(&self, method: &Method, path: &str) -> Option<u64> {
+        self.dispatcher
+            .application
+            .route_at(method, path)?
+            .body_limit
+    }
+
+    fn largest(&self) -> u64 {
+        self.largest
+    }
 }

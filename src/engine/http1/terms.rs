@@ -169,10 +169,7 @@ impl Collector {
             ));
         }
         if self.length.is_some_and(|length| length > max_body_bytes) {
-            return Err(Refusal::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "Content-Length over MAX_BODY_BYTES",
-            ));
+            return Err(Refusal::BODY_TOO_LONG);
         }
         if self.expects_other {
             return Err(Refusal::new(

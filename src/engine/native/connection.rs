@@ -14,9 +14,9 @@ use crate::{
         http1::{Chunks, Refusal},
         rules::Rules,
     },
-    message::request::Request,
+    message::{head::Version, request::Request},
 };
-use http::StatusCode;
+use http::{Method, StatusCode};
 use std::{
     io::{Read, Write},
     mem,
@@ -58,8 +58,8 @@ pub(crate) trait Stream: Read + Write {
 }
 
 enum State {
-    /// Accepted, and not a byte has come.
-    Fresh,
+    /// Accepted then, and not a byte has come.
+    Fresh(Instant),
     /// Between two requests.
     Idle,
     /// A head is arriving, of which so many bytes have been looked through.
@@ -94,10 +94,20 @@ pub(crate) enum Next {
     Close,
 }
 
+/// What the answer to a request depends on.
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    is_head: bool,
+    version: Version,
+    keep_alive: bool,
+}
+
+/// Bytes of requests that wait behind the one in flight.
+struct Behind(Vec<u8>);
+
 pub(crate) struct Connection<S> {
     stream: S,
     peer: SocketAddr,
-    accepted: Instant,
     state: State,
     /// When the state has lasted too long.
     pub(crate) deadline: Instant,
@@ -105,8 +115,12 @@ pub(crate) struct Connection<S> {
     input: Option<Box<Request>>,
     /// So many bytes of empty lines have come since the last request.
     blank: u8,
-    /// Where the current request ends in the input, and a pipelined one begins.
+    /// Where the current request ends in the input; 0 once it was handed out.
     consumed: usize,
+    /// Of the request that was handed out, for its answer: a layer may do what it likes to the request itself.
+    asked: Asked,
+    /// What the client has sent behind it, where that is anything.
+    behind: Option<Box<Behind>>,
     /// A response, or while the body of a request arrives, a `100 Continue` that the client has not taken yet.
     outgoing: Option<Outgoing>,
     /// Sent of the response since the deadline was set.
@@ -139,12 +153,13 @@ impl<S: Stream> Connection<S> {
         Connection {
             stream,
             peer,
-            accepted: now,
-            state: State::Fresh,
+            state: State::Fresh(now),
             deadline: now + first_byte_timeout,
             input: None,
             blank: 0,
             consumed: 0,
+            asked: Asked::default(),
+            behind: None,
             outgoing: None,
             progress: 0,
             pace: Pace::begin(now),
@@ -173,7 +188,7 @@ impl<S: Stream> Connection<S> {
     }
 
     pub(crate) fn is_fresh(&self) -> bool {
-        matches!(self.state, State::Fresh)
+        matches!(self.state, State::Fresh(_))
     }
 
     pub(crate) fn is_receiving(&self) -> bool {
@@ -231,7 +246,7 @@ impl<S: Stream> Connection<S> {
                 State::Closed => Some(Next::Close),
                 State::Sending => self.go_on_sending(context),
                 State::Lingering(until) => Some(self.throw_away(until, context)),
-                State::Fresh
+                State::Fresh(_)
                 | State::Idle
                 | State::Head(_)
                 | State::Body(_)
@@ -239,7 +254,7 @@ impl<S: Stream> Connection<S> {
                     match self.parse(context) {
                         Ok(false) => self.read(context),
                         Ok(true) => {
-                            self.state = State::Handling;
+                            self.hand_out();
                             Some(Next::Request)
                         }
                         // As it is, to be tried again.
@@ -251,6 +266,22 @@ impl<S: Stream> Connection<S> {
             if let Some(next) = step {
                 self.settle(context);
                 return next;
+            }
+        }
+    }
+
+    /// The request is whole. What must not depend on what becomes of it is taken out.
+    fn hand_out(&mut self) {
+        self.state = State::Handling;
+        let consumed = mem::take(&mut self.consumed);
+        if let Some(request) = &mut self.input {
+            self.asked = Asked {
+                is_head: request.head.method == Method::HEAD,
+                version: request.head.version,
+                keep_alive: request.head.keep_alive,
+            };
+            if request.bytes.len() > consumed {
+                self.behind = Some(Box::new(Behind(request.bytes.split_off(consumed))));
             }
         }
     }
@@ -291,7 +322,7 @@ impl<S: Stream> Connection<S> {
     fn settle(&mut self, context: &mut Context<'_>) {
         let rests = matches!(
             self.state,
-            State::Idle | State::Fresh | State::Lingering(_) | State::Closed
+            State::Idle | State::Fresh(_) | State::Lingering(_) | State::Closed
         );
         if rests && let Some(mut input) = self.input.take() {
             self.discarded.extend(Discarded::of_request(&mut input));
@@ -311,7 +342,8 @@ impl<S: Stream> Connection<S> {
 
     /// How many bytes of memory what has arrived takes.
     fn request_holds(&self) -> usize {
-        self.input.as_ref().map_or(0, |input| input.holds())
+        let input = self.input.as_ref().map_or(0, |input| input.holds());
+        input + self.behind.as_ref().map_or(0, |behind| behind.0.capacity())
     }
 
     /// How many bytes of memory what is to be sent takes.
@@ -337,6 +369,7 @@ impl<S: Stream> Connection<S> {
     }
 
     fn let_go_of_request(&mut self) {
+        self.behind = None;
         if let Some(mut input) = self.input.take() {
             self.discarded.extend(Discarded::of_request(&mut input));
         }

@@ -17,7 +17,10 @@ mod shortages;
 mod socket;
 mod table;
 
-use super::{Cut, Engine, Pulled, Ready, drop_apart, rules::Rules};
+use super::{
+    Cut, Engine, Pulled, Ready, drop_apart,
+    rules::{Policy, Rules},
+};
 use crate::config::table::Config;
 use lease::{Shared, Stage};
 use reactor::Reactor;
@@ -39,11 +42,15 @@ pub(crate) struct Native {
 ///
 /// # Errors
 /// Where the system gives no poll instance.
-pub(crate) fn start(listener: TcpListener, config: &Config) -> io::Result<Box<dyn Engine>> {
+pub(crate) fn start(
+    listener: TcpListener,
+    config: &Config,
+    policy: Policy,
+) -> io::Result<Box<dyn Engine>> {
     let addr = listener.local_addr()?;
     listener.set_nonblocking(true)?;
     let poll = mio::Poll::new()?;
-    let shared = Arc::new(Shared::new(&poll, Rules::of(config))?);
+    let shared = Arc::new(Shared::new(&poll, Rules::of(config, policy))?);
     let listener = mio::net::TcpListener::from_std(listener);
     let reactor = Reactor::new(poll, listener, config.max_connections, Arc::clone(&shared))?;
     Ok(Box::new(Native {

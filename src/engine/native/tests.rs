@@ -32,7 +32,7 @@ fn engine(name: &str, value: &str) -> Box<dyn Engine> {
 fn engine_of(config: &Config) -> Box<dyn Engine> {
     let localhost = Some(Ipv4Addr::LOCALHOST.into());
     let listener = listen::bind(localhost, 0, PeerTimeout::of(config)).unwrap();
-    start(listener, config).unwrap()
+    start(listener, config, Policy::default()).unwrap()
 }
 
 fn connect(engine: &dyn Engine) -> Client {

@@ -2,7 +2,10 @@
 
 use super::{head::Head, shared::Shared, sockets::Sockets};
 use crate::{
-    engine::http1::{Chunks, Refusal},
+    engine::{
+        http1::{Chunks, Refusal},
+        rules::Rules,
+    },
     message::{head::BodyLength, response::Response},
 };
 use http::StatusCode;
@@ -24,13 +27,14 @@ pub(super) enum Problem {
 }
 
 impl Problem {
-    pub(super) fn response(self, timed_out: bool) -> Response {
-        match self {
-            _ if timed_out => Response::text(StatusCode::REQUEST_TIMEOUT, "body took too long"),
-            Problem::Refused(refusal) => refusal.response(),
-            Problem::Broken => Response::text(StatusCode::BAD_REQUEST, "body ended early"),
-            Problem::NoMemory => Response::unavailable("no memory for the body"),
-        }
+    pub(super) fn response(self, rules: &Rules, timed_out: bool) -> Response {
+        let refusal = match self {
+            _ if timed_out => Refusal::new(StatusCode::REQUEST_TIMEOUT, "body took too long"),
+            Problem::Refused(refusal) => refusal,
+            Problem::Broken => Refusal::bad("body ended early"),
+            Problem::NoMemory => Refusal::unavailable("no memory for the body"),
+        };
+        rules.refused(refusal)
     }
 }
 
@@ -48,7 +52,7 @@ pub(super) fn read(
     peer: SocketAddr,
     charged: &mut usize,
 ) -> Result<Vec<u8>, Problem> {
-    let max = shared.rules.limits.max_body_bytes;
+    let max = head.body_limit;
     match head.terms.body {
         BodyLength::Known(length) => {
             // It is within the limit, which is a `usize`.

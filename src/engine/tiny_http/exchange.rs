@@ -25,6 +25,8 @@ pub(super) struct TinyExchange {
     /// None once it is answered.
     inner: Option<Inner>,
     head: Head,
+    /// Of the request, for its answer: a layer may do what it likes to the request itself.
+    asked: Asked,
     /// Whether there is a body on the connection that was not read.
     is_unread: bool,
     /// What this request is charged for of `BUFFER_MEMORY`.
@@ -43,6 +45,10 @@ impl TinyExchange {
             shared: Arc::clone(shared),
             peer,
             inner: Some(inner),
+            asked: Asked {
+                method: head.request.method().clone(),
+                version: head.request.head.version,
+            },
             head,
             is_unread,
             charged: 0,
@@ -79,17 +85,9 @@ impl TinyExchange {
             .settle(&mut self.charged, 0);
     }
 
-    fn asked(&self) -> Asked {
-        let request = &self.head.request;
-        Asked {
-            method: request.method().clone(),
-            version: request.head.version,
-        }
-    }
-
     /// Answers without reading the body, for which the connection has to end.
     fn answer_unread(self: Box<Self>, inner: Inner, response: &Response) {
-        let last_bytes = answer::message(&self.asked(), response, true);
+        let last_bytes = answer::message(&self.asked, response, true);
         self.shared.begin_close(LingeringClose::instead_of_reading(
             self.peer, inner, last_bytes,
         ));
@@ -112,7 +110,7 @@ impl Exchange for TinyExchange {
         let read = self.read_body();
         let timed_out = self.shared.peers().timed_out(self.peer);
         self.shared.peers().enter(self.peer, Stage::Handling);
-        read.map_err(|problem| Box::new(problem.response(timed_out)))
+        read.map_err(|problem| Box::new(problem.response(&self.shared.rules, timed_out)))
     }
 
     fn respond(mut self: Box<Self>, response: Response, close: bool) -> bool {
@@ -128,7 +126,6 @@ impl Exchange for TinyExchange {
             || is_last
             || !self.head.terms.keep_alive
             || self.shared.peers().must_close(self.peer);
-        let asked = self.asked();
         self.release_body();
         // Nothing of the body is left to read, so this does not wait.
         let writer = inner.into_writer();
@@ -138,7 +135,7 @@ impl Exchange for TinyExchange {
             writer: Some(writer),
         };
         // A client that is gone has its connection cut when the answer is dropped.
-        let written = answer.write(&asked, response, close);
+        let written = answer.write(&self.asked, response, close);
         let is_sent = written.is_ok();
         if let Ok(until_close) = written {
             answer.finish(close || until_close, is_last);

@@ -4,11 +4,15 @@ use crate::{
     engine::{
         http1::{Limits, Refusal, Terms, read_target, validate},
         listen::canonical_peer,
+        rules::Rules,
     },
-    message::{head::Version, request::Request},
+    message::{
+        head::{BodyLength, Version},
+        request::Request,
+    },
 };
 use http::Method;
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Instant};
 use tiny_http::{HTTPVersion, Request as Inner};
 
 /// Bodies up to this length are read by tiny_http on its own thread, before the request is handed out.
@@ -19,6 +23,8 @@ pub(super) struct Head {
     /// The request, complete but for its body.
     pub(super) request: Request,
     pub(super) terms: Terms,
+    /// How many bytes its body may have.
+    pub(super) body_limit: u64,
     /// Whether tiny_http will read no further request from the connection, and close it after this one's answer.
     pub(super) is_last: bool,
     /// Whether tiny_http hands out the bare connection as the body, because the client offers another protocol. The
@@ -29,16 +35,16 @@ pub(super) struct Head {
 }
 
 /// Converts a head, or says why its request is refused.
-pub(super) fn read(inner: &Inner, peer: SocketAddr, limits: &Limits) -> Result<Head, Refusal> {
+pub(super) fn read(inner: &Inner, peer: SocketAddr, rules: &Rules) -> Result<Head, Refusal> {
     let version = match inner.http_version() {
         HTTPVersion(1, 0) => Version::Http10,
         HTTPVersion(1, 1) => Version::Http11,
         _ => return Err(Refusal::UNKNOWN_VERSION),
     };
-    check_size(inner, limits)?;
+    check_size(inner, &rules.limits)?;
     let method = method(inner).ok_or(Refusal::bad("malformed method"))?;
     let target = read_target(&method, inner.url().as_bytes())?;
-    let terms = validate(version, fields(inner), limits.max_body_bytes)?;
+    let terms = validate(version, fields(inner), rules.limits.max_body_bytes)?;
 
     let mut request = Request::default();
     request.set_start_line(method, inner.url(), version);
@@ -48,8 +54,14 @@ pub(super) fn read(inner: &Inner, peer: SocketAddr, limits: &Limits) -> Result<H
     request.head.authority = target.authority;
     fields(inner).for_each(|(name, value)| request.push_field(name, value));
     request.peer = Some(canonical_peer(peer));
+    request.received = Some(Instant::now());
+    let body_limit = rules.body_limit(request.method(), request.path());
+    if matches!(terms.body, BodyLength::Known(length) if length > body_limit) {
+        return Err(Refusal::BODY_TOO_LONG);
+    }
     Ok(Head {
         request,
+        body_limit,
         terms,
         is_last: is_last(inner),
         has_bare_body: offers_upgrade(inner),

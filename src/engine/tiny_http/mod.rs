@@ -15,7 +15,11 @@ mod watchdog;
 #[cfg(test)]
 mod tests;
 
-use super::{Cut, Engine, Pulled, Ready, listen::canonical_peer, rules::Rules};
+use super::{
+    Cut, Engine, Pulled, Ready,
+    listen::canonical_peer,
+    rules::{Policy, Rules},
+};
 use crate::{config::table::Config, message::head::Version};
 use acceptor::Acceptor;
 use answer::Asked;
@@ -46,13 +50,22 @@ const RETIRED_INTERVAL: Duration = Duration::from_millis(10);
 ///
 /// # Errors
 /// Where the listener's options cannot be set, or a thread cannot be started.
-pub(crate) fn start(listener: TcpListener, config: &Config) -> io::Result<Box<dyn Engine>> {
+pub(crate) fn start(
+    listener: TcpListener,
+    config: &Config,
+    policy: Policy,
+) -> io::Result<Box<dyn Engine>> {
     // Accepted sockets inherit it on Linux: it bounds every blocking write of tiny_http's.
     SockRef::from(&listener).set_write_timeout(Some(config.write_timeout))?;
     let address = listener.local_addr()?;
     let (notes, inbox) = unbounded();
     let acceptor = Acceptor::start(listener)?;
-    let shared = Arc::new(Shared::new(address, acceptor, notes, Rules::of(config)));
+    let shared = Arc::new(Shared::new(
+        address,
+        acceptor,
+        notes,
+        Rules::of(config, policy),
+    ));
     let watchdog = Watchdog::new(Arc::clone(&shared), inbox);
     thread::Builder::new()
         .name("tiny-http-watch".to_owned())
@@ -185,7 +198,7 @@ impl TinyHttp {
     }
 
     fn hand_out(&self, peer: SocketAddr, request: Inner, ready: &mut Vec<Ready>) {
-        match head::read(&request, peer, &self.shared.rules.limits) {
+        match head::read(&request, peer, &self.shared.rules) {
             Ok(head) => ready.push(Ready::Request(Box::new(TinyExchange::new(
                 &self.shared,
                 peer,
@@ -198,7 +211,7 @@ impl TinyHttp {
                     method: head::method(&request).unwrap_or_default(),
                     version: Version::Http11,
                 };
-                let last_bytes = answer::message(&asked, &refusal.response(), true);
+                let last_bytes = answer::message(&asked, &self.shared.rules.refused(refusal), true);
                 self.shared.begin_close(LingeringClose::instead_of_reading(
                     peer, request, last_bytes,
                 ));

@@ -17,6 +17,7 @@ use crate::{
     engine::{
         http1::{CONTINUE, invariants::LIMITS},
         memory::Memory,
+        rules::Policy,
     },
     message::request::Request,
     message::response::Response,
@@ -302,6 +303,8 @@ fn rules(memory: usize) -> Rc<Rules> {
         keep_alive_timeout: Duration::from_secs(75),
         min_body_rate: 240,
         memory: Memory::new(memory),
+        policy: Policy::default(),
+        max_body_bytes: LIMITS.max_body_bytes,
     })
 }
 

@@ -24,7 +24,7 @@ impl<S: Stream> Connection<S> {
         let Some(input) = self.input.as_mut().filter(|input| !input.bytes.is_empty()) else {
             return Ok(false);
         };
-        if matches!(self.state, State::Fresh | State::Idle) {
+        if matches!(self.state, State::Fresh(_) | State::Idle) {
             if matches!(self.state, State::Idle) && http1::is_blank(&input.bytes) {
                 // Some clients end a body with a CRLF of their own (RFC 9112 section 2.2): no request has begun.
                 self.blank = input.bytes.len() as u8;
@@ -51,13 +51,17 @@ impl<S: Stream> Connection<S> {
                 Progress::Complete { len } => len,
             };
             self.consumed = len;
+            input.received = Some(context.now);
             match input.head.body {
                 BodyLength::Known(0) => return Ok(true),
+                BodyLength::Known(body) if body > body_limit(input, context) => {
+                    return Err(Refusal::BODY_TOO_LONG);
+                }
                 BodyLength::Known(body) => self.state = State::Body(len + body as usize),
                 BodyLength::Chunked => {
+                    let chunks = Chunks::new(body_limit(input, context));
                     input.body = RequestBody::Own(Vec::new());
-                    self.state =
-                        State::Chunked(Chunks::new(context.rules.limits.max_body_bytes), len);
+                    self.state = State::Chunked(chunks, len);
                 }
             }
             self.deadline = context.now + context.rules.body_timeout;
@@ -158,4 +162,9 @@ impl<S: Stream> Connection<S> {
         }
         Err(NO_MEMORY)
     }
+}
+
+/// How many bytes the body may have that follows this head.
+fn body_limit(request: &Request, context: &Context<'_>) -> u64 {
+    context.rules.body_limit(request.method(), request.path())
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 use http::Method;
 use std::{
-    io, mem,
+    io,
     time::{Duration, Instant},
 };
 
@@ -39,10 +39,12 @@ impl<S: Stream> Connection<S> {
         now: Instant,
         rules: &Rules,
     ) -> Next {
-        let request = self.input.get_or_insert_default();
-        let close = close || !request.head.keep_alive;
-        let (method, version) = (&request.head.method, request.head.version);
-        let outgoing = Outgoing::new(method, version, response, close);
+        let close = close || !self.asked.keep_alive;
+        let method = match self.asked.is_head {
+            true => Method::HEAD,
+            false => Method::GET,
+        };
+        let outgoing = Outgoing::new(&method, self.asked.version, response, close);
         let close = close || outgoing.ends_with_connection;
         self.begin_sending(outgoing, close, now, rules);
         self.pump(now, rules)
@@ -51,7 +53,7 @@ impl<S: Stream> Connection<S> {
     /// Answers what is no request; the connection ends after it.
     pub(super) fn refuse(&mut self, refusal: Refusal, context: &Context<'_>) -> Option<Next> {
         log::debug!(status = refusal.status.as_u16(), reason = refusal.reason, peer:% = self.peer; "request refused");
-        let response = refusal.response();
+        let response = context.rules.refused(refusal);
         self.let_go_of_request();
         // What follows a refused head is no request, and it is what lingering is for.
         self.may_be_readable = true;
@@ -139,7 +141,7 @@ impl<S: Stream> Connection<S> {
             Ok(Sending::WantsMore) => Next::Stream,
             Ok(Sending::Paused) => Next::More,
             Ok(Sending::Blocked) => {
-                self.keep_only_what_follows();
+                self.forget_request();
                 self.settle_charges(rules);
                 Next::Wait
             }
@@ -161,15 +163,11 @@ impl<S: Stream> Connection<S> {
         Some(next)
     }
 
-    /// The handler is done with the request: of what has arrived, only what the client has sent behind it is kept.
-    fn keep_only_what_follows(&mut self) {
-        let consumed = mem::take(&mut self.consumed);
-        if consumed > 0
-            && let Some(input) = &mut self.input
-        {
-            let follows = input.bytes.split_off(consumed);
+    /// The handler is done with the request: nothing of it is kept.
+    fn forget_request(&mut self) {
+        if let Some(input) = &mut self.input {
             self.discarded.extend(Discarded::of_request(input));
-            input.bytes = follows;
+            input.bytes = Vec::new();
             input.body = RequestBody::Empty;
         }
     }
@@ -187,12 +185,14 @@ impl<S: Stream> Connection<S> {
             return self.end_connection(now);
         }
         if self.request_holds() > MUCH_MEMORY {
-            self.keep_only_what_follows();
+            self.forget_request();
         }
         if let Some(input) = &mut self.input {
-            input.advance(self.consumed);
+            input.clear();
+            if let Some(behind) = self.behind.take() {
+                input.bytes = behind.0;
+            }
         }
-        self.consumed = 0;
         self.state = State::Idle;
         self.deadline = now + rules.keep_alive_timeout;
         Next::Wait
@@ -200,10 +200,7 @@ impl<S: Stream> Connection<S> {
 
     /// Closes at once where nothing unread can turn the close into a reset, else says so and lingers.
     fn end_connection(&mut self, now: Instant) -> Next {
-        let unread = self
-            .input
-            .as_ref()
-            .is_some_and(|input| input.bytes.len() > self.consumed);
+        let unread = self.behind.is_some();
         if !unread && !self.may_be_readable && !self.has_unread_bytes() {
             self.state = State::Closed;
             return Next::Close;

@@ -17,7 +17,7 @@ use super::{
     },
 };
 use crate::{
-    engine::{http1::Limits, memory::Memory},
+    engine::{http1::Limits, memory::Memory, rules::Policy},
     message::request::Request,
     message::response::{Body, Kind, Response},
 };
@@ -54,6 +54,8 @@ fn rules_with(memory: usize) -> Rc<Rules> {
         keep_alive_timeout: KEEP_ALIVE_TIMEOUT,
         min_body_rate: MIN_BODY_RATE,
         memory: Memory::new(memory),
+        policy: Policy::default(),
+        max_body_bytes: 1 << 20,
     })
 }
 

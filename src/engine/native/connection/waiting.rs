@@ -68,15 +68,15 @@ impl<S: Stream> Connection<S> {
                 Next::Wait
             }
             State::Sending => self.abort(),
-            State::Fresh | State::Idle | State::Lingering(_) | State::Closed => Next::Close,
+            State::Fresh(_) | State::Idle | State::Lingering(_) | State::Closed => Next::Close,
         }
     }
 
     /// Whether another may have its place, and how much rather than another's.
     pub(crate) fn spared(&self, now: Instant, rules: &Rules) -> Option<Spared> {
         match self.state {
-            State::Fresh if now > self.accepted + UNDISTURBED => {
-                Some(Spared::Silent(self.accepted))
+            State::Fresh(accepted) if now > accepted + UNDISTURBED => {
+                Some(Spared::Silent(accepted))
             }
             State::Idle => Some(Spared::Idle(self.deadline)),
             State::Head(_) => {

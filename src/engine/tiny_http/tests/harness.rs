@@ -5,6 +5,7 @@ use crate::{
     engine::{
         Cut, Engine, Pulled, Ready,
         listen::{self, PeerTimeout},
+        rules::Policy,
         tiny_http,
     },
     message::request::Request,
@@ -64,8 +65,9 @@ impl Site {
     ) -> Site {
         let config =
             Config::from_pairs(settings.iter().copied()).expect("the test's settings are good");
-        let engine: Arc<dyn Engine> =
-            Arc::from(tiny_http::start(listener, &config).expect("the engine starts"));
+        let engine: Arc<dyn Engine> = Arc::from(
+            tiny_http::start(listener, &config, Policy::default()).expect("the engine starts"),
+        );
         let (closing, handled) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let context = Arc::new(Context {
             handler: Box::new(handler),

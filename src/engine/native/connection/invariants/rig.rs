@@ -402,7 +402,7 @@ impl Rig {
         );
         let rests = matches!(
             connection.state,
-            State::Fresh | State::Idle | State::Lingering(_)
+            State::Fresh(_) | State::Idle | State::Lingering(_)
         );
         if rests {
             assert!(connection.input.is_none() && connection.outgoing.is_none());
