@@ -4,8 +4,8 @@
 
 use crate::support::{Engine, note};
 use crate::{
-    chaos, configuration, http, library, life, logging, pool, probes, reviewed, rolling_update,
-    service, sharing,
+    chaos, configuration, endings, http, library, life, logging, pool, probes, reviewed,
+    rolling_update, service, sharing, signals,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -151,6 +151,7 @@ fn the_list_names_only_what_exists() {
     let modules = [
         ("chaos", chaos::CASES),
         ("configuration", configuration::CASES),
+        ("endings", endings::CASES),
         ("http", http::CASES),
         ("http::limits", http::LIMITS_CASES),
         ("library", library::CASES),
@@ -162,6 +163,7 @@ fn the_list_names_only_what_exists() {
         ("rolling_update", rolling_update::CASES),
         ("service", service::CASES),
         ("sharing", sharing::CASES),
+        ("signals", signals::CASES),
         ("sharing", sharing::CASES),
     ];
     let cases = modules

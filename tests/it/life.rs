@@ -22,7 +22,6 @@ both_engines! {
     what_still_waits_at_the_deadline_is_cut_and_counted_too,
     what_is_half_received_at_the_deadline_is_cut_and_counted_too,
     a_download_past_the_deadline_is_cut_visibly,
-    a_second_signal_ends_the_pod_at_once,
     the_admin_port_answers_probes_until_the_end,
 }
 
@@ -392,35 +391,6 @@ fn a_download_past_the_deadline_is_cut_visibly(engine: Engine) {
     assert_eq!(exit.code, Some(75), "{exit:#?}");
     let rest = slow.count_to_end();
     assert!(rest < SIZE, "half an answer must not look like a whole one");
-}
-
-fn a_second_signal_ends_the_pod_at_once(engine: Engine) {
-    for (first, second, code) in [
-        ("TERM", "TERM", 143),
-        ("TERM", "INT", 130),
-        ("INT", "INT", 130),
-    ] {
-        let server = Setup::new(engine).set("DRAIN_DELAY", "20s").start().ready();
-        let _busy = in_flight(&server, "/delay/30");
-        server.signal(first);
-        // Two pending signals of one kind are one: the second may follow only when the first has been seen.
-        eventually("the first signal is seen", || {
-            server.get("/readyz").status == 503
-        });
-        let signalled = Instant::now();
-        server.signal(second);
-        let exit = server.exit();
-        assert_eq!(
-            (exit.code, exit.signal),
-            (Some(code), None),
-            "{first}, then {second}: {exit:#?}"
-        );
-        assert!(
-            signalled.elapsed() < Duration::from_secs(2),
-            "at once was {:?}",
-            signalled.elapsed()
-        );
-    }
 }
 
 fn the_admin_port_answers_probes_until_the_end(engine: Engine) {

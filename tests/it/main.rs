@@ -9,6 +9,7 @@
 #[macro_use]
 mod support;
 
+mod endings;
 mod exceptions;
 
 mod chaos;
@@ -26,3 +27,4 @@ mod rolling_update;
 mod rooms;
 mod service;
 mod sharing;
+mod signals;

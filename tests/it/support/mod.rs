@@ -21,7 +21,7 @@ pub(crate) use cgroup::Cgroup;
 pub(crate) use client::{Broken, Client, Framing, Response, get};
 pub(crate) use command::{Command, Output};
 pub(crate) use resources::{Resources, allow_descriptors};
-pub(crate) use server::{Server, Setup, Stdout, free_port, number};
+pub(crate) use server::{Exit, Server, Setup, Stdout, free_port, number};
 pub(crate) use timing::{Times, Watch, eventually};
 
 use crate::exceptions;

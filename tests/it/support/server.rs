@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::SigSet;
 use serde_json::Value;
 
 use super::log::Log;
@@ -23,6 +24,7 @@ pub(crate) struct Setup {
     environment: BTreeMap<String, String>,
     before: String,
     stdout: Stdout,
+    blocks_signals: bool,
 }
 
 /// Where the server's stdout goes.
@@ -48,6 +50,7 @@ impl Setup {
             environment: BTreeMap::new(),
             before: String::new(),
             stdout: Stdout::Read,
+            blocks_signals: false,
         }
         .set("HTTP_ENGINE", engine.name())
         .set("HOST", "127.0.0.1")
@@ -81,6 +84,12 @@ impl Setup {
 
     pub(crate) fn stdout(mut self, stdout: Stdout) -> Setup {
         self.stdout = stdout;
+        self
+    }
+
+    /// Started by a parent that has all signals blocked, and so passes them on blocked.
+    pub(crate) fn blocking_signals(mut self) -> Setup {
+        self.blocks_signals = true;
         self
     }
 
@@ -130,15 +139,23 @@ impl Setup {
             _ => Stdio::piped(),
         };
         let started = Instant::now();
-        let mut child = process::Command::new("sh")
+        // A child has the mask of the thread that starts it.
+        let mask = SigSet::thread_get_mask().expect("a thread has a mask");
+        if self.blocks_signals {
+            SigSet::all()
+                .thread_block()
+                .expect("signals can be blocked");
+        }
+        let child = process::Command::new("sh")
             .args(["-c", &before, BINARY])
             .env_clear()
             .envs(&self.environment)
             .stdin(Stdio::null())
             .stdout(stdout)
             .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary can be started");
+            .spawn();
+        mask.thread_set_mask().expect("signals can be unblocked");
+        let mut child = child.expect("the binary can be started");
         let log = Log::default();
         match child.stdout.take() {
             Some(stdout) => log.clone().follow(stdout, self.stdout),
