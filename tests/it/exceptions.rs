@@ -4,8 +4,8 @@
 
 use crate::support::{Engine, note};
 use crate::{
-    chaos, configuration, endings, http, library, life, logging, pool, probes, reviewed,
-    rolling_update, service, sharing, signals,
+    chaos, configuration, endings, fairness, http, library, life, logging, pool, probes, reviewed,
+    rolling_update, service, sharing, signals, stalls,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -101,6 +101,20 @@ const TINY_HTTP: &[(&str, &str)] = &[
     ("chaos::slow_bodies_slow_nobody_else_down", BLOCKING),
     ("chaos::slow_readers_slow_nobody_else_down", BLOCKING),
     ("library::slow_readers_of_streams_hold_no_worker", BLOCKING),
+    (
+        "fairness::who_is_slower_than_the_least_rate_goes_before_newcomers_are_refused",
+        BLOCKING,
+    ),
+    (
+        "fairness::a_client_that_writes_all_before_it_reads_learns_why_it_was_refused",
+        "it has two seconds to send what nobody reads: for so long it keeps a thread",
+    ),
+    // Time.
+    (
+        "stalls::a_connection_opened_ahead_of_need_is_kept_as_long_as_an_idle_one",
+        HIDDEN,
+    ),
+    ("stalls::a_head_has_its_time_from_its_first_byte", HIDDEN),
     // Threads.
     (
         "chaos::ten_thousand_idle_connections_fit_into_a_small_pod",
@@ -152,6 +166,7 @@ fn the_list_names_only_what_exists() {
         ("chaos", chaos::CASES),
         ("configuration", configuration::CASES),
         ("endings", endings::CASES),
+        ("fairness", fairness::CASES),
         ("http", http::CASES),
         ("http::limits", http::LIMITS_CASES),
         ("library", library::CASES),
@@ -164,6 +179,7 @@ fn the_list_names_only_what_exists() {
         ("service", service::CASES),
         ("sharing", sharing::CASES),
         ("signals", signals::CASES),
+        ("stalls", stalls::CASES),
         ("sharing", sharing::CASES),
     ];
     let cases = modules

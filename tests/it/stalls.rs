@@ -1,0 +1,169 @@
+//! Time that passes while the process does not run: it is stopped as a throttled, frozen or suspended pod is, and
+//! whatever was in its sockets before it looked at a deadline came in time.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::support::{Client, Engine, Server, Setup, get};
+
+both_engines! {
+    a_request_on_a_kept_connection_that_came_during_a_stall_is_answered,
+    a_first_request_that_came_during_a_stall_is_answered,
+    a_head_whose_rest_came_during_a_stall_is_answered,
+    a_body_whose_rest_came_during_a_stall_is_answered,
+    a_download_whose_client_has_read_during_a_stall_goes_on,
+    three_hundred_of_three_hundred_are_answered_after_a_stall: alone,
+    what_waited_for_a_worker_during_a_stall_is_not_turned_away,
+    a_request_that_came_with_the_signal_during_a_stall_is_answered,
+    a_connection_opened_ahead_of_need_is_kept_as_long_as_an_idle_one,
+    a_head_has_its_time_from_its_first_byte,
+}
+
+/// Longer than the timeouts of these tests.
+const STALL: Duration = Duration::from_millis(1500);
+
+/// What is sent has arrived when this has passed: it goes over loopback.
+const ARRIVAL: Duration = Duration::from_millis(50);
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: test\r\n\r\n";
+
+/// Stops the process, does this, and lets the process go on after so long that every timeout has passed.
+fn during_a_stall(server: &Server, work: impl FnOnce()) {
+    during_a_stall_of(STALL, server, work);
+}
+
+fn during_a_stall_of(stall: Duration, server: &Server, work: impl FnOnce()) {
+    server.signal("STOP");
+    work();
+    thread::sleep(stall);
+    server.signal("CONT");
+}
+
+/// A server whose timeout of this name is a second.
+fn with_timeout(engine: Engine, name: &str) -> Server {
+    Setup::new(engine).set(name, "1s").start().ready()
+}
+
+fn a_request_on_a_kept_connection_that_came_during_a_stall_is_answered(engine: Engine) {
+    let server = with_timeout(engine, "KEEP_ALIVE_TIMEOUT");
+    let mut client = server.client();
+    client.get("/").expect(200);
+    during_a_stall(&server, || client.send(GET));
+    client.response().expect(200);
+}
+
+fn a_first_request_that_came_during_a_stall_is_answered(engine: Engine) {
+    let server = with_timeout(engine, "KEEP_ALIVE_TIMEOUT");
+    let mut client = server.client();
+    // Accepted before the stall.
+    get(server.address, "/").expect(200);
+    during_a_stall(&server, || client.send(GET));
+    client.response().expect(200);
+}
+
+fn a_head_whose_rest_came_during_a_stall_is_answered(engine: Engine) {
+    let server = with_timeout(engine, "HEAD_TIMEOUT");
+    let mut client = server.client();
+    client.send("GET / HTTP/1.1\r\nHo");
+    thread::sleep(ARRIVAL);
+    during_a_stall(&server, || client.send("st: test\r\n\r\n"));
+    client.response().expect(200);
+}
+
+fn a_body_whose_rest_came_during_a_stall_is_answered(engine: Engine) {
+    let server = with_timeout(engine, "BODY_TIMEOUT");
+    let head = "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 3000\r\n\r\n";
+    let mut client = server.client();
+    client.send(head);
+    client.send("x".repeat(1000));
+    thread::sleep(ARRIVAL);
+    during_a_stall(&server, || client.send("x".repeat(2000)));
+    assert_eq!(client.response().expect(200).body.len(), 3000);
+}
+
+fn a_download_whose_client_has_read_during_a_stall_goes_on(engine: Engine) {
+    const SIZE: usize = 8 << 20;
+    let server = with_timeout(engine, "WRITE_TIMEOUT");
+    let mut client = Client::connect_narrow(server.address);
+    client.send(format!(
+        "GET /bytes/{SIZE} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+    ));
+    // Until it is blocked on the client.
+    thread::sleep(Duration::from_millis(300));
+    let mut first = Vec::new();
+    during_a_stall(&server, || {
+        first = client.exactly(16 * 1024).expect("so much was sent before");
+    });
+    let rest = client.count_to_end();
+    assert!(
+        first.len() + rest >= SIZE,
+        "{} of {SIZE}",
+        first.len() + rest
+    );
+}
+
+fn three_hundred_of_three_hundred_are_answered_after_a_stall(engine: Engine) {
+    // Long enough for all to have been served once.
+    let setup = Setup::new(engine).set("KEEP_ALIVE_TIMEOUT", "4s");
+    let server = setup.start().ready();
+    let mut clients: Vec<Client> = (0..300).map(|_| server.client()).collect();
+    clients.iter_mut().for_each(|client| {
+        client.get("/").expect(200);
+    });
+    during_a_stall_of(3 * STALL, &server, || {
+        clients.iter_mut().for_each(|client| client.send(GET))
+    });
+    for client in &mut clients {
+        client.response().expect(200);
+    }
+}
+
+fn what_waited_for_a_worker_during_a_stall_is_not_turned_away(engine: Engine) {
+    let setup = Setup::new(engine)
+        .set("QUEUE_TIMEOUT", "1s")
+        .set("WORKERS", 4);
+    let server = setup.start().ready();
+    let mut clients: Vec<Client> = (0..20).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.send("GET /delay/0.1 HTTP/1.1\r\nHost: test\r\n\r\n");
+    }
+    thread::sleep(ARRIVAL);
+    during_a_stall(&server, || {});
+    for client in &mut clients {
+        client.response().expect(200);
+    }
+}
+
+fn a_request_that_came_with_the_signal_during_a_stall_is_answered(engine: Engine) {
+    let server = Setup::new(engine).start().ready();
+    let mut kept = server.client();
+    kept.get("/").expect(200);
+    let mut silent = server.client();
+    get(server.address, "/").expect(200);
+    during_a_stall(&server, || {
+        server.signal("TERM");
+        kept.send(GET);
+        silent.send(GET);
+    });
+    kept.response().expect(200);
+    silent.response().expect(200);
+    server.exit().expect_clean();
+}
+
+fn a_connection_opened_ahead_of_need_is_kept_as_long_as_an_idle_one(engine: Engine) {
+    let server = with_timeout(engine, "HEAD_TIMEOUT");
+    let mut client = server.client();
+    thread::sleep(STALL);
+    client.send(GET);
+    client.response().expect(200);
+}
+
+fn a_head_has_its_time_from_its_first_byte(engine: Engine) {
+    let server = with_timeout(engine, "HEAD_TIMEOUT");
+    let mut client = server.client();
+    thread::sleep(Duration::from_millis(800));
+    client.send("GET / HTTP/1.1\r\n");
+    thread::sleep(Duration::from_millis(500));
+    client.send("Host: test\r\n\r\n");
+    client.response().expect(200);
+}
