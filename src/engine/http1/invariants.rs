@@ -1,7 +1,7 @@
 //! What must hold for any input whatsoever: asserted over generated input by the property tests and
 //! over mutated input by the fuzz targets.
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue};
 
 use super::bytes::{is_token_byte, is_value_byte};
 use super::*;
@@ -280,11 +280,7 @@ pub(super) fn assert_refused<T: std::fmt::Debug>(
     match outcome {
         Ok(accepted) => panic!("{row}: accepted as {accepted:?}"),
         Err(refusal) => {
-            assert_eq!(
-                refusal.status,
-                StatusCode::from_u16(status).unwrap(),
-                "{row}: {refusal:?}"
-            );
+            assert_eq!(refusal.status, status, "{row}: {refusal:?}");
         }
     }
 }
