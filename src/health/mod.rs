@@ -34,6 +34,10 @@ enum Endpoint {
 
 impl Endpoint {
     fn of(path: &str) -> Option<(Endpoint, Option<&str>)> {
+        // Every request comes by here, and nearly none is a probe.
+        if !matches!(path.as_bytes().get(1)?, b'h' | b'l' | b'r' | b's') {
+            return None;
+        }
         let (first, rest) = match path.get(1..)?.split_once('/') {
             Some((first, rest)) => (first, Some(rest)),
             None => (&path[1..], None),

@@ -51,8 +51,7 @@ impl Dispatcher {
             () if probes_only => Refusal::TOO_MANY_CONNECTIONS,
             () => {
                 self.application.find(request);
-                let is_reserved = health::is_reserved(request.path());
-                if request.route.is_some() || !is_reserved {
+                if request.route.is_some() || !health::is_reserved(request.path()) {
                     return None;
                 }
                 // Nobody takes it.
@@ -64,20 +63,18 @@ impl Dispatcher {
 
     /// The probes and `/version`.
     pub(crate) fn answer_probe(&self, request: &Request) -> Option<Response> {
-        if let Some(answer) = self.health.answer(request, self.state.phase()) {
-            return Some(answer);
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        if !is_read || !health::is_reserved(request.path()) {
+            return None;
         }
-        let asks_version =
-            request.path() == "/version" && matches!(*request.method(), Method::GET | Method::HEAD);
-        asks_version.then(|| {
+        let probe = self.health.answer(request, self.state.phase());
+        probe.or_else(|| {
             let text = format!(
                 "{{\"name\":{:?},\"version\":{:?}}}\n",
                 self.name, self.version
             );
-            text.into_response().with_header(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/json"),
-            )
+            let json = HeaderValue::from_static("application/json");
+            Some(text.into_response().with_header(header::CONTENT_TYPE, json))
         })
     }
 

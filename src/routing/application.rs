@@ -53,14 +53,20 @@ impl<S: Send + Sync + 'static> Application for Stateful<S> {
         let Some(found) = self.routes.at(request.method(), &path) else {
             return;
         };
-        let params = found.params.into_iter().map(pattern::parameter).collect();
-        let matched = match (found.is_allowed, &params) {
-            (false, _) => Matched::OtherMethods,
-            (true, None) => Matched::Undecodable,
-            (true, Some(_)) => Matched::Endpoint,
+        let mut matched = match found.is_allowed {
+            true => Matched::Endpoint,
+            false => Matched::OtherMethods,
         };
+        let mut params = Vec::new();
+        for param in found.params {
+            match pattern::parameter(param) {
+                Some(param) => params.push(param),
+                None if found.is_allowed => matched = Matched::Undecodable,
+                None => {}
+            }
+        }
         let route = Arc::clone(&found.endpoint.route);
-        request.note_route(route, matched, params.unwrap_or_default());
+        request.note_route(route, matched, params);
     }
 
     fn run(&self, request: &mut Request) -> Response {

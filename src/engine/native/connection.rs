@@ -376,8 +376,12 @@ impl<S: Stream> Connection<S> {
     }
 
     fn let_go_of_response(&mut self) {
-        if let Some(mut outgoing) = self.outgoing.take() {
-            self.discarded.extend(outgoing.take_apart());
+        if let Some(left) = self
+            .outgoing
+            .take()
+            .and_then(|mut outgoing| outgoing.take_apart())
+        {
+            self.discarded.push(left);
         }
     }
 }

@@ -47,7 +47,7 @@ pub(super) struct Shared {
 /// Connections on their way from the pool to the reactor.
 #[derive(Default)]
 struct Returns {
-    returned: Vec<Returned>,
+    returned: VecDeque<Returned>,
     /// Connections that had an event while they were leased: their return is worth waking the reactor for.
     awaited: Vec<usize>,
 }
@@ -113,7 +113,7 @@ impl Shared {
     pub(super) fn take_returned(&self, into: &mut VecDeque<Returned>) {
         if self.returned_count.load(SeqCst) > 0 {
             let mut returns = self.returns();
-            into.extend(returns.returned.drain(..));
+            into.append(&mut returns.returned);
             self.returned_count.store(0, SeqCst);
         }
     }
@@ -161,7 +161,7 @@ impl Shared {
     fn push(&self, returned: Returned, urgent: bool) {
         let place = returned.place();
         let mut returns = self.returns();
-        returns.returned.push(returned);
+        returns.returned.push_back(returned);
         self.returned_count.store(returns.returned.len(), SeqCst);
         let awaited = returns.awaited.iter().position(|waiting| *waiting == place);
         if let Some(position) = awaited {

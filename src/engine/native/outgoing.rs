@@ -238,12 +238,12 @@ impl Outgoing {
 
     /// A reader that has been read to its end, or is not wanted.
     pub(crate) fn take_spent(&mut self) -> Option<Discarded> {
+        if !matches!(self.rest, Rest::Spent(_)) {
+            return None;
+        }
         match mem::replace(&mut self.rest, Rest::Nothing) {
             Rest::Spent(reader) => Some(Discarded::Reader(reader)),
-            rest => {
-                self.rest = rest;
-                None
-            }
+            _ => None,
         }
     }
 

@@ -120,8 +120,9 @@ impl<S: Stream> Connection<S> {
             self.pace = Pace::begin(now);
         };
         // What is left to send needs no reader.
-        let spent = self.outgoing.as_mut().and_then(Outgoing::take_spent);
-        self.discarded.extend(spent);
+        if let Some(spent) = self.outgoing.as_mut().and_then(Outgoing::take_spent) {
+            self.discarded.push(spent);
+        }
         next
     }
 

@@ -37,7 +37,7 @@ impl Later {
     }
 
     pub(super) fn discard(&mut self, discarded: &mut Vec<Discarded>) {
-        for one in discarded.drain(..) {
+        while let Some(one) = discarded.pop() {
             match one {
                 Discarded::Memory(bytes) => self.to_free.push(bytes),
                 Discarded::Reader(reader) => self.readers.push(reader),
@@ -60,8 +60,9 @@ impl Later {
 
     /// Hands to the workers what only they may drop.
     pub(super) fn hand_over(&mut self, ready: &mut Vec<Ready>) {
-        let readers = self.readers.drain(..);
-        ready.extend(readers.map(|reader| Ready::Discarded(Box::new(reader))));
+        while let Some(reader) = self.readers.pop() {
+            ready.push(Ready::Discarded(Box::new(reader)));
+        }
     }
 }
 
