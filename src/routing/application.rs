@@ -53,20 +53,14 @@ impl<S: Send + Sync + 'static> Application for Stateful<S> {
         let Some(found) = self.routes.at(request.method(), &path) else {
             return;
         };
-        let mut matched = match found.is_allowed {
-            true => Matched::Endpoint,
-            false => Matched::OtherMethods,
+        let params = found.params.map_or(Some(Vec::new()), pattern::parameters);
+        let matched = match (found.is_allowed, &params) {
+            (false, _) => Matched::OtherMethods,
+            (true, None) => Matched::Undecodable,
+            (true, Some(_)) => Matched::Endpoint,
         };
-        let mut params = Vec::new();
-        for param in found.params {
-            match pattern::parameter(param) {
-                Some(param) => params.push(param),
-                None if found.is_allowed => matched = Matched::Undecodable,
-                None => {}
-            }
-        }
         let route = Arc::clone(&found.endpoint.route);
-        request.note_route(route, matched, params);
+        request.note_route(route, matched, params.unwrap_or_default());
     }
 
     fn run(&self, request: &mut Request) -> Response {

@@ -2,6 +2,7 @@
 //! part of a segment and no border between two (RFC 3986 section 2.2), and the percent sign, which keeps the rest
 //! unambiguous.
 
+use matchit::Params;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
@@ -14,8 +15,16 @@ pub(crate) fn normal_path(path: &str) -> Cow<'_, str> {
     String::from_utf8(bytes).map_or(Cow::Borrowed(path), Cow::Owned)
 }
 
-/// A parameter's value, wholly decoded; none where it is no UTF-8.
-pub(crate) fn parameter(value: &str) -> Option<String> {
+/// Parameters' values in the template's order, wholly decoded; none where one is no UTF-8.
+pub(super) fn parameters(params: Params<'_, '_>) -> Option<Vec<String>> {
+    let mut values = Vec::with_capacity(params.len());
+    for (_, value) in params.iter() {
+        values.push(parameter(value)?);
+    }
+    Some(values)
+}
+
+fn parameter(value: &str) -> Option<String> {
     if !value.contains('%') {
         return Some(value.to_owned());
     }

@@ -11,6 +11,7 @@ use crate::{
     message::route::Route,
 };
 use http::{HeaderValue, Method};
+use matchit::Params;
 use std::{sync::Arc, time::Duration};
 
 /// A group of routes with what they have in common: layers, a fallback, limits. It becomes part of a service, or of
@@ -61,8 +62,8 @@ pub(super) struct Found<'r, 'p, S> {
     pub(super) endpoint: &'r Endpoint<S>,
     /// False where the path is there with other methods only; the endpoint is one of those then.
     pub(super) is_allowed: bool,
-    /// As they were sent.
-    pub(super) params: Vec<&'p str>,
+    /// As they were sent; none where the template has none.
+    pub(super) params: Option<Params<'r, 'p>>,
 }
 
 macro_rules! methods {
@@ -309,24 +310,21 @@ impl<S: 'static> Routes<S> {
     }
 
     /// What answers a method on a path.
-    pub(super) fn at<'p>(&self, method: &Method, path: &'p str) -> Option<Found<'_, 'p, S>> {
+    pub(super) fn at<'r, 'p>(&'r self, method: &Method, path: &'p str) -> Option<Found<'r, 'p, S>> {
         let Ok(found) = self.paths.at(path) else {
             let resource = &self.resources[*self.fallbacks.at(path).ok()?.value];
-            return Some(self.found(resource, method, Vec::new()));
+            return Some(self.found(resource, method, None));
         };
-        let params = match found.params.is_empty() {
-            true => Vec::new(),
-            false => found.params.iter().map(|(_, value)| value).collect(),
-        };
+        let params = (!found.params.is_empty()).then_some(found.params);
         Some(self.found(&self.resources[*found.value], method, params))
     }
 
-    fn found<'p>(
-        &self,
+    fn found<'r, 'p>(
+        &'r self,
         resource: &Resource,
         method: &Method,
-        params: Vec<&'p str>,
-    ) -> Found<'_, 'p, S> {
+        params: Option<Params<'r, 'p>>,
+    ) -> Found<'r, 'p, S> {
         let index = resource.endpoint(method);
         Found {
             endpoint: &self.endpoints[index.unwrap_or_else(|| resource.first())],
