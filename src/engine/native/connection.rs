@@ -286,38 +286,6 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Since when its client is behind the least rate with what it sends or takes, where that is for too long.
-    pub(crate) fn is_behind_since(&self, now: Instant) -> Option<Instant> {
-        match self.state {
-            State::Head(_) | State::Body(_) | State::Chunked(..) | State::Sending => {
-                self.pace.behind_since(now)
-            }
-            _ => None,
-        }
-    }
-
-    /// Looks once more at the socket of a client that seems slow. None where it is: where its bytes, or room for ours,
-    /// have been there, it was this process that was late, and what to do next is returned.
-    pub(crate) fn look_once_more(&mut self, context: &mut Context<'_>) -> Option<Next> {
-        let before = self.pace;
-        let next = self.look(context);
-        if next == Next::Wait && self.pace == before {
-            return None;
-        }
-        self.pace = Pace::begin(context.now);
-        Some(next)
-    }
-
-    /// Ends the connection, for what it holds is needed for others.
-    pub(crate) fn give_way(&mut self, context: &mut Context<'_>) -> Next {
-        log::debug!(peer:% = self.peer; "a slow client gives way, for want of memory");
-        if self.is_answering() {
-            return self.abort();
-        }
-        self.refuse(TOO_SLOW, context);
-        self.advance(context)
-    }
-
     /// Lets go of memory that is not needed, and accounts for the rest.
     fn settle(&mut self, context: &mut Context<'_>) {
         let rests = matches!(

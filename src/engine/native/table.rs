@@ -204,3 +204,6 @@ impl Table {
         self.reserve.iter().copied().filter(is_held)
     }
 }
+
+#[cfg(test)]
+mod tests;

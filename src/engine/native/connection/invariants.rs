@@ -5,12 +5,14 @@ mod answers;
 mod phrases;
 pub(crate) mod replies;
 pub(crate) mod rig;
+pub(crate) mod wire;
 
 use self::{
     answers::{Answer, answer},
     phrases::PHRASES,
     replies::{Reply, read_reply},
-    rig::{End, Owner, Rig},
+    rig::{Owner, Rig},
+    wire::End,
 };
 use super::Rules;
 use crate::{
@@ -109,8 +111,11 @@ impl Play {
                 let count = script.number();
                 self.write(script.bytes(count));
             }
+            5 if act > 127 => self.deliver_unseen(script.number()),
             5 => self.deliver(script.number()),
+            6 if act > 127 => self.deliver_unseen(usize::MAX),
             6 => self.deliver(usize::MAX),
+            7 if act > 127 => self.rig.take_unseen(script.number() * 1024),
             7 => {
                 self.rig.take(script.number());
             }
@@ -125,12 +130,14 @@ impl Play {
                 self.rig.leave(End::Reset);
             }
             10 => {
-                self.rig
-                    .pass(Duration::from_millis(250) * script.number() as u32);
+                let time = Duration::from_millis(250) * script.number() as u32;
+                self.expect_what_has_arrived(|rig| {
+                    rig.pass(time);
+                });
             }
-            11 => {
-                self.rig.pass_until_due();
-            }
+            11 => self.expect_what_has_arrived(|rig| {
+                rig.pass_until_due();
+            }),
             12 => {
                 let holds = script.number() * 512;
                 self.charge_others([holds, holds]);
@@ -138,6 +145,7 @@ impl Play {
             13 if script.number().is_multiple_of(2) => {
                 self.rig.wire().interruptions = script.number() % 4;
             }
+            13 if act > 127 => self.expect_what_has_arrived(Rig::need_place),
             13 => {
                 self.rig.relieve();
             }
@@ -151,10 +159,37 @@ impl Play {
     }
 
     fn deliver(&mut self, count: usize) {
+        self.deliver_unseen(count);
+        self.rig.send([]);
+    }
+
+    /// The process does not run meanwhile, so that nothing tells it of what arrives.
+    fn deliver_unseen(&mut self, count: usize) {
         let count = count.min(self.outbox.len());
         let bytes: Vec<u8> = self.outbox.drain(..count).collect();
         self.delivered.extend_from_slice(&bytes);
-        self.rig.send(bytes);
+        self.rig.arrive(bytes);
+    }
+
+    /// Does what may end the connection by the server's own decision: a request that has arrived comes out all the same.
+    fn expect_what_has_arrived(&mut self, decide: impl FnOnce(&mut Rig)) {
+        let connection = &self.rig.connection;
+        let waits = connection.is_idle() || connection.is_fresh() || connection.is_receiving();
+        let is_awaited = self.rig.owner == Owner::Reactor && waits && !self.is_short_of_memory();
+        let (due, now) = (connection.deadline, self.rig.now);
+        let sent = self.rig.wire().sent.len();
+        decide(&mut self.rig);
+        let was_looked_at = self.rig.owner == Owner::Nobody
+            || self.rig.wire().sent.len() > sent
+            || (self.rig.now > now && self.rig.now >= due);
+        if is_awaited && was_looked_at && self.rig.owner != Owner::Handler {
+            let whole = requests_in(&self.delivered).len();
+            assert_eq!(whole, self.requests.len(), "it had arrived, and is lost");
+        }
+    }
+
+    fn is_short_of_memory(&self) -> bool {
+        self.others[0] > 0
     }
 
     /// Does what the connection waits for a worker to do.

@@ -13,7 +13,8 @@ use super::{
     Next, Rules, State,
     invariants::{
         replies::{Reply, read_replies},
-        rig::{End, Owner, Rig},
+        rig::{Owner, Rig},
+        wire::End,
     },
 };
 use crate::{

@@ -1,7 +1,7 @@
-//! A connection that waits: what becomes of it at its deadline, and where another needs its place.
+//! A connection that waits: what becomes of it at its deadline, and where another needs its place or its memory.
 
 use super::{Connection, Context, Next, State, Stream, TOO_SLOW};
-use crate::engine::{native::pace::GRACE, rules::Rules};
+use crate::engine::{native::pace::Pace, rules::Rules};
 use std::time::{Duration, Instant};
 
 /// A new connection has so long for its first byte, and then for its head, before another may have its place.
@@ -21,8 +21,8 @@ pub(crate) enum Claim {
 pub(crate) enum Spared {
     /// Not a byte has come since it was accepted, then.
     Silent(Instant),
-    /// A head arrives at so many bytes a second, below `MIN_BODY_RATE`.
-    TooSlow(u64),
+    /// Its client has been behind `MIN_BODY_RATE` since then, with a request or in taking a response.
+    TooSlow(Instant),
     /// It is between two requests, until this deadline.
     Idle(Instant),
     /// A head arrives at so many bytes a second.
@@ -49,11 +49,35 @@ impl<S: Stream> Connection<S> {
         self.advance(context)
     }
 
+    /// Looks once more at a client that seems slow. None where it is: where its bytes, or room for ours, have been there,
+    /// it was this process that was late, and what to do next is returned.
+    pub(crate) fn look_once_more(&mut self, context: &mut Context<'_>) -> Option<Next> {
+        let (next, moves) = self.look_whether_it_moves(context);
+        if next == Next::Wait && !moves {
+            return None;
+        }
+        self.pace = Pace::begin(context.now);
+        Some(next)
+    }
+
+    /// Looks, and says whether the client has sent or taken something since it was last looked at.
+    fn look_whether_it_moves(&mut self, context: &mut Context<'_>) -> (Next, bool) {
+        let was_answering = self.is_answering();
+        // Asked first, since the look fills what room there is: a few bytes of it are always left, and say nothing. Had
+        // more been told of in time, it would be full already.
+        let has_room = was_answering && self.stream.has_room();
+        let before = self.pace;
+        let next = self.look(context);
+        let moves = match was_answering {
+            true => has_room || !self.is_answering(),
+            false => self.pace != before,
+        };
+        (next, moves)
+    }
+
     /// The deadline has come: the connection is looked at once more, and has failed where that moves nothing.
     pub(crate) fn time_out(&mut self, context: &mut Context<'_>) -> Next {
-        // Asked first, since the look fills what room there is. Had it been told of in time, it would be full already.
-        let client_has_read = self.is_answering() && self.stream.has_room();
-        let next = self.look(context);
+        let (next, moves) = self.look_whether_it_moves(context);
         if next != Next::Wait || self.deadline > context.now {
             return next;
         }
@@ -63,7 +87,7 @@ impl<S: Stream> Connection<S> {
                 self.refuse(TOO_SLOW, context);
                 self.advance(context)
             }
-            State::Sending if client_has_read => {
+            State::Sending if moves => {
                 self.expect_progress(context.now, context.rules);
                 Next::Wait
             }
@@ -72,8 +96,41 @@ impl<S: Stream> Connection<S> {
         }
     }
 
+    /// Since when its client is behind the least rate with what it sends or takes, where that is for too long.
+    pub(crate) fn is_behind_since(&self, now: Instant) -> Option<Instant> {
+        match self.state {
+            State::Head(_) | State::Body(_) | State::Chunked(..) | State::Sending => {
+                self.pace.behind_since(now)
+            }
+            _ => None,
+        }
+    }
+
+    /// Ends the connection, for what it holds is needed for others.
+    pub(crate) fn give_way(&mut self, context: &mut Context<'_>) -> Next {
+        log::debug!(peer:% = self.peer; "a slow client gives way, for want of memory");
+        if self.is_answering() {
+            return self.abort();
+        }
+        self.refuse(TOO_SLOW, context);
+        self.advance(context)
+    }
+
+    /// Ends the connection, for its place is needed for another.
+    pub(crate) fn make_way(&mut self) -> Next {
+        match self.is_answering() {
+            true => self.abort(),
+            false => Next::Close,
+        }
+    }
+
     /// Whether another may have its place, and how much rather than another's.
     pub(crate) fn spared(&self, now: Instant, rules: &Rules) -> Option<Spared> {
+        if rules.min_body_rate > 0
+            && let Some(since) = self.is_behind_since(now)
+        {
+            return Some(Spared::TooSlow(since));
+        }
         match self.state {
             State::Fresh(accepted) if now > accepted + UNDISTURBED => {
                 Some(Spared::Silent(accepted))
@@ -83,12 +140,7 @@ impl<S: Stream> Connection<S> {
                 let age = now.saturating_duration_since(self.deadline - rules.head_timeout);
                 let bytes = self.input.as_ref().map_or(0, |input| input.bytes.len());
                 let rate = bytes as u64 * 1000 / (age.as_millis() as u64).max(1);
-                let least = u64::from(rules.min_body_rate);
-                match age {
-                    _ if age <= UNDISTURBED => None,
-                    _ if age > GRACE && rate < least => Some(Spared::TooSlow(rate)),
-                    _ => Some(Spared::Arriving(rate)),
-                }
+                (age > UNDISTURBED).then_some(Spared::Arriving(rate))
             }
             _ => None,
         }

@@ -88,11 +88,10 @@ impl Reactor {
             let Some(place) = self.table.best_spared(claim, now, rules) else {
                 return false;
             };
-            self.step(place, now, ready, Connection::look);
-            let spared = self.table.spared(place, now, &self.shared.rules);
-            if spared.is_some_and(|spared| spared.yields_to(claim)) {
-                self.close(place);
-            }
+            self.step(place, now, ready, |connection, context| {
+                let moves = connection.look_once_more(context);
+                moves.unwrap_or_else(|| connection.make_way())
+            });
             if matches!(self.table.places[place], Place::Free) {
                 return true;
             }

@@ -1,6 +1,7 @@
 //! More connections than there may be: who goes for whom.
 
 use super::*;
+use crate::message::response::{Body, Kind};
 
 /// After so long, one that says nothing may be closed for another.
 const SILENT: Duration = Duration::from_millis(1100);
@@ -121,6 +122,31 @@ fn one_client_cannot_hold_every_place_with_heads_that_never_end() {
     let exchange = requests(&*engine, 1).remove(0);
     assert!(!exchange.is_reserve());
     assert_eq!(closed(&mut heads), [1], "the slowest makes room");
+}
+
+#[test]
+fn one_client_cannot_hold_every_place_with_bodies_and_answers_that_never_end() {
+    let engine = engine("MAX_CONNECTIONS", "3");
+    let mut idle = idle(&*engine);
+    let mut reads_nothing = ask(&*engine);
+    let exchange = requests(&*engine, 1).remove(0);
+    let body = Body::Bytes(vec![b'x'; 32 << 20], Kind::Bytes);
+    let endless = Response {
+        body,
+        ..Response::new(StatusCode::OK)
+    };
+    exchange.respond(endless, false);
+    let mut body = connect(&*engine);
+    body.write_all(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\n1")
+        .unwrap();
+    pull_for(&*engine, Duration::from_millis(5300));
+    let mut newcomers = [connect(&*engine), connect(&*engine), connect(&*engine)];
+    pull_for(&*engine, MOMENT);
+    assert!(is_closed(&mut body), "the upload makes way");
+    let cut = reads_nothing.read_to_end(&mut Vec::new()).unwrap_err();
+    assert_eq!(cut.kind(), io::ErrorKind::ConnectionReset, "{cut}");
+    assert!(!is_closed(&mut idle), "it has done nothing wrong");
+    assert!(closed(&mut newcomers).is_empty());
 }
 
 #[test]

@@ -1,136 +1,19 @@
 //! A connection with all that is around it in memory: its client, its clock, and an owner that does for it what the
 //! reactor and the pool do.
 
-use super::super::{Connection, Context, Next, State, Stream};
+use super::{
+    super::{Connection, Context, Next, State},
+    wire::{End, Wire},
+};
 use crate::{
     engine::{native::buffer_pool::BufferPool, rules::Rules},
     message::{request::Request, response::Response},
 };
 use std::{
     cell::Cell,
-    collections::VecDeque,
-    io::{self, ErrorKind, IoSlice, Read, Write},
     rc::Rc,
     time::{Duration, Instant},
 };
-
-/// A socket in memory. What is sent lands in `sent` as far as there is `room`.
-#[derive(Default)]
-pub(crate) struct Wire {
-    pub(crate) incoming: VecDeque<u8>,
-    pub(crate) end: Option<End>,
-    /// The client sends without end: every read is full.
-    pub(crate) is_flooded: bool,
-    /// So many calls are interrupted by a signal first.
-    pub(crate) interruptions: usize,
-    /// How many bytes the client takes before writes would block.
-    pub(crate) room: usize,
-    pub(crate) sent: Vec<u8>,
-    pub(crate) reads: usize,
-    /// How many bytes were read.
-    received: usize,
-    pub(crate) writes: usize,
-    half_closed: Cell<bool>,
-    aborts: Cell<bool>,
-}
-
-/// How the client has left.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    /// It has closed its side, and may still be reading.
-    HalfClosed,
-    /// It is gone: reads and writes fail.
-    Reset,
-}
-
-impl Wire {
-    fn interrupt(&mut self) -> io::Result<()> {
-        if self.interruptions > 0 {
-            self.interruptions -= 1;
-            return Err(ErrorKind::Interrupted.into());
-        }
-        Ok(())
-    }
-
-    /// Whether the server has said that it sends no more.
-    pub(crate) fn is_half_closed(&self) -> bool {
-        self.half_closed.get()
-    }
-
-    /// Whether a close now would be one that the client can tell from the end of a response.
-    pub(crate) fn aborts(&self) -> bool {
-        self.aborts.get()
-    }
-}
-
-impl Read for Wire {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.reads += 1;
-        self.interrupt()?;
-        match self.end {
-            _ if self.is_flooded => {
-                self.received += into.len();
-                return Ok(into.len());
-            }
-            Some(End::Reset) => return Err(ErrorKind::ConnectionReset.into()),
-            Some(End::HalfClosed) if self.incoming.is_empty() => return Ok(0),
-            None if self.incoming.is_empty() => return Err(ErrorKind::WouldBlock.into()),
-            _ => {}
-        }
-        let count = into.len().min(self.incoming.len());
-        for (slot, byte) in into.iter_mut().zip(self.incoming.drain(..count)) {
-            *slot = byte;
-        }
-        self.received += count;
-        Ok(count)
-    }
-}
-
-impl Write for Wire {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(bytes)])
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.writes += 1;
-        assert!(
-            !self.is_half_closed(),
-            "writes after it has closed its side"
-        );
-        self.interrupt()?;
-        if self.end == Some(End::Reset) {
-            return Err(ErrorKind::BrokenPipe.into());
-        }
-        if self.room == 0 {
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        let before = self.sent.len();
-        for slice in slices {
-            let count = slice.len().min(self.room);
-            self.sent.extend_from_slice(&slice[..count]);
-            self.room -= count;
-        }
-        Ok(self.sent.len() - before)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Stream for Wire {
-    fn close_sending(&self) {
-        self.half_closed.set(true);
-    }
-
-    fn abort_on_close(&self, abort: bool) {
-        self.aborts.set(abort);
-    }
-
-    fn has_room(&self) -> bool {
-        self.room > 0
-    }
-}
 
 thread_local! {
     /// This thread drives a connection, and has no time for anything of a handler's.
@@ -173,14 +56,10 @@ pub(crate) struct Rig {
 impl Rig {
     /// A new connection, whose client takes everything, read in pieces of at most `scratch` bytes.
     pub(crate) fn new(rules: &Rc<Rules>, scratch: usize) -> Rig {
-        let wire = Wire {
-            room: usize::MAX,
-            ..Wire::default()
-        };
         let now = Instant::now();
         let peer = ([192, 0, 2, 1], 80).into();
         Rig {
-            connection: Connection::new(wire, peer, now, rules.keep_alive_timeout),
+            connection: Connection::new(Wire::wide(), peer, now, rules.keep_alive_timeout),
             rules: Rc::clone(rules),
             now,
             owner: Owner::Reactor,
@@ -238,15 +117,19 @@ impl Rig {
             return Next::Wait;
         }
         let lingers = matches!(self.connection.state, State::Lingering(_));
-        let next = self.step(Connection::time_out);
+        let mut next = self.step(Connection::time_out);
+        if next == Next::Wait && self.now >= self.connection.deadline {
+            // More was there than one turn takes, so that it was not seen what is missing.
+            next = self.step(Connection::time_out);
+            let is_due = self.now >= self.connection.deadline;
+            assert!(next != Next::Wait || !is_due, "due for ever");
+        }
         let wire = self.wire();
         let is_read = wire.incoming.is_empty() || wire.is_flooded;
         assert!(
             next != Next::Close || is_read || wire.aborts() || lingers,
             "closed, and what had arrived is not even read"
         );
-        let moves = self.connection.may_be_readable || self.connection.deadline > self.now;
-        assert!(next != Next::Wait || moves, "due for ever");
         next
     }
 
@@ -303,6 +186,17 @@ impl Rig {
             });
         }
         is_slow
+    }
+
+    /// A place is needed: whoever can be spared goes.
+    pub(crate) fn need_place(&mut self) {
+        let spared = self.connection.spared(self.now, &self.rules);
+        if self.owner == Owner::Reactor && spared.is_some() {
+            self.step(|connection, context| {
+                let moves = connection.look_once_more(context);
+                moves.unwrap_or_else(|| connection.make_way())
+            });
+        }
     }
 
     fn come_home(&mut self) -> Next {

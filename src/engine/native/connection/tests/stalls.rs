@@ -147,64 +147,100 @@ fn spared(rig: &Rig) -> Option<Spared> {
     rig.connection.spared(rig.now, &rig.rules)
 }
 
+/// A connection that has been silent from the beginning, or has received this request and sent nothing of its answer.
+fn waiting(sent: &[u8]) -> Rig {
+    let mut rig = blocked_rig();
+    rig.send(sent);
+    if rig.owner == Owner::Handler {
+        rig.respond(bytes(vec![b'x'; 10_000]), false);
+    }
+    rig
+}
+
 #[test]
-fn silent_connections_go_before_slow_heads_and_those_before_idle_ones() {
-    let silent = {
-        let mut rig = rig();
-        assert_eq!(spared(&rig), None, "it has just come");
-        rig.pass(2 * SECOND);
+fn silent_connections_go_first_then_slow_clients_then_idle_ones_and_heads_that_arrive_last() {
+    let after = |mut rig: Rig, seconds: u32| {
+        assert_eq!(
+            spared(&rig),
+            idle_since(&rig),
+            "nothing was to be had of it"
+        );
+        rig.now += seconds * SECOND;
         spared(&rig).unwrap()
     };
-    // So many bytes at once, and then nothing.
-    let head_of = |bytes: usize, age: Duration| {
-        let mut rig = rig();
-        rig.send("GET /".to_owned() + &"x".repeat(bytes - 5));
-        assert_eq!(spared(&rig), None, "it has just come");
-        rig.pass(age);
-        spared(&rig).unwrap()
-    };
-    let idle_for = |time| {
+    let head = |bytes: usize| waiting(("GET /".to_owned() + &"x".repeat(bytes - 5)).as_bytes());
+    let body = post(&[b'x'; 1000]);
+    let idle = |seconds| {
         let mut rig = rig();
         rig.send(GET);
         rig.serve(&mut echo);
-        rig.pass(time);
-        spared(&rig).unwrap()
+        after(rig, seconds)
     };
     let expected = [
-        silent,
-        head_of(100, 9 * SECOND),
-        head_of(100, 6 * SECOND),
-        head_of(1000, 6 * SECOND),
-        idle_for(9 * SECOND),
-        head_of(100, 4 * SECOND),
-        head_of(100, 2 * SECOND),
-        head_of(2000, 6 * SECOND),
+        after(waiting(b""), 3),
+        after(waiting(b""), 2),
+        after(head(100), 9),
+        after(waiting(GET), 8),
+        after(waiting(&body[..100]), 7),
+        after(head(100), 6),
+        idle(9),
+        idle(2),
+        after(head(100), 4),
+        after(head(100), 2),
+        after(head(2000), 4),
     ];
-    let mut sorted = expected;
-    sorted.sort();
-    assert_eq!(sorted, expected);
-    let for_silence: Vec<bool> = expected
-        .iter()
-        .map(|one| one.yields_to(Claim::Connection))
-        .collect();
-    assert_eq!(
-        for_silence,
-        [true, true, true, true, false, false, false, false]
-    );
-    assert!(expected.iter().all(|one| one.yields_to(Claim::Request)));
+    for (position, one) in expected.iter().enumerate() {
+        let kind = match position {
+            0..=1 => matches!(one, Spared::Silent(_)),
+            2..=5 => matches!(one, Spared::TooSlow(_)),
+            6..=7 => matches!(one, Spared::Idle(_)),
+            _ => matches!(one, Spared::Arriving(_)),
+        };
+        assert!(kind, "{position}: {one:?}");
+        assert_eq!(one.yields_to(Claim::Connection), position <= 5, "{one:?}");
+        assert!(one.yields_to(Claim::Request), "{one:?}");
+    }
+    assert!(expected[8..].is_sorted(), "the slowest head first");
+}
+
+/// An idle connection may be closed at any time.
+fn idle_since(rig: &Rig) -> Option<Spared> {
+    let is_idle = rig.connection.is_idle();
+    is_idle.then_some(Spared::Idle(rig.connection.deadline))
+}
+
+#[test]
+fn of_clients_of_one_kind_the_one_that_has_waited_longest_goes_first() {
+    let begun = rig().now;
+    let later = begun + SECOND;
+    assert!(Spared::Silent(begun) < Spared::Silent(later));
+    assert!(Spared::TooSlow(begun) < Spared::TooSlow(later));
+    assert!(Spared::Idle(begun) < Spared::Idle(later));
+    assert!(Spared::Silent(later) < Spared::TooSlow(begun));
+    assert!(Spared::TooSlow(later) < Spared::Idle(begun));
+    assert!(Spared::Idle(later) < Spared::Arriving(0));
 }
 
 #[test]
 fn a_connection_that_is_served_is_never_closed_for_another() {
+    let request = post(&[b'x'; 100_000]);
     let mut rig = blocked_rig();
-    let request = post(b"hello");
-    rig.send(&request[..request.len() - 2]);
-    rig.pass(10 * SECOND);
-    assert!(rig.connection.is_receiving());
-    assert_eq!(spared(&rig), None, "a body arrives");
-    rig.send(&request[request.len() - 2..]);
-    assert_eq!(spared(&rig), None, "a handler runs");
-    rig.respond(bytes(vec![b'x'; 10]), true);
-    rig.pass(10 * SECOND);
-    assert_eq!(spared(&rig), None, "an answer is under way");
+    for part in request.chunks(10_000) {
+        rig.send(part);
+        rig.now += 2 * SECOND;
+        assert_eq!(spared(&rig), None, "a body arrives, or a handler runs");
+    }
+    rig.respond(bytes(vec![b'x'; 10_000]), true);
+    for _ in 0..9 {
+        rig.now += 2 * SECOND;
+        rig.take(1000);
+        assert_eq!(spared(&rig), None, "an answer is taken");
+    }
+}
+
+#[test]
+fn a_slow_reader_that_makes_way_can_tell_that_its_answer_is_not_whole() {
+    let mut rig = waiting(GET);
+    assert_eq!(rig.connection.make_way(), Next::Close);
+    assert!(rig.wire().aborts());
 }

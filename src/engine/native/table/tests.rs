@@ -1,0 +1,80 @@
+//! The places of connections that come and go.
+
+use super::*;
+use crate::{
+    config::table::Config,
+    engine::{
+        native::{connection::Connection, lease::Shared},
+        rules::Policy,
+    },
+};
+use std::{net::TcpListener, sync::Arc};
+
+/// Leases of connections to a listener that accepts nobody.
+struct Leases {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+}
+
+impl Leases {
+    fn new() -> Leases {
+        let poll = mio::Poll::new().unwrap();
+        let rules = Rules::of(&Config::from_pairs([]).unwrap(), Policy::default());
+        Leases {
+            listener: TcpListener::bind("127.0.0.1:0").unwrap(),
+            shared: Arc::new(Shared::new(&poll, rules).unwrap()),
+        }
+    }
+
+    /// A new connection that has a place in `table`.
+    fn enter(&self, table: &mut Table) -> usize {
+        let peer = self.listener.local_addr().unwrap();
+        let stream = mio::net::TcpStream::connect(peer).unwrap();
+        let mut connection = Connection::new(stream, peer, Instant::now(), Duration::from_secs(1));
+        connection.is_reserve = !table.has_room();
+        let place = table.take_place();
+        let shared = Arc::clone(&self.shared);
+        let lease = Lease {
+            connection,
+            place,
+            shared,
+            is_out: false,
+            watches_room: false,
+            is_in_line: false,
+        };
+        table.put(place, Box::new(lease));
+        place
+    }
+}
+
+#[test]
+fn connections_that_were_refused_leave_nothing_behind() {
+    let leases = Leases::new();
+    let mut table = Table::new(1);
+    leases.enter(&mut table);
+    for _ in 0..1000 {
+        let place = leases.enter(&mut table);
+        assert_eq!(table.reserve().collect::<Vec<_>>(), [place]);
+        let lease = table.lease(place).unwrap();
+        assert!(lease.connection.is_reserve);
+        table.clear(place);
+    }
+    assert_eq!((table.places.len(), table.reserve.len()), (2, 0));
+    assert!(table.reserve.capacity() < 100 && !table.has_room());
+}
+
+#[test]
+fn one_that_was_admitted_beyond_the_limit_makes_room_there_for_another() {
+    let leases = Leases::new();
+    let mut table = Table::new(1);
+    let first = leases.enter(&mut table);
+    let beyond: Vec<usize> = (0..RESERVE).map(|_| leases.enter(&mut table)).collect();
+    assert!(table.reserve_is_full());
+    let mut lease = table.lease(beyond[3]).unwrap();
+    table.clear(first);
+    table.admit(&mut lease);
+    assert!(!table.has_room() && !table.reserve_is_full());
+    table.put(beyond[3], lease);
+    let rest: Vec<usize> = table.reserve().collect();
+    assert_eq!(rest, [&beyond[..3], &beyond[4..]].concat());
+}
