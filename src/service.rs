@@ -217,7 +217,7 @@ impl<S: Send + Sync + 'static> Service<S> {
     /// Where an address cannot be bound; the error names it.
     pub fn start(self, config: Config) -> io::Result<Running> {
         let control = Control::new(false);
-        let (server, admin) = self.bind(&config, &control)?;
+        let (server, admin) = self.bind(&config.bounded(), &control)?;
         let addr = server.pool.local_addr();
         let dispatcher = Arc::clone(server.pool.dispatcher());
         let admin_addr = admin.as_ref().map(Admin::local_addr);

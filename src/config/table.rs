@@ -42,6 +42,7 @@ const SHUTDOWN_MARGIN: Duration = Duration::from_secs(2);
 /// let mut config = seaworthy::Config::default();
 /// config.port = 0;
 /// ```
+/// A timeout that is longer than a day, as [`Duration::MAX`] is, counts as a day, and none is shorter than a millisecond.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
@@ -84,13 +85,13 @@ pub struct Config {
     /// `MAX_BODY_BYTES`: bytes of a request's body, 1 MiB by default; 0 takes no bodies. Never above half of
     /// `BUFFER_MEMORY`, for which it is lowered.
     pub max_body_bytes: usize,
-    /// `HEAD_TIMEOUT`: how long a request's head may take to arrive, 10 s by default.
+    /// `HEAD_TIMEOUT`: how long a request's head may take to arrive from its first byte on, 10 s by default.
     pub head_timeout: Duration,
     /// `BODY_TIMEOUT`: how long a request's body may take to arrive, 30 s by default.
     pub body_timeout: Duration,
     /// `WRITE_TIMEOUT`: how long a client may take to accept what is sent, 30 s by default.
     pub write_timeout: Duration,
-    /// `KEEP_ALIVE_TIMEOUT`: how long a connection may be idle between requests, 75 s by default. It should be longer than
+    /// `KEEP_ALIVE_TIMEOUT`: how long a connection may be idle before its first request and between two, 75 s by default. It should be longer than
     /// what the load balancers and clients in front allow; the README has a table of those.
     pub keep_alive_timeout: Duration,
     /// `REQUEST_TIMEOUT`: what [`Request::deadline`](crate::Request::deadline) tells handlers, counted from the request's
@@ -171,6 +172,23 @@ impl Config {
         let mut settings = Settings::from_pairs(pairs);
         let config = Config::from_settings(&mut settings, &Limits::read());
         settings.finish().map(|()| config)
+    }
+
+    /// With the timeouts that a setting could have: a field takes any, and to the longest no clock reading can be added.
+    pub(crate) fn bounded(mut self) -> Config {
+        let waits = [
+            &mut self.queue_timeout,
+            &mut self.head_timeout,
+            &mut self.body_timeout,
+            &mut self.write_timeout,
+            &mut self.keep_alive_timeout,
+        ];
+        for wait in waits.into_iter().chain(&mut self.request_timeout) {
+            *wait = (*wait).clamp(*TIMEOUTS.start(), LONGEST_TIMEOUT);
+        }
+        self.drain_delay = self.drain_delay.min(LONGEST_TIMEOUT);
+        self.shutdown_timeout = self.shutdown_timeout.min(LONGEST_TIMEOUT);
+        self
     }
 
     fn check_ports(&self, settings: &mut Settings) {

@@ -91,3 +91,6 @@ impl Pool {
         first
     }
 }
+
+#[cfg(test)]
+mod tests;

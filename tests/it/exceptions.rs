@@ -115,6 +115,14 @@ const TINY_HTTP: &[(&str, &str)] = &[
         HIDDEN,
     ),
     ("stalls::a_head_has_its_time_from_its_first_byte", HIDDEN),
+    (
+        "stalls::three_hundred_of_three_hundred_are_answered_on_a_hundredth_of_a_cpu",
+        HIDDEN,
+    ),
+    (
+        "stalls::the_backlog_of_a_pod_that_stood_still_is_answered_within_its_limit",
+        LIMITLESS,
+    ),
     // Threads.
     (
         "chaos::ten_thousand_idle_connections_fit_into_a_small_pod",

@@ -18,6 +18,7 @@ both_engines! {
     who_is_slower_than_the_least_rate_goes_before_newcomers_are_refused: alone,
     a_client_that_writes_all_before_it_reads_learns_why_it_was_refused,
     new_silent_connections_close_no_well_behaved_idle_one,
+    heads_that_never_end_hold_no_place_that_another_needs,
 }
 
 fn start(service: Service, engine: Engine, more: &[(&str, &str)]) -> Running {
@@ -244,4 +245,28 @@ fn new_silent_connections_close_no_well_behaved_idle_one(engine: Engine) {
         sent.is_ok() && client.try_response().is_ok()
     });
     assert_eq!(kept.filter(|kept| *kept).count(), 50);
+}
+
+fn heads_that_never_end_hold_no_place_that_another_needs(engine: Engine) {
+    let server = Setup::new(engine)
+        .set("MAX_CONNECTIONS", 20)
+        .start()
+        .ready();
+    let _heads: Vec<Client> = (0..20)
+        .map(|_| {
+            let mut client = server.client();
+            client.send("GET / HTTP/1.1\r\nHost:");
+            client
+        })
+        .collect();
+    // A head has a second to arrive before another may have its place.
+    thread::sleep(Duration::from_millis(1200));
+    let mut others: Vec<Client> = (0..15).map(|_| server.client()).collect();
+    for client in &mut others {
+        assert!(!client.get("/").expect(200).closes());
+    }
+    // And they keep them.
+    for client in &mut others {
+        client.get("/").expect(200);
+    }
 }

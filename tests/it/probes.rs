@@ -304,15 +304,17 @@ fn probes_answer_while_idle_connections_take_every_place(engine: Engine) {
 }
 
 fn probes_answer_while_stuck_connections_take_every_place(engine: Engine) {
+    // Where nobody is too slow, who is in the middle of a body may not be closed for another's sake.
     let server = Setup::new(engine)
         .set("MAX_CONNECTIONS", "50")
+        .set("MIN_BODY_RATE", "0")
         .start()
         .ready();
-    // In the middle of a request, so that none of them may be closed for another's sake.
     let mut stuck: Vec<Client> = Vec::new();
     for _ in 0..50 {
         let mut client = server.client();
-        client.send("GET / HTTP/1.1\r\nHost:");
+        client.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 2000\r\n\r\n");
+        client.send("x".repeat(1999));
         stuck.push(client);
     }
     // Connections are accepted in order: the first probe's answer shows that the fifty are in.
@@ -325,7 +327,7 @@ fn probes_answer_while_stuck_connections_take_every_place(engine: Engine) {
     let shed = server.get("/").expect(503);
     assert!(shed.header("retry-after").is_some());
     for client in &mut stuck {
-        client.send(" test\r\n\r\n");
+        client.send("x");
         client.response().expect(200);
     }
     eventually("there is room again", || server.get("/").status == 200);

@@ -17,6 +17,7 @@ both_engines! {
     a_layer_cannot_touch_the_connection_whatever_it_does_to_its_request,
     a_handler_learns_its_deadline_and_that_the_service_is_stopping,
     waiting_until_ready_ends_with_readiness_or_with_the_reason,
+    a_timeout_that_no_clock_can_be_added_to_is_a_long_one,
 }
 
 struct App {
@@ -213,4 +214,35 @@ fn waiting_until_ready_ends_with_readiness_or_with_the_reason(engine: Engine) {
     let reason = running.wait_ready(PATIENCE).unwrap_err();
     assert!(reason.starts_with("it has ended"), "{reason}");
     let _ = running.wait();
+}
+
+fn a_timeout_that_no_clock_can_be_added_to_is_a_long_one(engine: Engine) {
+    let settings = [
+        ("HTTP_ENGINE", engine.name()),
+        ("HOST", "127.0.0.1"),
+        ("PORT", "0"),
+        ("DRAIN_DELAY", "0"),
+    ];
+    let mut config = Config::from_pairs(settings).expect("good settings");
+    let timeouts = [
+        &mut config.queue_timeout,
+        &mut config.head_timeout,
+        &mut config.body_timeout,
+        &mut config.write_timeout,
+        &mut config.keep_alive_timeout,
+        &mut config.shutdown_timeout,
+    ];
+    timeouts
+        .into_iter()
+        .for_each(|timeout| *timeout = Duration::MAX);
+    config.request_timeout = Some(Duration::MAX);
+    let service = Service::new("test").post("/", |request: &Request| request.body().to_vec());
+    let running = service.start(config).expect("a port is free");
+    running.wait_ready(PATIENCE).expect("it becomes ready");
+    let mut client = Client::connect(running.addr());
+    for _ in 0..2 {
+        client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello");
+        assert_eq!(client.response().expect(200).text(), "hello");
+    }
+    end(running);
 }

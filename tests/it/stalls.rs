@@ -1,10 +1,11 @@
 //! Time that passes while the process does not run: it is stopped as a throttled, frozen or suspended pod is, and
 //! whatever was in its sockets before it looked at a deadline came in time.
 
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Client, Engine, Server, Setup, get};
+use crate::support::{Cgroup, Client, Engine, Resources, Server, Setup, eventually, get};
 
 both_engines! {
     a_request_on_a_kept_connection_that_came_during_a_stall_is_answered,
@@ -17,6 +18,9 @@ both_engines! {
     a_request_that_came_with_the_signal_during_a_stall_is_answered,
     a_connection_opened_ahead_of_need_is_kept_as_long_as_an_idle_one,
     a_head_has_its_time_from_its_first_byte,
+    a_last_chance_that_passes_during_a_stall_is_one_all_the_same,
+    the_backlog_of_a_pod_that_stood_still_is_answered_within_its_limit: alone,
+    three_hundred_of_three_hundred_are_answered_on_a_hundredth_of_a_cpu: alone,
 }
 
 /// Longer than the timeouts of these tests.
@@ -166,4 +170,83 @@ fn a_head_has_its_time_from_its_first_byte(engine: Engine) {
     thread::sleep(Duration::from_millis(500));
     client.send("Host: test\r\n\r\n");
     client.response().expect(200);
+}
+
+fn a_last_chance_that_passes_during_a_stall_is_one_all_the_same(engine: Engine) {
+    let server = Setup::new(engine).own_port().start().ready();
+    let mut busy = server.client();
+    busy.send("GET /delay/2 HTTP/1.1\r\nHost: test\r\n\r\n");
+    let mut silent = server.client();
+    get(server.address, "/").expect(200);
+    server.signal("TERM");
+    eventually("the listener is closed", || {
+        TcpStream::connect(server.address).is_err()
+    });
+    // From here on the silent one has a second.
+    during_a_stall(&server, || silent.send(GET));
+    silent.response().expect(200);
+    busy.response().expect(200);
+    server.exit().expect_clean();
+}
+
+fn the_backlog_of_a_pod_that_stood_still_is_answered_within_its_limit(engine: Engine) {
+    const LIMIT: u64 = 10;
+    const BACKLOG: usize = 200;
+    let server = Setup::new(engine)
+        .set("MAX_CONNECTIONS", LIMIT)
+        .set("SHUTDOWN_TIMEOUT", "20s")
+        .start()
+        .ready();
+    let before = Resources::warm(&server).descriptors;
+    server.signal("STOP");
+    let mut clients: Vec<Client> = (0..BACKLOG)
+        .map(|_| {
+            let mut client = server.client();
+            client.send("GET /delay/0.005 HTTP/1.1\r\nHost: test\r\n\r\n");
+            client
+        })
+        .collect();
+    server.signal("TERM");
+    server.signal("CONT");
+    let mut most = 0;
+    for client in &mut clients {
+        // Those who were accepted beyond the limit before the signal was seen are told to come again.
+        let answer = client.response();
+        assert!(matches!(answer.status, 200 | 503), "{answer:?}");
+        client.expect_close();
+        // Gone with the last of them.
+        most = most.max(Resources::try_of(&server).map_or(0, |now| now.descriptors));
+    }
+    // Some beyond the limit are let in for the sake of probes.
+    assert!(
+        most <= before + LIMIT + 16,
+        "{most}, before it were {before}"
+    );
+    server.exit().expect_clean();
+}
+
+fn three_hundred_of_three_hundred_are_answered_on_a_hundredth_of_a_cpu(engine: Engine) {
+    let Some(group) = Cgroup::new("cpu", &[("cpu.cfs_period_us", "100000")]) else {
+        return;
+    };
+    let server = Setup::new(engine)
+        .before(&group.enter())
+        .set("KEEP_ALIVE_TIMEOUT", "1s")
+        .set("QUEUE_CAPACITY", 1000)
+        .start()
+        .ready();
+    let mut clients: Vec<Client> = (0..300).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.get("/").expect(200);
+    }
+    // A millisecond of every hundred: most requests wait in their sockets for longer than a connection may be idle.
+    assert!(group.write("cpu.cfs_quota_us", "1000"));
+    let head = "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 50000\r\n\r\n";
+    for client in &mut clients {
+        client.send(head.to_owned() + &"x".repeat(50_000));
+    }
+    for client in &mut clients {
+        assert_eq!(client.response().expect(200).body.len(), 50_000);
+    }
+    assert!(group.write("cpu.cfs_quota_us", "-1"));
 }

@@ -32,6 +32,11 @@ impl Resources {
         })
     }
 
+    /// What a server holds that may be gone.
+    pub(crate) fn try_of(server: &Server) -> Option<Resources> {
+        Resources::read(server.pid())
+    }
+
     #[track_caller]
     pub(crate) fn of(server: &Server) -> Resources {
         Resources::read(server.pid()).expect("the server is alive and /proc is mounted")

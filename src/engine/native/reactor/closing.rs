@@ -16,6 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// So many turns a connection has when all is cut: what they move fills every buffer of a socket.
+const LAST_TURNS: usize = 64;
+
 impl Reactor {
     /// Times out what is due. Where much of that turns out to have a request, as after a stall, the rest has its turn
     /// later.
@@ -119,6 +122,14 @@ impl Reactor {
         for place in 0..self.table.places.len() {
             let mut ready = Vec::new();
             self.step(place, now, &mut ready, Connection::look);
+            for _ in 0..LAST_TURNS {
+                match &self.table.places[place] {
+                    Place::Held(lease) if lease.is_in_line => {
+                        self.step(place, now, &mut ready, Connection::advance);
+                    }
+                    _ => break,
+                }
+            }
             for one in &mut ready {
                 match one {
                     Ready::Request(_) => cut.receiving += 1,

@@ -1,6 +1,7 @@
 //! What a drain does to what is there and to what still comes.
 
 use super::*;
+use crate::message::response::{Body, Kind};
 
 /// Pulls until the engine is closed, and answers all that comes. How many were answered so, and how many were beyond
 /// the limit.
@@ -107,4 +108,41 @@ fn what_has_arrived_when_the_deadline_cuts_is_counted() {
     half.write_all(&GET[..10]).unwrap();
     let cut = engine.cut();
     assert_eq!((cut.receiving, cut.sending.len()), (2, 0));
+}
+
+#[test]
+fn a_response_whose_client_has_read_what_there_was_is_sent_on_when_all_is_cut() {
+    let engine = engine("PORT", "0");
+    let mut client = ask(&*engine);
+    let exchange = requests(&*engine, 1).remove(0);
+    // More than the socket takes at once, and what is left is more than one turn.
+    let mut size = 0;
+    let body = vec![b'x'; 64 << 20];
+    let length = body.len();
+    let response = Response {
+        body: Body::Bytes(body, Kind::Bytes),
+        ..Response::new(StatusCode::OK)
+    };
+    exchange.respond(response, true);
+    pull_for(&*engine, MOMENT);
+    let mut piece = vec![0; 1 << 20];
+    client.set_read_timeout(Some(MOMENT)).unwrap();
+    while let Ok(count) = client.read(&mut piece) {
+        assert_ne!(count, 0, "it was cut before its time");
+        size += count;
+    }
+    let cut = engine.cut();
+    assert_eq!(cut.sending.len(), 1);
+    client.set_read_timeout(Some(NEVER)).unwrap();
+    let before = size;
+    while let Ok(count) = client.read(&mut piece) {
+        if count == 0 {
+            break;
+        }
+        size += count;
+    }
+    assert!(
+        size < length && size - before > 200_000,
+        "{before}, {size} of {length}"
+    );
 }

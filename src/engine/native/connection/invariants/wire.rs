@@ -18,6 +18,8 @@ pub(crate) struct Wire {
     pub(crate) interruptions: usize,
     /// How many bytes the client takes before writes would block.
     pub(crate) room: usize,
+    /// So many more are taken, although that is too little room for poll(2) to tell of it.
+    pub(crate) trickle: usize,
     pub(crate) sent: Vec<u8>,
     pub(crate) reads: usize,
     /// How many bytes were read.
@@ -102,6 +104,7 @@ impl Write for Wire {
         if self.end == Some(End::Reset) {
             return Err(ErrorKind::BrokenPipe.into());
         }
+        self.room += std::mem::take(&mut self.trickle);
         if self.room == 0 {
             return Err(ErrorKind::WouldBlock.into());
         }

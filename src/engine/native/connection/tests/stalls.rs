@@ -244,3 +244,22 @@ fn a_slow_reader_that_makes_way_can_tell_that_its_answer_is_not_whole() {
     assert_eq!(rig.connection.make_way(), Next::Close);
     assert!(rig.wire().aborts());
 }
+
+#[test]
+fn a_slow_reader_that_has_taken_all_meanwhile_is_not_told_that_it_is_slow() {
+    let mut rig = waiting(GET);
+    rig.take_unseen(usize::MAX);
+    rig.now += STALL;
+    assert!(rig.relieve());
+    assert!(only_reply(&mut rig).is_whole && rig.connection.is_idle());
+}
+
+#[test]
+fn the_last_bytes_of_room_that_a_reader_leaves_do_not_make_it_a_fast_one() {
+    let mut rig = waiting(GET);
+    rig.now += 10 * SECOND;
+    rig.wire().trickle = 100;
+    assert!(rig.relieve());
+    assert_eq!(rig.owner, Owner::Nobody);
+    assert!(rig.wire().aborts());
+}

@@ -1,0 +1,198 @@
+//! Who is told that it has waited too long for a worker, with the clock in the test's hand.
+
+use super::*;
+use crate::{
+    config::table::AccessLog,
+    engine::{Cut, Engine, Pulled},
+    health::Health,
+    message::request::Request,
+    phase::State,
+    pool::{Dispatcher, Mutex},
+    routing::{application::Stateful, routes::Routes},
+};
+use std::{net::SocketAddr, sync::Arc};
+
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Where nothing comes from: what waits is put into the queue by hand.
+struct Silence;
+
+impl Engine for Silence {
+    fn pull(&self, _: Option<Instant>, _: &mut Vec<Ready>) -> Pulled {
+        Pulled::Closed
+    }
+
+    fn wake(&self) {}
+
+    fn local_addr(&self) -> SocketAddr {
+        ([127, 0, 0, 1], 80).into()
+    }
+
+    fn stop_accepting(&self) {}
+
+    fn sent_later(&self) -> u64 {
+        0
+    }
+
+    fn cut(&self) -> Cut {
+        Cut::default()
+    }
+}
+
+/// The numbers of those who were told something, with the status.
+type Told = Arc<Mutex<Vec<(usize, u16)>>>;
+
+struct Waiting {
+    number: usize,
+    request: Request,
+    told: Told,
+}
+
+impl Exchange for Waiting {
+    fn request(&mut self) -> &mut Request {
+        &mut self.request
+    }
+
+    fn respond(self: Box<Self>, response: Response, _: bool) -> bool {
+        let status = response.status.as_u16();
+        self.told.lock().unwrap().push((self.number, status));
+        true
+    }
+
+    fn stream(self: Box<Self>) -> bool {
+        true
+    }
+}
+
+/// A pool of two slots whose threads are not running, and requests that have waited in it.
+struct Scene {
+    pool: Arc<Pool>,
+    leader: Leader,
+    told: Told,
+    begun: Instant,
+}
+
+impl Scene {
+    /// Each of so many requests has come a second after the one before.
+    fn new(requests: usize) -> Scene {
+        let application = Stateful {
+            routes: Routes::default(),
+            state: Arc::new(()),
+            render: None,
+        };
+        let dispatcher = Arc::new(Dispatcher {
+            name: "test",
+            version: "0",
+            application: Box::new(application),
+            health: Health::default(),
+            refusals: Arc::default(),
+            access_log: AccessLog::Off,
+            trusted_proxies: Vec::new(),
+            state: State::new(),
+        });
+        let pool = Pool::new(dispatcher, Box::new(Silence), 2, 100, QUEUE_TIMEOUT);
+        let (told, begun) = (Told::default(), Instant::now());
+        for number in 0..requests {
+            let waiting = Waiting {
+                number,
+                request: Request::get("/"),
+                told: Arc::clone(&told),
+            };
+            pool.admitted.fetch_add(1, SeqCst);
+            let since = begun + number as u32 * SECOND;
+            pool.enqueue(Ready::Request(Box::new(waiting)), since, Duration::ZERO);
+        }
+        let leader = Leader {
+            expiry: Some(begun + QUEUE_TIMEOUT),
+            ..Leader::default()
+        };
+        Scene {
+            pool,
+            leader,
+            told,
+            begun,
+        }
+    }
+
+    /// The leader looks, so long after the first request. Who has been told by then.
+    fn look_after(&mut self, time: Duration) -> Vec<usize> {
+        let now = self.begun + time;
+        self.pool.shed_expired(&mut self.leader, now);
+        assert!(self.leader.expiry.is_none_or(|expiry| expiry >= now));
+        let told = self.told.lock().unwrap();
+        assert!(told.iter().all(|(_, status)| *status == 503));
+        let left = self.pool.queue.1.len();
+        assert_eq!(self.pool.admitted.load(SeqCst), left);
+        told.iter().map(|(number, _)| *number).collect()
+    }
+
+    /// Who still waits, in the order in which they will be served.
+    fn queue(&self) -> Vec<usize> {
+        let left = self.pool.queue.1.try_iter().map(|job| match job.ready {
+            Ready::Request(exchange) => exchange.respond(Response::unavailable(""), false),
+            _ => panic!("no request"),
+        });
+        left.for_each(drop);
+        let mut told = self.told.lock().unwrap();
+        told.drain(..).map(|(number, _)| number).collect()
+    }
+}
+
+#[test]
+fn who_has_waited_too_long_is_told_to_come_again_and_the_others_keep_their_order() {
+    let mut scene = Scene::new(8);
+    scene.pool.running.store(2, SeqCst);
+    assert!(scene.look_after(QUEUE_TIMEOUT - SECOND / 2).is_empty());
+    assert_eq!(scene.look_after(QUEUE_TIMEOUT), [0]);
+    let next = scene.begun + QUEUE_TIMEOUT + SECOND;
+    assert_eq!(
+        scene.leader.expiry,
+        Some(next),
+        "when the next one's time is up"
+    );
+    assert_eq!(scene.look_after(QUEUE_TIMEOUT + SECOND), [0, 1]);
+    scene.told.lock().unwrap().clear();
+    assert_eq!(scene.queue(), [2, 3, 4, 5, 6, 7]);
+}
+
+#[test]
+fn who_can_be_served_now_is_not_told_to_come_again() {
+    for (running, served) in [(0, 2), (1, 1), (2, 0)] {
+        let mut scene = Scene::new(5);
+        scene.pool.running.store(running, SeqCst);
+        // Late enough for all, and not so late that the process must have stood still.
+        let late = QUEUE_TIMEOUT + 4 * SECOND;
+        scene.leader.expiry = Some(scene.begun + late);
+        let told = scene.look_after(late);
+        assert_eq!(
+            told,
+            (served..5).collect::<Vec<_>>(),
+            "{running} are running"
+        );
+        scene.told.lock().unwrap().clear();
+        assert_eq!(scene.queue(), (0..served).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_wait_in_which_the_process_stood_still_is_none() {
+    let mut scene = Scene::new(5);
+    scene.pool.running.store(2, SeqCst);
+    let stall = Duration::from_secs(100);
+    assert!(scene.look_after(QUEUE_TIMEOUT + stall).is_empty());
+    // From then on their time runs as ever.
+    assert!(
+        scene
+            .look_after(2 * QUEUE_TIMEOUT + stall - SECOND)
+            .is_empty()
+    );
+    assert_eq!(scene.look_after(2 * QUEUE_TIMEOUT + stall).len(), 5);
+}
+
+#[test]
+fn an_empty_queue_sets_no_time() {
+    let mut scene = Scene::new(0);
+    scene.look_after(QUEUE_TIMEOUT);
+    assert_eq!(scene.leader.expiry, None);
+}
