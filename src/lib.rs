@@ -83,6 +83,7 @@
 //! # What holds, whatever handlers and clients do
 //!
 //! - A request that was accepted gets exactly one whole response or, after the deadline, a visible close.
+//! - A request that is in its socket has come in time, even where the process was stopped and its deadlines are over.
 //! - A probe is answered while every worker is blocked and the queue is full.
 //! - A panic in a handler is a 500 and a log record, and the worker lives. A stack overflow ends the process.
 //! - Nothing that a client sends grows memory past `BUFFER_MEMORY` and the limits on connections, heads and bodies.

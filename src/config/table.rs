@@ -70,13 +70,13 @@ pub struct Config {
     /// `QUEUE_TIMEOUT`: how long a request may wait for a worker, 10 s by default.
     pub queue_timeout: Duration,
     /// `MAX_CONNECTIONS`: how many connections may be open; by default one for each 6 KiB of the memory limit and at
-    /// most 10000. Never above the descriptor limit less 32.
+    /// most 10000. Never above the descriptor limit less 32. Who makes room for a newcomer, the README says.
     pub max_connections: usize,
     /// `BUFFER_MEMORY`: bytes that requests and unsent responses may take together, half of it for either and 64 KiB at
     /// least; by default a quarter of the memory limit, 256 MiB without one.
     pub buffer_memory: usize,
     /// `MIN_BODY_RATE`: bytes a second, 240 by default and up to 1 GiB; a client that sends or takes fewer, after 5 s,
-    /// is the first to be closed where `BUFFER_MEMORY` is used up. With 0 none is too slow.
+    /// is the first to be closed where `BUFFER_MEMORY` or `MAX_CONNECTIONS` is used up. With 0 none is too slow.
     pub min_body_rate: u32,
     /// `MAX_HEAD_BYTES`: bytes of a request's line and fields together, 32 KiB by default, 1 KiB to 1 MiB.
     pub max_head_bytes: usize,

@@ -4,6 +4,20 @@
 //! whole request is *leased* to the pool: it moves out and is returned when the response is on its way, so no
 //! connection is ever locked, and a worker writes its response straight to the socket. Slow clients cost a table entry
 //! and what they sent, never a thread.
+//!
+//! # Where a connection is closed by the server's own decision
+//!
+//! Time passes while a process is stopped, so what is in a socket came in time, whatever the clock says. Each of these
+//! looks at the socket first, reads and sends what it can, and closes only what that has not moved:
+//!
+//! - a deadline: [`Connection::time_out`](connection::Connection::time_out), which a sweep calls;
+//! - a drain: what is idle when it begins or comes back idle, and after its last chance what never sent a byte;
+//! - the end of a drain: [`Reactor::cut`];
+//! - a want of places or descriptors: [`Reactor::accept`], for a newcomer that is there;
+//! - a want of memory: [`Reactor::relieve`];
+//! - the last response: where something unread would turn the close into a reset, the connection lingers.
+//!
+//! Not looked at is what a panic came upon, what the kernel will not watch, and what a client has closed itself.
 
 mod acceptor;
 mod buffer_pool;

@@ -71,7 +71,7 @@ pub(super) struct Reactor {
     stage: Stage,
     next_sweep: Option<Instant>,
     last_sweep: Option<Instant>,
-    /// The place that a sweep goes on from; 0 while there is none.
+    /// The place that a sweep goes on from.
     swept: usize,
 }
 
@@ -166,16 +166,15 @@ impl Reactor {
 
     /// How long nothing is due.
     fn time_left(&self, until: Option<Instant>, now: Instant) -> Option<Duration> {
-        let sweep = match self.swept {
-            0 => self.next_sweep(),
-            _ => Some(now),
-        };
         let accept = self
             .acceptor
             .as_ref()
             .and_then(|acceptor| acceptor.next_attempt(now));
         let leases = (self.table.leased > 0).then(|| now + LONGEST_WAIT_WITH_LEASES);
-        let first = [until, sweep, accept, leases].into_iter().flatten().min()?;
+        let first = [until, self.next_sweep(), accept, leases]
+            .into_iter()
+            .flatten()
+            .min()?;
         Some(first.saturating_duration_since(now))
     }
 

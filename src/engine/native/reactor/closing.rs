@@ -21,10 +21,9 @@ const LAST_TURNS: usize = 64;
 
 impl Reactor {
     /// Times out what is due. Where much of that turns out to have a request, as after a stall, the rest has its turn
-    /// later.
+    /// later: until then it stays due.
     pub(super) fn sweep(&mut self, now: Instant, ready: &mut Vec<Ready>) {
-        let is_due = self.next_sweep().is_some_and(|due| due <= now);
-        if self.swept == 0 && !is_due {
+        if self.next_sweep().is_none_or(|due| due > now) {
             return;
         }
         let most_ready = ready.len() + EVENTS;

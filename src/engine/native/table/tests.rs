@@ -78,3 +78,17 @@ fn one_that_was_admitted_beyond_the_limit_makes_room_there_for_another() {
     let rest: Vec<usize> = table.reserve().collect();
     assert_eq!(rest, [&beyond[..3], &beyond[4..]].concat());
 }
+
+#[test]
+fn those_beyond_the_limit_take_nobody_an_ordinary_place() {
+    let leases = Leases::new();
+    let mut table = Table::new(2);
+    let ordinary = [leases.enter(&mut table), leases.enter(&mut table)];
+    let beyond = [leases.enter(&mut table), leases.enter(&mut table)];
+    assert!(!table.has_room());
+    table.clear(ordinary[0]);
+    assert!(table.has_room());
+    leases.enter(&mut table);
+    assert!(!table.has_room());
+    assert_eq!(table.reserve().collect::<Vec<_>>(), beyond);
+}

@@ -188,3 +188,47 @@ fn a_connection_that_is_idle_now_makes_room_where_none_did_a_moment_ago() {
         served.respond(Response::new(StatusCode::OK), true);
     }
 }
+
+/// Asks on a new connection, which is answered and stays; it must have been given an ordinary place.
+#[track_caller]
+fn newcomer(engine: &dyn Engine) -> Client {
+    let mut client = ask(engine);
+    let exchange = requests(engine, 1).remove(0);
+    assert!(!exchange.is_reserve(), "others could have made room");
+    answer(exchange);
+    expect_answer(&mut client);
+    client
+}
+
+#[test]
+fn one_that_has_just_been_served_is_not_taken_for_the_longest_idle() {
+    let engine = engine("MAX_CONNECTIONS", "3");
+    // Who could make room is looked up for 100 ms, which is longer than this takes, but not always.
+    for _ in 0..5 {
+        let mut idle = [newcomer(&*engine), newcomer(&*engine), newcomer(&*engine)];
+        let _first = newcomer(&*engine);
+        assert!(is_closed(&mut idle[0]));
+        idle[1].write_all(GET).unwrap();
+        requests(&*engine, 1).into_iter().for_each(answer);
+        expect_answer(&mut idle[1]);
+        let _second = newcomer(&*engine);
+        assert!(is_closed(&mut idle[2]), "it was the longest idle by then");
+        assert!(!is_closed(&mut idle[1]));
+    }
+}
+
+#[test]
+fn where_all_who_could_make_room_have_gone_others_are_looked_for() {
+    let engine = engine("MAX_CONNECTIONS", "2");
+    for _ in 0..5 {
+        let mut idle = [newcomer(&*engine), newcomer(&*engine)];
+        let mut third = newcomer(&*engine);
+        let mut busy = ask(&*engine);
+        let exchange = requests(&*engine, 1).remove(0);
+        assert!(idle.iter_mut().all(is_closed));
+        let _fifth = newcomer(&*engine);
+        assert!(is_closed(&mut third));
+        answer(exchange);
+        expect_answer(&mut busy);
+    }
+}

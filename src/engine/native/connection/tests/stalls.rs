@@ -247,11 +247,15 @@ fn a_slow_reader_that_makes_way_can_tell_that_its_answer_is_not_whole() {
 
 #[test]
 fn a_slow_reader_that_has_taken_all_meanwhile_is_not_told_that_it_is_slow() {
-    let mut rig = waiting(GET);
-    rig.take_unseen(usize::MAX);
-    rig.now += STALL;
-    assert!(rig.relieve());
-    assert!(only_reply(&mut rig).is_whole && rig.connection.is_idle());
+    // Room that poll(2) tells of, and the last bytes of it, of which it does not.
+    for (room, trickle) in [(usize::MAX, 0), (0, 100_000)] {
+        let mut rig = waiting(GET);
+        rig.take_unseen(room);
+        rig.wire().trickle = trickle;
+        rig.now += STALL;
+        assert!(rig.relieve());
+        assert!(only_reply(&mut rig).is_whole && rig.connection.is_idle());
+    }
 }
 
 #[test]
