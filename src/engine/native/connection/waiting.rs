@@ -1,10 +1,11 @@
 //! A connection that waits: what becomes of it at its deadline, and where another needs its place or its memory.
 
-use super::{Connection, Context, Next, State, Stream, TOO_SLOW};
+use super::{Connection, Context, Next, State, Stream, TOO_SLOW, sending::LINGER};
 use crate::engine::{native::pace::Pace, rules::Rules};
 use std::time::{Duration, Instant};
 
-/// A new connection has so long for its first byte, and then for its head, before another may have its place.
+/// A new connection has so long for its first byte, and then for its head, and one that ends to read its last answer,
+/// before another may have its place.
 const UNDISTURBED: Duration = Duration::from_secs(1);
 
 /// What a connection has to show for a place that another one holds.
@@ -19,6 +20,8 @@ pub(crate) enum Claim {
 /// Why a connection can be spared, the best reason first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Spared {
+    /// It has had its last answer, and until then what is sent behind it is thrown away.
+    Lingering(Instant),
     /// Not a byte has come since it was accepted, then.
     Silent(Instant),
     /// Its client has been behind `MIN_BODY_RATE` since then, with a request or in taking a response.
@@ -34,7 +37,7 @@ impl Spared {
     /// whoever opens connections and says nothing would close those of everybody else.
     pub(crate) fn yields_to(self, claim: Claim) -> bool {
         match self {
-            Spared::Silent(_) | Spared::TooSlow(_) => true,
+            Spared::Lingering(_) | Spared::Silent(_) | Spared::TooSlow(_) => true,
             Spared::Idle(_) | Spared::Arriving(_) => claim == Claim::Request,
         }
     }
@@ -132,6 +135,9 @@ impl<S: Stream> Connection<S> {
             return Some(Spared::TooSlow(since));
         }
         match self.state {
+            State::Lingering(until) if now + LINGER > until + UNDISTURBED => {
+                Some(Spared::Lingering(until))
+            }
             State::Fresh(accepted) if now > accepted + UNDISTURBED => {
                 Some(Spared::Silent(accepted))
             }

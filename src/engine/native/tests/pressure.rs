@@ -52,6 +52,31 @@ fn newcomers_who_say_nothing_close_nobody_who_has_had_a_request() {
 }
 
 #[test]
+fn whoever_was_refused_and_lingers_is_the_first_to_go() {
+    let engine = engine("MAX_CONNECTIONS", "20");
+    let mut idle: Vec<Client> = (0..5).map(|_| idle(&*engine)).collect();
+    let mut silent: Vec<Client> = (0..5).map(|_| connect(&*engine)).collect();
+    pull_for(&*engine, SILENT);
+    let mut refused: Vec<Client> = (0..10).map(|_| connect(&*engine)).collect();
+    for client in &mut refused {
+        client.write_all(b"no request\r\n\r\n").unwrap();
+    }
+    pull_for(&*engine, MOMENT);
+    refused.iter_mut().for_each(expect_answer);
+    // It has had its time to read that, and goes on sending.
+    pull_for(&*engine, SILENT);
+    for client in &mut refused {
+        client.write_all(&[b'x'; 1000]).unwrap();
+    }
+    let mut newcomers: Vec<Client> = (0..10).map(|_| ask(&*engine)).collect();
+    let exchanges = requests(&*engine, 10);
+    assert!(exchanges.iter().all(|exchange| !exchange.is_reserve()));
+    exchanges.into_iter().for_each(answer);
+    newcomers.iter_mut().for_each(expect_answer);
+    assert_eq!(closed(&mut idle).len() + closed(&mut silent).len(), 0);
+}
+
+#[test]
 fn one_newcomer_closes_one_connection() {
     let engine = engine("MAX_CONNECTIONS", "4");
     let mut clients: Vec<Client> = (0..4).map(|_| ask(&*engine)).collect();
