@@ -50,6 +50,11 @@ impl Share {
         self.used.fetch_add(holds - before, Relaxed) + (holds - before) <= self.most
     }
 
+    /// Whether half of it is in use.
+    pub(crate) fn is_half_used(&self) -> bool {
+        self.used.load(Relaxed) >= self.most / 2
+    }
+
     /// Whether nothing is left of it.
     pub(crate) fn is_used_up(&self) -> bool {
         self.used.load(Relaxed) >= self.most

@@ -106,6 +106,10 @@ const TINY_HTTP: &[(&str, &str)] = &[
         BLOCKING,
     ),
     (
+        "fairness::who_does_not_take_its_answer_goes_before_a_handler_is_refused",
+        BLOCKING,
+    ),
+    (
         "fairness::a_client_that_writes_all_before_it_reads_learns_why_it_was_refused",
         "it has two seconds to send what nobody reads: for so long it keeps a thread",
     ),

@@ -136,6 +136,7 @@ impl Reactor {
                 self.step_those_in_line(now, ready);
                 self.accept(now, ready);
                 self.sweep(now, ready);
+                self.look_at_readers(now);
                 self.later.free_some();
             }
             self.later.hand_over(ready);
@@ -171,10 +172,9 @@ impl Reactor {
             .as_ref()
             .and_then(|acceptor| acceptor.next_attempt(now));
         let leases = (self.table.leased > 0).then(|| now + LONGEST_WAIT_WITH_LEASES);
-        let first = [until, self.next_sweep(), accept, leases]
-            .into_iter()
-            .flatten()
-            .min()?;
+        let readers = self.next_look_at_readers(now);
+        let all = [until, self.next_sweep(), accept, leases, readers];
+        let first = all.into_iter().flatten().min()?;
         Some(first.saturating_duration_since(now))
     }
 

@@ -41,6 +41,7 @@ impl Share {
 pub(super) struct Shortages {
     /// Of each share.
     pub(super) look_again: [Option<Instant>; 2],
+    pub(super) looked_at_readers: Option<Instant>,
     /// How many clients went since the last warning.
     unreported: usize,
     last_warning: Option<Instant>,

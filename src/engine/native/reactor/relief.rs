@@ -13,7 +13,38 @@ use std::{
 /// Where nobody was slow enough, the table is not gone through again for so long.
 const FRUITLESS: Duration = Duration::from_millis(50);
 
+/// While responses take much of their share, those that wait for their clients are looked at so often.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
 impl Reactor {
+    /// Looks at the clients that take a response, where it may soon matter how fast they are: room in a socket is told
+    /// of only where there is much, and what a client took before it stopped must not count as taken later.
+    pub(super) fn look_at_readers(&mut self, now: Instant) {
+        if self.next_look_at_readers(now).is_none_or(|next| now < next) {
+            return;
+        }
+        self.shortages.looked_at_readers = Some(now);
+        for place in 0..self.table.places.len() {
+            if let Place::Held(lease) = &mut self.table.places[place]
+                && lease.connection.is_answering()
+                && !lease.is_in_line
+            {
+                lease.is_in_line = true;
+                self.later.stand_in_line(place);
+            }
+        }
+    }
+
+    /// When to look at them, if at all.
+    pub(super) fn next_look_at_readers(&self, now: Instant) -> Option<Instant> {
+        let is_soon_short = self.shared.rules.memory.responses.is_half_used();
+        let next = self
+            .shortages
+            .looked_at_readers
+            .map(|last| last + BETWEEN_LOOKS);
+        is_soon_short.then(|| next.unwrap_or(now))
+    }
+
     /// Where memory is short, closes clients that hold some of it and are slower than `MIN_BODY_RATE`, the slowest
     /// first, until it is not short any more.
     pub(super) fn relieve(&mut self, share: Share, now: Instant, ready: &mut Vec<Ready>) {

@@ -240,7 +240,7 @@ fn a_client_whose_bytes_were_there_all_along_is_not_the_one_who_was_slow() {
     let mut downloads = blocked_rig();
     downloads.send(GET);
     downloads.respond(bytes(vec![b'x'; 100_000]), false);
-    downloads.wire().room = 1;
+    downloads.wire().room = 100;
     downloads.now += 15 * SECOND;
     assert!(downloads.relieve());
     assert_eq!(downloads.owner, Owner::Reactor);
