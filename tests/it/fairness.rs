@@ -334,22 +334,30 @@ fn upload(address: SocketAddr, size: usize) -> u16 {
 }
 
 fn who_is_slower_than_the_least_rate_goes_before_newcomers_are_refused(engine: Engine) {
+    const SIZE: usize = 480 << 10;
+    // Half of it is for requests, which is room for three of them.
     let server = Setup::new(engine)
         .set("BUFFER_MEMORY", "4MiB")
         .set("BODY_TIMEOUT", "60s")
         .start()
         .ready();
-    let _stalled = stalled_uploads(&server, 4, 1 << 20);
-    let upload = || {
-        let mut client = server.client();
-        client.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 900000\r\n\r\n");
-        let _ = client.try_send(vec![b'x'; 900_000]);
+    let began = Instant::now();
+    let mut stalled = stalled_uploads(&server, 3, SIZE);
+    // Nobody is slow yet.
+    let refused = upload(server.address, 1 << 20);
+    if began.elapsed() < Duration::from_secs(5) {
+        assert_eq!(refused, 503);
+    }
+    thread::sleep(Duration::from_secs(6).saturating_sub(began.elapsed()));
+    assert_eq!(upload(server.address, 1 << 20), 405, "it was read");
+    // One had to go for it, which is told, and not more.
+    let told = stalled.iter_mut().map(|client| {
+        client.try_send("x").expect("its connection is open");
         client.response().status
-    };
-    eventually(
-        "a newcomer is served, and those who stalled have gone",
-        || upload() == 200,
-    );
+    });
+    let mut told: Vec<u16> = told.collect();
+    told.sort();
+    assert_eq!(told, [200, 200, 408]);
 }
 
 fn a_client_that_writes_all_before_it_reads_learns_why_it_was_refused(engine: Engine) {
