@@ -23,6 +23,7 @@ mod logging;
 mod manifests;
 mod pool;
 mod probes;
+mod readme;
 mod reviewed;
 mod rolling_update;
 mod rooms;

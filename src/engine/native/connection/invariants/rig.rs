@@ -78,7 +78,7 @@ impl Rig {
 
     /// The client sends.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> Next {
-        self.wire().incoming.extend(bytes.as_ref());
+        self.arrive(bytes);
         self.has_event = true;
         self.go_on()
     }
