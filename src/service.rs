@@ -4,6 +4,8 @@ mod binding;
 pub(crate) mod program;
 mod routing;
 mod running;
+#[cfg(test)]
+mod tests;
 
 pub use running::Running;
 
@@ -197,8 +199,9 @@ impl<S: Send + Sync + 'static> Service<S> {
     /// signals, reads the configuration, installs the logger and the panic hook, serves, drains. For the last line of
     /// `main`, whose thread becomes the one that waits and drains.
     ///
-    /// Exit codes: 0 after a clean drain, 1 where start-up failed, 64 for an unknown word, 75 where the deadline cut
-    /// requests off, 78 for a bad configuration, 128 plus the signal's number after a second signal.
+    /// Exit codes: 0 after a clean drain, 1 where start-up or a background service failed, 64 for an unknown word, 75
+    /// where the deadline cut requests off, 78 for a bad configuration, 128 plus the signal's number where SIGINT or
+    /// SIGQUIT came during a drain.
     #[must_use = "the exit code tells Kubernetes how the drain went: return it from main"]
     pub fn run(mut self) -> ExitCode {
         let settings = self.settings.take().unwrap_or_else(Settings::from_env);

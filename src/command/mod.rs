@@ -28,8 +28,9 @@ const USAGE: u8 = 64;
 const UNAVAILABLE: u8 = 1;
 const CONFIG: u8 = 78;
 
-/// How long the log's last records may take to be written.
-const LAST_RECORDS: Duration = Duration::from_secs(1);
+/// How long the log's last records may take to be written. Half of what background services leave of the margin that
+/// `TERMINATION_GRACE_PERIOD` must leave; the rest is for a CPU quota that is used up.
+const LAST_RECORDS: Duration = Duration::from_millis(500);
 
 const TERMINATION_LOG: &str = "/dev/termination-log";
 
@@ -238,7 +239,7 @@ fn help(about: &About, subcommands: &[&str]) -> String {
     format!(
         "{name} {version}: {about}\n\n\
          Usage:\n  \
-           {name} [serve]                       serve until SIGTERM or SIGINT, then drain\n  \
+           {name} [serve]                       serve until SIGTERM, SIGQUIT or SIGINT, then drain\n  \
            {name} probe [live|ready|startup]    ask the local server's probe endpoint; exit 0 or 1\n  \
            {name} config                        print the effective configuration and its sources\n\
          {own}  \

@@ -127,7 +127,7 @@ impl Background {
 }
 
 /// What background services and stop hooks get together beyond the end of `SHUTDOWN_TIMEOUT`, however long requests
-/// took: half of the margin that `TERMINATION_GRACE_PERIOD` must leave. The other half is for the log.
+/// took: half of the margin that `TERMINATION_GRACE_PERIOD` must leave. The other half is for the log, and to spare.
 pub(super) const MARGIN: Duration = Duration::from_secs(1);
 
 /// Background services that run, and hooks that wait for their turn, in the order of registration.

@@ -10,10 +10,12 @@ use crate::support::{Client, Engine, PATIENCE, Setup, get, number};
 
 both_engines! {
     a_background_service_that_fails_while_it_is_stopped_is_told_and_not_called_clean,
+    a_background_service_that_fails_in_the_drain_delay_is_told_and_hurries_nothing,
     a_stop_hook_that_fails_is_told_and_keeps_no_other_from_running,
     a_stuck_background_service_costs_no_other_its_ending,
+    a_slow_background_service_has_the_time_that_the_others_leave,
     the_whole_end_takes_no_longer_than_the_grace_period_allows: alone,
-    a_termination_after_a_background_failure_is_no_second_signal,
+    a_stop_that_follows_a_background_failure_changes_nothing,
     the_report_counts_what_was_answered_since_the_start_and_in_the_drain,
     the_log_says_of_a_request_what_its_client_was_told,
 }
@@ -45,6 +47,25 @@ fn a_background_service_that_fails_while_it_is_stopped_is_told_and_not_called_cl
     assert_eq!(report.ending.exit_code(), 1);
     let failures = [("flusher", "the last batch is lost".to_owned())];
     assert_eq!(report.failures, failures);
+}
+
+fn a_background_service_that_fails_in_the_drain_delay_is_told_and_hurries_nothing(engine: Engine) {
+    let (fail, failing) = mpsc::channel::<()>();
+    let service = Service::new("test").background("consumer", move || {
+        let _ = failing.recv();
+        Err("the queue is gone")
+    });
+    let running = start(service, engine, &[("DRAIN_DELAY", "500ms")]);
+    running.stop();
+    drop(fail);
+    let report = running.wait();
+    assert_eq!(report.ending, Ending::ServiceFailed, "{report:?}");
+    let failures = [("consumer", "the queue is gone".to_owned())];
+    assert_eq!(report.failures, failures);
+    assert!(
+        report.drain_delay >= Duration::from_millis(500),
+        "{report:?}"
+    );
 }
 
 fn a_stop_hook_that_fails_is_told_and_keeps_no_other_from_running(engine: Engine) {
@@ -92,6 +113,23 @@ fn a_stuck_background_service_costs_no_other_its_ending(engine: Engine) {
     assert_eq!(ended, ["earlier", "hook"]);
 }
 
+fn a_slow_background_service_has_the_time_that_the_others_leave(engine: Engine) {
+    let (told, ended) = mpsc::channel();
+    let service = Service::new("test")
+        .on_stop("first added", move || told.send(()).unwrap())
+        // More than its half of the second that both have behind the deadline.
+        .background("slow", |stop: &Stop| {
+            stop.wait(PATIENCE);
+            thread::sleep(Duration::from_millis(650));
+        });
+    let running = start(service, engine, &[("SHUTDOWN_TIMEOUT", "0")]);
+    running.stop();
+    let report = running.wait();
+    assert_eq!(report.ending, Ending::Clean, "{report:?}");
+    assert!(report.services >= Duration::from_millis(650), "{report:?}");
+    ended.try_recv().expect("the hook has run");
+}
+
 fn the_whole_end_takes_no_longer_than_the_grace_period_allows(engine: Engine) {
     let names = ["a", "b", "c", "d", "e"];
     let (mut service, mut releases) = (Service::new("test"), Vec::new());
@@ -121,7 +159,7 @@ fn the_whole_end_takes_no_longer_than_the_grace_period_allows(engine: Engine) {
     );
 }
 
-fn a_termination_after_a_background_failure_is_no_second_signal(engine: Engine) {
+fn a_stop_that_follows_a_background_failure_changes_nothing(engine: Engine) {
     let (fail, fails) = mpsc::channel::<()>();
     let (begun, has_begun) = mpsc::channel();
     let service = Service::new("test")
@@ -139,7 +177,6 @@ fn a_termination_after_a_background_failure_is_no_second_signal(engine: Engine) 
     client.send("GET /slow HTTP/1.1\r\nHost: test\r\n\r\n");
     has_begun.recv_timeout(PATIENCE).unwrap();
     drop(fail);
-    // What a signal does, now and again.
     running.stop();
     running.stop();
     assert_eq!(client.response().expect(200).text(), "whole");
@@ -180,10 +217,15 @@ fn the_log_says_of_a_request_what_its_client_was_told(engine: Engine) {
         .set("ACCESS_LOG", "all")
         .set("WORKERS", 1)
         .set("QUEUE_CAPACITY", 0)
-        .start()
-        .ready();
+        .set("STARTUP_DELAY", "500ms")
+        .start();
+    let mut told = vec![server.get("/").expect(503).status];
+    let server = server.ready();
+    let mut asks = server.client();
+    asks.send("DELETE /readyz HTTP/1.1\r\nHost: test\r\n\r\n");
+    told.push(asks.response().expect(405).status);
     let busy = server.fill("/delay/1");
-    let mut told: Vec<u16> = (0..5).map(|_| server.get("/").status).collect();
+    told.extend((0..5).map(|_| server.get("/").status));
     for mut client in busy {
         told.push(client.response().status);
     }
@@ -191,8 +233,8 @@ fn the_log_says_of_a_request_what_its_client_was_told(engine: Engine) {
     told.push(server.get("/nowhere").status);
     let exit = server.stop().expect_clean();
     let access = exit.records.iter().filter(|record| {
-        let path = record["path"].as_str().unwrap_or_default();
-        record["msg"] == "request" && path != "/readyz"
+        let is_probe = record["path"] == "/readyz" && record["method"] == "GET";
+        record["msg"] == "request" && !is_probe
     });
     let mut logged: Vec<u16> = access
         .map(|record| number(record, "status") as u16)

@@ -4,8 +4,8 @@
 
 use crate::support::{Engine, note};
 use crate::{
-    chaos, configuration, endings, fairness, http, library, life, logging, pool, probes, reviewed,
-    rolling_update, service, sharing, signals, stalls,
+    chaos, configuration, drain_report, endings, fairness, http, library, life, logging, pool,
+    probes, reviewed, rolling_update, service, sharing, signals, stalls,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -177,6 +177,7 @@ fn the_list_names_only_what_exists() {
     let modules = [
         ("chaos", chaos::CASES),
         ("configuration", configuration::CASES),
+        ("drain_report", drain_report::CASES),
         ("endings", endings::CASES),
         ("fairness", fairness::CASES),
         ("http", http::CASES),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use seaworthy::{Config, Ending, Request, Response, Running, Service};
 
-use crate::support::{Client, Engine, PATIENCE, Server, Setup, Watch, eventually, get};
+use crate::support::{Client, Engine, PATIENCE, Server, Setup, Watch, get};
 
 both_engines! {
     stalled_uploads_stop_no_answer,

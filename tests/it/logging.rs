@@ -12,6 +12,7 @@ both_engines! {
     the_access_log_has_what_was_asked_for_and_no_more,
     a_client_cannot_write_lines_of_its_own_into_the_log,
     an_ipv4_client_of_a_listener_for_both_families_is_named_by_its_own_address,
+    a_response_that_is_cut_is_in_the_log,
     a_quiet_level_is_quiet,
     text_is_for_people_and_has_the_same_facts,
     a_log_whose_reader_is_gone_changes_nothing_for_clients,
@@ -141,6 +142,21 @@ fn an_ipv4_client_of_a_listener_for_both_families_is_named_by_its_own_address(en
     }
     let exit = server.stop().expect_clean();
     assert!(!exit.output().contains("::ffff:"), "{exit:#?}");
+}
+
+fn a_response_that_is_cut_is_in_the_log(engine: Engine) {
+    let server = Setup::new(engine)
+        .set("ACCESS_LOG", "all")
+        .set("WRITE_TIMEOUT", "300ms")
+        .start()
+        .ready();
+    let mut slow = Client::connect_narrow(server.address);
+    slow.send("GET /bytes/50000000 HTTP/1.1\r\nHost: test\r\n\r\n");
+    let cut = server.wait_for("the cut", |record| record["msg"] == "response cut");
+    assert_eq!(cut["route"], "/bytes/{n}", "{cut}");
+    let peer = slow.stream().local_addr().expect("an address").to_string();
+    assert_eq!(cut["peer"], peer.as_str(), "{cut}");
+    assert!(slow.count_to_end() < 50_000_000);
 }
 
 fn a_quiet_level_is_quiet(engine: Engine) {

@@ -15,6 +15,7 @@ mod exceptions;
 mod chaos;
 mod cluster;
 mod configuration;
+mod drain_report;
 mod fairness;
 mod http;
 mod library;

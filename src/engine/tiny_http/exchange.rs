@@ -16,7 +16,14 @@ use crate::{
         response::Response,
     },
 };
-use std::{io::Write, net::SocketAddr, sync::Arc, time::Instant};
+use log::Level;
+use std::{
+    fmt::Display,
+    io::{self, ErrorKind, Write},
+    net::SocketAddr,
+    sync::Arc,
+    time::Instant,
+};
 use tiny_http::Request as Inner;
 
 pub(super) struct TinyExchange {
@@ -133,14 +140,19 @@ impl Exchange for TinyExchange {
             shared: &self.shared,
             peer: self.peer,
             writer: Some(writer),
+            deadline: None,
         };
         // A client that is gone has its connection cut when the answer is dropped.
-        let written = answer.write(&self.asked, response, close);
-        let is_sent = written.is_ok();
-        if let Ok(until_close) = written {
-            answer.finish(close || until_close, is_last);
+        match answer.write(&self.asked, response, close) {
+            Ok(until_close) => {
+                answer.finish(close || until_close, is_last);
+                true
+            }
+            Err(error) => {
+                answer.log_cut(self.head.request.route(), &error);
+                false
+            }
         }
-        is_sent
     }
 
     /// Nothing is left to a later step.
@@ -165,6 +177,8 @@ struct Answering<'a> {
     shared: &'a Arc<Shared>,
     peer: SocketAddr,
     writer: Option<Box<dyn Write + Send>>,
+    /// When the client should have taken what is being written, where that is much.
+    deadline: Option<Instant>,
 }
 
 impl Answering<'_> {
@@ -174,11 +188,23 @@ impl Answering<'_> {
             return Ok(true);
         };
         answer::write(writer, asked, response, close, || {
-            shared.peers().enter(
-                peer,
-                Stage::Sending(Instant::now() + shared.rules.write_timeout),
-            );
+            let deadline = Instant::now() + shared.rules.write_timeout;
+            self.deadline = Some(deadline);
+            shared.peers().enter(peer, Stage::Sending(deadline));
         })
+    }
+
+    /// Says that the response was cut: its access record tells only how it began.
+    fn log_cut(&self, route: &str, reason: &io::Error) {
+        let is_late = self
+            .deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
+            || matches!(reason.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        let (level, reason): (_, &dyn Display) = match is_late {
+            true => (Level::Info, &"its client took too long to read it"),
+            false => (Level::Debug, reason),
+        };
+        log::log!(level, peer:% = self.peer, route = route, reason:% = reason; "response cut");
     }
 
     fn finish(mut self, close: bool, is_last: bool) {

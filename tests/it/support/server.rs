@@ -5,11 +5,13 @@ use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{self, Child, Stdio};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::log::Log;
@@ -237,13 +239,14 @@ impl Server {
 
     /// Sends a signal by the name that `kill` knows.
     pub(crate) fn signal(&self, name: &str) {
-        let done = process::Command::new("kill")
-            .args([format!("-{name}"), self.pid().to_string()])
-            .status();
-        assert!(
-            done.expect("kill can be run").success(),
-            "the process is gone before {name}"
-        );
+        self.try_signal(name)
+            .unwrap_or_else(|error| panic!("{name} cannot be sent: {error}"));
+    }
+
+    /// Sends a signal to a process that may have ended; until it has been waited for, nobody else has its number.
+    pub(crate) fn try_signal(&self, name: &str) -> nix::Result<()> {
+        let signal = Signal::from_str(&format!("SIG{name}")).expect("a signal's name");
+        kill(Pid::from_raw(self.pid() as i32), signal)
     }
 
     /// Waits until `/readyz` answers 200.

@@ -1,6 +1,6 @@
 //! The way out: responses to bytes, and how a connection ends.
 
-use super::{Connection, Context, Next, State, Stream};
+use super::{Connection, Context, NO_MEMORY, Next, State, Stream};
 use crate::{
     engine::{
         http1::Refusal,
@@ -14,8 +14,10 @@ use crate::{
     message::{head::Version, request::RequestBody, response::Response},
 };
 use http::Method;
+use log::Level;
 use std::{
-    io,
+    fmt::Display,
+    io::{self, ErrorKind},
     time::{Duration, Instant},
 };
 
@@ -52,7 +54,12 @@ impl<S: Stream> Connection<S> {
 
     /// Answers what is no request; the connection ends after it.
     pub(super) fn refuse(&mut self, refusal: Refusal, context: &Context<'_>) -> Option<Next> {
-        log::debug!(status = refusal.status.as_u16(), reason = refusal.reason, peer:% = self.peer; "request refused");
+        // Most refusals are the client's fault; no memory is not, and its access record would be a warning too.
+        let level = match refusal {
+            NO_MEMORY => Level::Warn,
+            _ => Level::Debug,
+        };
+        log::log!(level, status = refusal.status.as_u16(), reason = refusal.reason, peer:% = self.peer; "request refused");
         let response = context.rules.refused(refusal);
         self.let_go_of_request();
         // What follows a refused head is no request, and it is what lingering is for.
@@ -147,7 +154,11 @@ impl<S: Stream> Connection<S> {
                 Next::Wait
             }
             Ok(Sending::Done) => self.end_response(now, rules),
-            Err(_) => self.abort(),
+            // The kernel's verdict on a peer that has vanished.
+            Err(error) if error.kind() == ErrorKind::TimedOut => {
+                self.cut_response(Level::Info, &error)
+            }
+            Err(error) => self.cut_response(Level::Debug, &error),
         }
     }
 
@@ -233,6 +244,13 @@ impl<S: Stream> Connection<S> {
             true => Next::More,
             false => Next::Close,
         }
+    }
+
+    /// Cuts the connection in the middle of a response, and says so: its access record tells only how it began.
+    pub(super) fn cut_response(&mut self, level: Level, reason: &dyn Display) -> Next {
+        let route = self.input.as_ref().map_or("", |request| request.route());
+        log::log!(level, peer:% = self.peer, route = route, reason:% = reason; "response cut");
+        self.abort()
     }
 
     /// Cuts the connection so that the client can tell.

@@ -2,6 +2,7 @@
 
 use super::{Connection, Context, Next, State, Stream, TOO_SLOW, sending::LINGER};
 use crate::engine::{native::pace::Pace, rules::Rules};
+use log::Level;
 use std::time::{Duration, Instant};
 
 /// A new connection has so long for its first byte, and then for its head, and one that ends to read its last answer,
@@ -94,7 +95,9 @@ impl<S: Stream> Connection<S> {
                 self.expect_progress(context.now, context.rules);
                 Next::Wait
             }
-            State::Sending => self.abort(),
+            State::Sending => {
+                self.cut_response(Level::Info, &"its client took too long to read it")
+            }
             State::Fresh(_) | State::Idle | State::Lingering(_) | State::Closed => Next::Close,
         }
     }
