@@ -8,7 +8,7 @@ pub mod parts {
     use crate::{
         engine::{
             http1::{Limits, Progress, read_head},
-            native::outgoing::Outgoing,
+            outgoing::Outgoing,
         },
         message::{
             head::{Head, Version},

@@ -141,6 +141,8 @@ fn run_service(about: &About, settings: Settings, program: Box<dyn Execute>) -> 
     let code = match program.serve(&config, &limits, &control) {
         Ok(report) => {
             report.write_termination_log(Path::new(TERMINATION_LOG));
+            // Threads that nothing can end may still have something to say.
+            logging::close_to_others();
             report.log();
             report.ending.exit_code()
         }

@@ -4,10 +4,11 @@
 //! whoever accepts it. Elsewhere the engine that accepts has to set what it needs again.
 
 use crate::config::table::Config;
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener},
+    os::fd::AsFd,
     time::Duration,
 };
 
@@ -111,6 +112,13 @@ fn listen(address: SocketAddr, peer_timeout: PeerTimeout) -> io::Result<TcpListe
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Ends listening, whoever else has the listener. A child process has it from its `fork` to its `exec`, and a client
+/// that connects meanwhile would be answered by nobody.
+pub(crate) fn stop(listener: &impl AsFd) {
+    // Fails where it was done before.
+    let _ = SockRef::from(listener).shutdown(Shutdown::Both);
 }
 
 /// The address of a client as it would have it itself: on a listener for both families the kernel says

@@ -6,10 +6,13 @@
 //! configured bounds in [`rules`], the memory for bodies in [`memory`].
 
 mod date;
+mod discarded;
 pub(crate) mod http1;
 pub(crate) mod listen;
 pub(crate) mod memory;
 pub(crate) mod native;
+pub(crate) mod outgoing;
+mod pace;
 pub(crate) mod rules;
 #[cfg(feature = "tiny_http")]
 pub(crate) mod tiny_http;
@@ -89,14 +92,6 @@ pub(crate) trait Engine: Send + Sync {
 /// One request and the way back to its client.
 pub(crate) trait Exchange: Send {
     fn request(&mut self) -> &mut Request;
-
-    /// Reads what is still missing of the body, blocking; an engine that hands out whole requests has nothing to do.
-    ///
-    /// # Errors
-    /// With the response that refuses the request; the connection ends after it.
-    fn complete(&mut self) -> Result<(), Box<Response>> {
-        Ok(())
-    }
 
     /// Whether there is memory for a response. Where there is none, no handler is begun.
     fn has_room_for_response(&self) -> bool {

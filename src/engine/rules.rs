@@ -29,6 +29,16 @@ pub(crate) trait BodyLimits: Send + Sync {
     fn largest(&self) -> u64;
 }
 
+/// A response must make at least this much progress in each `WRITE_TIMEOUT`, so that a client that takes one byte at
+/// a time is cut off as one that takes none is.
+pub(crate) const LEAST_PROGRESS: usize = 64 * 1024;
+
+/// How long a connection that ends may go on sending what nobody reads: a close with unread bytes is a reset, which
+/// would destroy the answer on its way (RFC 9112 section 9.6), and many a client reads only once it has sent everything.
+/// In all, and between two reads, as nginx has it (`lingering_time`, `lingering_timeout`).
+pub(crate) const LINGER: Duration = Duration::from_secs(30);
+pub(crate) const LINGER_BETWEEN_READS: Duration = Duration::from_secs(5);
+
 /// What the connections of an engine have in common.
 pub(crate) struct Rules {
     pub(crate) limits: Limits,

@@ -1,7 +1,7 @@
 //! From SIGTERM, SIGINT and SIGQUIT to the stopping state. The only file that names signal-hook.
 
 use super::control::{Control, StopReason};
-use crate::{observe::logging, phase::Phase};
+use crate::observe::logging;
 use nix::sys::signal::{SigSet, Signal};
 use signal_hook::{
     consts::{SIGINT, SIGQUIT, SIGTERM},
@@ -48,8 +48,5 @@ fn obey(signal: i32, control: &Control) {
         logging::flush(LAST_WORDS);
         low_level::exit(128 + signal);
     }
-    // The drain report is the last record.
-    if control.state().phase() < Phase::Stopped {
-        log::debug!(signal = name; "stopping already");
-    }
+    log::debug!(signal = name; "stopping already");
 }

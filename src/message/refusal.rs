@@ -31,6 +31,18 @@ impl Refusal {
         "Content-Length over MAX_BODY_BYTES",
     );
 
+    /// RFC 6585, section 5.
+    pub(crate) const HEAD_TOO_LONG: Refusal = Refusal::new(
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "head over MAX_HEAD_BYTES",
+    );
+
+    pub(crate) const TOO_SLOW: Refusal = Refusal::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "the request took too long to arrive",
+    );
+
+    pub(crate) const NO_MEMORY: Refusal = Refusal::unavailable("no memory for the request");
     pub(crate) const STARTING: Refusal = Refusal::unavailable("starting");
     pub(crate) const OVERLOADED: Refusal = Refusal::unavailable("overloaded");
     pub(crate) const WAITED_TOO_LONG: Refusal =
@@ -125,17 +137,20 @@ const ALL: &[Refusal] = &[
     Refusal::UNKNOWN_VERSION,
     Refusal::CHUNKS_TOO_LONG,
     Refusal::BODY_TOO_LONG,
+    Refusal::HEAD_TOO_LONG,
+    Refusal::TOO_SLOW,
+    Refusal::NO_MEMORY,
     Refusal::STARTING,
     Refusal::OVERLOADED,
     Refusal::WAITED_TOO_LONG,
     Refusal::TOO_MANY_CONNECTIONS,
     Refusal::ONLY_READS,
     Refusal::bad("body ended early"),
-    Refusal::new(StatusCode::REQUEST_TIMEOUT, "body took too long"),
-    Refusal::unavailable("no memory for the body"),
     Refusal::bad("Transfer-Encoding in HTTP/1.0"),
     Refusal::bad("Transfer-Encoding with Content-Length"),
     Refusal::bad("asterisk-form target without OPTIONS"),
+    Refusal::unavailable("its connection was being closed"),
+    Refusal::unavailable("no descriptor or no thread is left"),
     Refusal::bad("bare CR"),
     Refusal::bad("bare CR in a chunked body"),
     Refusal::bad("bare LF"),
@@ -174,21 +189,12 @@ const ALL: &[Refusal] = &[
     Refusal::new(StatusCode::NOT_IMPLEMENTED, "unknown transfer coding"),
     Refusal::new(
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "head over MAX_HEAD_BYTES",
-    ),
-    Refusal::new(
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         "more fields than MAX_HEADERS",
     ),
     Refusal::new(
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         "trailers too long",
     ),
-    Refusal::new(
-        StatusCode::REQUEST_TIMEOUT,
-        "the request took too long to arrive",
-    ),
-    Refusal::unavailable("no memory for the request"),
     Refusal::new(StatusCode::URI_TOO_LONG, "request line over MAX_HEAD_BYTES"),
 ];
 

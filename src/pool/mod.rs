@@ -313,10 +313,6 @@ impl Pool {
             return exchange.put_back();
         }
         let _scope = Scope::enter(logged_as(exchange.request()));
-        if let Err(refusal) = exchange.complete() {
-            self.answer(exchange, *refusal, Duration::ZERO, true);
-            return;
-        }
         self.in_flight.begin(number, exchange.request());
         // Kept, since a layer may do what it likes to its request.
         let index = exchange.request().route.as_ref().map(|route| route.index);

@@ -4,8 +4,8 @@
 
 use crate::support::{Engine, note};
 use crate::{
-    chaos, configuration, drain_report, endings, fairness, http, library, life, logging, pool,
-    probes, reviewed, rolling_update, service, sharing, signals, stalls,
+    chaos, configuration, drain_report, endings, fairness, http, library, life, logging, places,
+    pool, probes, reviewed, rolling_update, service, sharing, signals, stalls,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -110,7 +110,7 @@ const TINY_HTTP: &[(&str, &str)] = &[
         BLOCKING,
     ),
     (
-        "fairness::a_client_that_writes_all_before_it_reads_learns_why_it_was_refused",
+        "places::a_client_that_writes_all_before_it_reads_learns_why_it_was_refused",
         "it has two seconds to send what nobody reads: for so long it keeps a thread",
     ),
     // Time.
@@ -185,6 +185,7 @@ fn the_list_names_only_what_exists() {
         ("library", library::CASES),
         ("life", life::CASES),
         ("logging", logging::CASES),
+        ("places", places::CASES),
         ("pool", pool::CASES),
         ("probes", probes::CASES),
         ("reviewed", reviewed::CASES),

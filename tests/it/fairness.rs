@@ -19,10 +19,6 @@ both_engines! {
     a_reader_whose_destructor_does_not_return_does_not_keep_a_drain_from_ending,
     an_upload_of_any_size_holds_up_no_probe: alone,
     who_is_slower_than_the_least_rate_goes_before_newcomers_are_refused: alone,
-    a_client_that_writes_all_before_it_reads_learns_why_it_was_refused,
-    who_lingers_is_no_reason_for_a_drain_to_end_late_or_badly,
-    new_silent_connections_close_no_well_behaved_idle_one,
-    heads_that_never_end_hold_no_place_that_another_needs,
 }
 
 fn start(service: Service, engine: Engine, more: &[(&str, &str)]) -> Running {
@@ -358,85 +354,4 @@ fn who_is_slower_than_the_least_rate_goes_before_newcomers_are_refused(engine: E
     let mut told: Vec<u16> = told.collect();
     told.sort();
     assert_eq!(told, [200, 200, 408]);
-}
-
-fn a_client_that_writes_all_before_it_reads_learns_why_it_was_refused(engine: Engine) {
-    const SIZE: usize = 24 << 20;
-    let server = Setup::new(engine).start().ready();
-    let mut client = server.client();
-    client.send(format!(
-        "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: {SIZE}\r\n\r\n"
-    ));
-    // Slowly: for longer than the two seconds that such a client had once.
-    let piece = vec![b'x'; SIZE / 12];
-    for sent in 0..12 {
-        let result = client.try_send(&piece);
-        assert!(result.is_ok(), "{result:?} after {sent} pieces");
-        thread::sleep(Duration::from_millis(300));
-    }
-    client.response().expect(413);
-}
-
-fn who_lingers_is_no_reason_for_a_drain_to_end_late_or_badly(engine: Engine) {
-    let server = Setup::new(engine)
-        .set("SHUTDOWN_TIMEOUT", "2s")
-        .start()
-        .ready();
-    let mut client = server.client();
-    client.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 100000000000\r\n\r\n");
-    client.response().expect(413);
-    let sending = thread::spawn(move || {
-        while client.try_send([b'x'; 1000]).is_ok() {
-            thread::sleep(Duration::from_millis(20));
-        }
-    });
-    let told = Instant::now();
-    server.stop().expect_clean();
-    let took = told.elapsed();
-    assert!(took < Duration::from_secs(5), "{took:?}");
-    sending.join().unwrap();
-}
-
-fn new_silent_connections_close_no_well_behaved_idle_one(engine: Engine) {
-    let server = Setup::new(engine)
-        .set("MAX_CONNECTIONS", 100)
-        .start()
-        .ready();
-    let mut idle: Vec<Client> = (0..50).map(|_| server.client()).collect();
-    idle.iter_mut().for_each(|client| {
-        client.get("/").expect(200);
-    });
-    let mut silent: Vec<Client> = (0..45).map(|_| server.client()).collect();
-    thread::sleep(Duration::from_millis(1200));
-    silent.extend((0..40).map(|_| server.client()));
-    thread::sleep(Duration::from_millis(300));
-    let kept = idle.iter_mut().map(|client| {
-        let sent = client.try_send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
-        sent.is_ok() && client.try_response().is_ok()
-    });
-    assert_eq!(kept.filter(|kept| *kept).count(), 50);
-}
-
-fn heads_that_never_end_hold_no_place_that_another_needs(engine: Engine) {
-    let server = Setup::new(engine)
-        .set("MAX_CONNECTIONS", 20)
-        .start()
-        .ready();
-    let _heads: Vec<Client> = (0..20)
-        .map(|_| {
-            let mut client = server.client();
-            client.send("GET / HTTP/1.1\r\nHost:");
-            client
-        })
-        .collect();
-    // A head has a second to arrive before another may have its place.
-    thread::sleep(Duration::from_millis(1200));
-    let mut others: Vec<Client> = (0..15).map(|_| server.client()).collect();
-    for client in &mut others {
-        assert!(!client.get("/").expect(200).closes());
-    }
-    // And they keep them.
-    for client in &mut others {
-        client.get("/").expect(200);
-    }
 }

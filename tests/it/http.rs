@@ -26,6 +26,8 @@ both_engines! {
     headers_and_bodies_reach_the_handler_as_they_were_sent,
     a_client_that_expects_a_go_ahead_gets_it,
     a_client_that_stops_sending_still_gets_its_answer,
+    a_client_that_stops_sending_behind_its_last_chunk_gets_its_answer,
+    chunks_are_whole_although_their_client_wants_the_connection_closed,
     a_busy_connection_is_not_held_up_by_delayed_acknowledgements: alone,
 }
 
@@ -402,6 +404,34 @@ fn a_client_that_stops_sending_still_gets_its_answer(engine: Engine) {
         Err(Broken::Closed) => {}
         Ok(answer) if answer.status == 400 => client.expect_close(),
         other => panic!("{other:?}"),
+    }
+}
+
+fn a_client_that_stops_sending_behind_its_last_chunk_gets_its_answer(engine: Engine) {
+    let server = Setup::new(engine).start().ready();
+    for _ in 0..20 {
+        let mut client = server.client();
+        client.send("POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
+        client.send("5\r\nhello\r\n0\r\n\r\n");
+        client.finish_sending();
+        assert_eq!(client.response().expect(200).text(), "hello");
+        client.expect_close();
+    }
+}
+
+fn chunks_are_whole_although_their_client_wants_the_connection_closed(engine: Engine) {
+    let server = Setup::new(engine).start().ready();
+    let head = "POST /echo HTTP/1.1\r\nHost: test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for round in 0..200 {
+        let mut client = server.client();
+        client.send(head);
+        if round % 2 == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        client.send("5\r\nhello\r\n0\r\n\r\n");
+        let answer = client.response();
+        assert_eq!((answer.status, answer.text()), (200, "hello"), "{round}");
+        client.expect_close();
     }
 }
 

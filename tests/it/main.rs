@@ -22,6 +22,7 @@ mod library;
 mod life;
 mod logging;
 mod manifests;
+mod places;
 mod pool;
 mod probes;
 mod readme;

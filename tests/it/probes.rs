@@ -1,6 +1,6 @@
 //! What Kubernetes, load balancers and people with curl are told.
 
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
 use std::time::{Duration, Instant};
 
 use crate::support::{
@@ -141,7 +141,7 @@ fn one_check_can_be_asked_by_name(engine: Engine) {
 
 fn a_failing_probe_withholds_the_reason_from_the_client_and_logs_it(engine: Engine) {
     let (database, url) = database();
-    drop(database);
+    close(database);
     let server = Setup::new(engine).set("DATABASE_URL", &url).start();
     eventually("the check has failed", || {
         server.get("/readyz/database").status == 503
@@ -202,7 +202,7 @@ fn a_pod_without_its_database_gets_no_traffic_and_is_not_restarted() {
     assert_eq!(server.get("/readyz/database").expect(200).text(), "ok");
 
     let port = database.local_addr().unwrap().port();
-    drop(database);
+    close(database);
     // A check every few seconds finds out; the bound is `PATIENCE`.
     eventually("the pod is unready", || server.get("/readyz").status == 503);
     for path in ["/healthz", "/livez", "/startupz"] {
@@ -228,7 +228,7 @@ fn a_pod_without_its_database_gets_no_traffic_and_is_not_restarted() {
 
 fn a_pod_whose_database_was_never_there_is_not_ready(engine: Engine) {
     let (database, url) = database();
-    drop(database);
+    close(database);
     let server = Setup::new(engine).set("DATABASE_URL", &url).start();
     eventually("start-up ends", || server.get("/startupz").status == 200);
     // Not even for a moment: the first check has not run yet, or it has failed.
@@ -324,6 +324,9 @@ fn probes_answer_while_stuck_connections_take_every_place(engine: Engine) {
         "50 ms are promised: {times:?}"
     );
     server.get("/readyz").expect(200);
+    eventually("newcomers are turned away", || {
+        server.get("/").status == 503
+    });
     let shed = server.get("/").expect(503);
     assert!(shed.header("retry-after").is_some());
     for client in &mut stuck {
@@ -429,6 +432,14 @@ fn expect_probe_headers(answer: &Response) {
     );
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+}
+
+/// Nobody can be reached from here on, not even in a process that another test is just starting, which has the
+/// listener until its `exec`.
+fn close(database: TcpListener) {
+    socket2::SockRef::from(&database)
+        .shutdown(Shutdown::Both)
+        .expect("it listens");
 }
 
 /// Something that can be reached like a database, and the URL that leads there.

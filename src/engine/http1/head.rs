@@ -41,12 +41,6 @@ const TOO_MANY_FIELDS: Refusal = Refusal::new(
     "more fields than MAX_HEADERS",
 );
 
-/// RFC 6585, section 5.
-const HEAD_TOO_LONG: Refusal = Refusal::new(
-    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-    "head over MAX_HEAD_BYTES",
-);
-
 /// RFC 9112, section 3.
 const LINE_TOO_LONG: Refusal =
     Refusal::new(StatusCode::URI_TOO_LONG, "request line over MAX_HEAD_BYTES");
@@ -66,7 +60,7 @@ impl Limits {
     ) -> Result<(), Refusal> {
         match () {
             () if line > self.max_head_bytes => Err(LINE_TOO_LONG),
-            () if head > self.max_head_bytes => Err(HEAD_TOO_LONG),
+            () if head > self.max_head_bytes => Err(Refusal::HEAD_TOO_LONG),
             () if fields > self.max_headers => Err(TOO_MANY_FIELDS),
             () => Ok(()),
         }
@@ -177,7 +171,7 @@ fn find_end(window: &[u8], start: usize, scanned: usize) -> Result<Option<usize>
 #[cold]
 fn over_limit(head: &[u8]) -> Refusal {
     match head.contains(&b'\n') {
-        true => HEAD_TOO_LONG,
+        true => Refusal::HEAD_TOO_LONG,
         false => LINE_TOO_LONG,
     }
 }

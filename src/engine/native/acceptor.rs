@@ -1,7 +1,7 @@
 //! Accepting connections, through every shortage: too many of them, or too few descriptors.
 
 use super::socket;
-use crate::engine::listen::{BACKLOG, canonical_peer};
+use crate::engine::listen::{self, BACKLOG, canonical_peer};
 use mio::net::{TcpListener, TcpStream};
 use nix::{errno::Errno, poll::PollFlags};
 use std::{
@@ -155,6 +155,12 @@ impl Acceptor {
             self.last_warning = Some(now);
             log::warn!(reason:% = error; "connections cannot be accepted for now");
         }
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        listen::stop(&self.listener);
     }
 }
 

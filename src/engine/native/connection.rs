@@ -8,29 +8,24 @@ mod receiving;
 mod sending;
 pub(crate) mod waiting;
 
-use super::{buffer_pool::BufferPool, discarded::Discarded, outgoing::Outgoing, pace::Pace};
+use super::buffer_pool::BufferPool;
 use crate::{
     engine::{
+        discarded::Discarded,
         http1::{Chunks, Refusal},
+        outgoing::Outgoing,
+        pace::Pace,
         rules::Rules,
     },
     message::{head::Version, request::Request},
 };
-use http::{Method, StatusCode};
+use http::Method;
 use std::{
     io::{Read, Write},
     mem,
     net::SocketAddr,
     time::{Duration, Instant},
 };
-
-const NO_MEMORY: Refusal =
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "no memory for the request");
-
-const TOO_SLOW: Refusal = Refusal::new(
-    StatusCode::REQUEST_TIMEOUT,
-    "the request took too long to arrive",
-);
 
 /// What the driving thread lends a connection for a step.
 pub(crate) struct Context<'a> {
@@ -233,7 +228,7 @@ impl<S: Stream> Connection<S> {
     /// Goes on after [`Next::NoMemory`]: what there is still no memory for is refused.
     pub(crate) fn advance_or_refuse(&mut self, context: &mut Context<'_>) -> Next {
         if context.rules.memory.requests.is_exceeded() {
-            self.refuse(NO_MEMORY, context);
+            self.refuse(Refusal::NO_MEMORY, context);
         }
         self.take_turn(context, true)
     }
@@ -258,7 +253,7 @@ impl<S: Stream> Connection<S> {
                             Some(Next::Request)
                         }
                         // As it is, to be tried again.
-                        Err(NO_MEMORY) if !is_last_resort => return Next::NoMemory,
+                        Err(Refusal::NO_MEMORY) if !is_last_resort => return Next::NoMemory,
                         Err(refusal) => self.refuse(refusal, context),
                     }
                 }

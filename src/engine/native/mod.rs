@@ -22,10 +22,7 @@
 mod acceptor;
 mod buffer_pool;
 pub(crate) mod connection;
-mod discarded;
 mod lease;
-pub(crate) mod outgoing;
-mod pace;
 mod reactor;
 mod shortages;
 mod socket;

@@ -196,3 +196,14 @@ fn a_request_that_has_arrived_when_the_drain_closes_idle_connections_is_answered
     assert_eq!(serve_once(&*engine), ["/probe"]);
     assert_ne!(client.read(&mut [0; 1024]).unwrap(), 0, "it was closed");
 }
+
+#[test]
+fn nobody_can_connect_once_listening_has_ended_whoever_else_has_the_listener() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // As a child process has it that is just being started.
+    let _inherited = listener.try_clone().unwrap();
+    let engine = start(listener, &Config::default(), Policy::default()).unwrap();
+    engine.stop_accepting();
+    while engine.pull(Some(Instant::now() + NEVER), &mut Vec::new()) == Pulled::Open {}
+    assert!(Client::connect(engine.local_addr()).is_err());
+}

@@ -4,18 +4,15 @@
 //! it panics for want of a second descriptor or of a thread. Either way it closes its listener, so the descriptor's
 //! number tells. A duplicate is kept here, from which the next acceptor gets its own.
 
-use super::{
-    answer::{self, Asked},
-    sockets::Sockets,
-};
+use super::sockets::Sockets;
 use crate::{
+    engine::{http1::Refusal, listen, outgoing::Outgoing, rules::Rules},
     message::{head::Version, response::Response},
     observe::panics,
 };
 use http::Method;
-use socket2::SockRef;
 use std::{
-    io::{self, Read, Write},
+    io::{self, Read},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     os::fd::{AsRawFd, RawFd},
     sync::Arc,
@@ -25,6 +22,8 @@ use tiny_http::Server;
 
 /// How many connections are turned away in one go; the backlog's length.
 const MOST_SHED: usize = 4096;
+
+const NO_ROOM: Refusal = Refusal::unavailable("no descriptor or no thread is left");
 
 /// How long a connection to our own port may take.
 const NUDGE_TIMEOUT: Duration = Duration::from_millis(200);
@@ -55,7 +54,8 @@ impl Acceptor {
 
     /// Whether tiny_http still has its listener.
     pub(super) fn is_alive(&self, sockets: &Sockets) -> bool {
-        sockets.is_listener(self.descriptor)
+        let duplicate = self.duplicate.as_ref().map(AsRawFd::as_raw_fd);
+        duplicate.is_some_and(|duplicate| sockets.is_listener(self.descriptor, duplicate))
     }
 
     /// Starts anew after the acceptor's death.
@@ -77,7 +77,7 @@ impl Acceptor {
 
     /// Tells everyone in the backlog to come again, while nobody else accepts: better than silence, and whoever has left
     /// meanwhile is out of the next acceptor's way. Returns how many they were.
-    pub(super) fn shed(&self) -> usize {
+    pub(super) fn shed(&self, rules: &Rules) -> usize {
         let Some(duplicate) = &self.duplicate else {
             return 0;
         };
@@ -87,7 +87,7 @@ impl Acceptor {
         let waiting = std::iter::from_fn(|| duplicate.accept().ok());
         let count = waiting
             .take(MOST_SHED)
-            .map(|(client, _)| turn_away(client))
+            .map(|(client, _)| turn_away(client, rules.refused(NO_ROOM)))
             .count();
         // The next acceptor shares this flag.
         let _ = duplicate.set_nonblocking(false);
@@ -116,14 +116,12 @@ impl Acceptor {
 
     /// Ends an acceptor that waits, whatever is in the backlog.
     pub(super) fn interrupt(&self) {
-        if let Some(duplicate) = &self.duplicate {
-            // Fails where it was already done.
-            let _ = SockRef::from(duplicate).shutdown(Shutdown::Both);
-        }
+        self.duplicate.iter().for_each(listen::stop);
     }
 
     /// Closes the listener for good; connections that came since the acceptor ended are refused.
     pub(super) fn close(&mut self) {
+        self.interrupt();
         self.duplicate = None;
     }
 
@@ -144,20 +142,12 @@ pub(super) fn nudge(local: SocketAddr) -> io::Result<()> {
 
 /// Answers 503 without having read a request. What has arrived is taken out first: a close with unread bytes would be a
 /// reset, which would destroy the answer.
-fn turn_away(client: TcpStream) {
-    let asked = Asked {
-        method: Method::GET,
-        version: Version::Http11,
-    };
-    let message = answer::message(
-        &asked,
-        &Response::unavailable("no descriptor or no thread is left"),
-        true,
-    );
+fn turn_away(mut client: TcpStream, refused: Response) {
+    let mut answer = Outgoing::new(&Method::GET, Version::Http11, refused, true);
     // Whoever does not take a few hundred bytes at once has gone.
     let _ = client.set_nonblocking(true);
-    let _ = (&client).read(&mut [0; 16 * 1024]);
-    let _ = (&client).write(&message);
+    let _ = client.read(&mut [0; 16 * 1024]);
+    let _ = answer.send(&mut client, usize::MAX);
     let _ = client.shutdown(Shutdown::Write);
 }
 

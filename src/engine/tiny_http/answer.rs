@@ -1,153 +1,181 @@
-//! Responses as tiny_http's bare writer gets them: seaworthy's own bytes.
+//! A response on its way through a connection of tiny_http's.
+//!
+//! tiny_http's writer waits for the client. So it is only used while there is room for sure; what the client does not
+//! take at once is left to a thread that may wait.
 
-use crate::{
-    engine::{
-        date::with_date,
-        http1::{self, Framing, LAST_CHUNK},
-    },
-    message::{
-        head::Version,
-        response::{Body, Response},
-    },
+use super::{
+    lingering::{Hold, LingeringClose},
+    peer::Stage,
+    shared::Shared,
 };
-use http::Method;
-use std::io::{self, ErrorKind, Read, Write};
+use crate::engine::{
+    outgoing::{Outgoing, Sending},
+    rules::LEAST_PROGRESS,
+};
+use log::Level;
+use std::{
+    fmt::Display,
+    io::{self, ErrorKind, Write},
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
+};
 
-/// What is written at once. Larger than the buffer inside tiny_http, so that it is written as it is.
-const PIECE: usize = 64 * 1024;
+/// So much of a body is written at a time by who must not wait: less than a socket takes that has nothing to send.
+const PIECE: usize = 16 * 1024;
 
-/// What a streamed body is read in.
-const STREAM_PIECE: usize = 32 * 1024;
-
-/// What the request says about its response.
-pub(super) struct Asked {
-    pub(super) method: Method,
-    pub(super) version: Version,
+/// Dropped before it is finished, be it by a panic in a streamed body's reader, it is cut.
+pub(super) struct Answer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) peer: SocketAddr,
+    pub(super) writer: Option<Box<dyn Write + Send>>,
+    pub(super) outgoing: Outgoing,
+    /// Whether the connection ends with it.
+    pub(super) close: bool,
+    /// Whether tiny_http ends the connection by itself.
+    pub(super) is_last: bool,
+    /// What it is charged for of `BUFFER_MEMORY`, while it waits.
+    pub(super) charged: usize,
+    /// When its client should have taken the piece that is being written.
+    pub(super) deadline: Option<Instant>,
 }
 
-/// A response whose body is in memory, as one message; a streamed body is left out. `close` is said in it.
-pub(super) fn message(asked: &Asked, response: &Response, close: bool) -> Vec<u8> {
-    let (mut out, _, body_is_sent) = head(asked, response, close);
-    if body_is_sent {
-        out.extend_from_slice(in_memory(&response.body));
-    }
-    out
-}
-
-/// Writes a response, and says whether the connection has to be closed for its end to be seen.
-///
-/// `before_each` is called before every write that may take long.
-///
-/// # Errors
-/// Where the client is gone or takes too long, and where the reader of a streamed body fails or ends early: then the
-/// connection has to be cut, so that nobody takes a part for the whole.
-pub(super) fn write(
-    out: &mut dyn Write,
-    asked: &Asked,
-    response: Response,
-    close: bool,
-    mut before_each: impl FnMut(),
-) -> io::Result<bool> {
-    let (mut bytes, framing, body_is_sent) = head(asked, &response, close);
-    let mut send = |out: &mut dyn Write, bytes: &[u8]| {
-        if bytes.len() >= STREAM_PIECE {
-            before_each();
-        }
-        out.write_all(bytes)?;
-        out.flush()
-    };
-    match response.body {
-        _ if !body_is_sent => send(out, &bytes)?,
-        Body::Stream(mut reader, _) => {
-            send(out, &bytes)?;
-            stream(&mut *reader, framing, |piece| send(out, piece))?;
-        }
-        body => {
-            // The head and what fits beside it in one write; the rest without copying it.
-            let body = in_memory(&body);
-            let (first, rest) = body.split_at(body.len().min(PIECE));
-            bytes.extend_from_slice(first);
-            send(out, &bytes)?;
-            rest.chunks(PIECE).try_for_each(|piece| send(out, piece))?;
-        }
-    }
-    Ok(framing == Framing::UntilClose)
-}
-
-fn head(asked: &Asked, response: &Response, close: bool) -> (Vec<u8>, Framing, bool) {
-    let (framing, body_is_sent) = http1::framing(
-        &asked.method,
-        asked.version,
-        response.status,
-        response.body.len(),
-    );
-    let mut out = Vec::with_capacity(512 + in_memory(&response.body).len().min(PIECE));
-    let content_type = response.default_content_type();
-    with_date(|date| {
-        let headers = &response.headers;
-        http1::write_head(
-            &mut out,
-            response.status,
-            headers,
-            content_type,
-            &framing,
-            close,
-            asked.version,
-            date,
-        );
-    });
-    (out, framing, body_is_sent)
-}
-
-fn in_memory(body: &Body) -> &[u8] {
-    match body {
-        Body::Static(bytes, _) => bytes,
-        Body::Bytes(bytes, _) => bytes,
-        Body::Empty | Body::Stream(..) => &[],
-    }
-}
-
-/// Sends what `reader` gives, framed as the head has said.
-fn stream(
-    reader: &mut dyn Read,
-    framing: Framing,
-    mut send: impl FnMut(&[u8]) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut piece = vec![0; STREAM_PIECE];
-    let mut chunk = Vec::new();
-    let mut left = if let Framing::Length(length) = framing {
-        length
-    } else {
-        u64::MAX
-    };
-    while left > 0 {
-        let most = usize::try_from(left)
-            .unwrap_or(STREAM_PIECE)
-            .min(STREAM_PIECE);
-        let count = match reader.read(&mut piece[..most]) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => {
-                log::error!(reason:% = error; "a streamed response failed and was cut");
-                return Err(error);
+impl Answer {
+    /// Sends what the client takes, and reads the body where there is a reader, on this thread. True where all of it is
+    /// sent.
+    pub(super) fn send(mut self, route: impl FnOnce() -> String) -> bool {
+        match self.send_without_waiting() {
+            Ok(Sending::Done) => {
+                self.finish();
+                true
             }
-        };
-        left -= count as u64;
-        if framing == Framing::Chunked {
-            chunk.clear();
-            http1::write_chunk(&mut chunk, &piece[..count]);
-            send(&chunk)?;
-        } else {
-            send(&piece[..count])?;
+            Ok(_) => {
+                self.wait_apart(route());
+                false
+            }
+            // The client is gone, or the body's reader has failed; the connection is cut.
+            Err(error) => {
+                self.log_cut(&route(), &error);
+                false
+            }
         }
     }
-    match framing {
-        Framing::Chunked => send(LAST_CHUNK),
-        Framing::Length(_) if left > 0 => {
-            log::error!(missing = left; "a streamed response was shorter than announced and was cut");
-            Err(ErrorKind::UnexpectedEof.into())
+
+    fn send_without_waiting(&mut self) -> io::Result<Sending> {
+        loop {
+            let bytes = self.outgoing.left().min(PIECE);
+            if bytes > 0 && !self.shared.has_room(self.peer, bytes) {
+                return Ok(Sending::Blocked);
+            }
+            match self.send_through_writer(PIECE)? {
+                Sending::Paused => {}
+                Sending::WantsMore => self.read_more()?,
+                sent => return Ok(sent),
+            }
         }
-        _ => Ok(()),
+    }
+
+    /// Leaves it to a thread of its own.
+    fn wait_apart(mut self, route: String) {
+        let shared = Arc::clone(&self.shared);
+        let holds = self.outgoing.holds();
+        shared
+            .rules
+            .memory
+            .responses
+            .settle(&mut self.charged, holds);
+        shared.peers().leave_to_wait(self.peer, route.clone());
+        let send = move || match self.send_and_wait() {
+            Ok(()) => {
+                self.shared.sent_later.fetch_add(1, Relaxed);
+                self.shared.peers().note_unsent(self.peer, usize::MAX);
+                self.finish();
+            }
+            Err(error) => self.log_cut(&route, &error),
+        };
+        if let Err(error) = shared.waiting.run(send) {
+            // The response was dropped with it, and its connection is cut.
+            log::warn!(reason:% = error; "no thread for a client that takes its time");
+        }
+    }
+
+    fn send_and_wait(&mut self) -> io::Result<()> {
+        loop {
+            let deadline = Instant::now() + self.shared.rules.write_timeout;
+            self.deadline = Some(deadline);
+            self.enter(Some(deadline));
+            match self.send_through_writer(LEAST_PROGRESS)? {
+                Sending::Done => return Ok(()),
+                Sending::Paused => {}
+                // The socket has a timeout too.
+                Sending::Blocked => return Err(ErrorKind::TimedOut.into()),
+                Sending::WantsMore => {
+                    // The time that the reader takes is not the client's.
+                    self.enter(None);
+                    self.read_more()?;
+                }
+            }
+        }
+    }
+
+    fn enter(&self, deadline: Option<Instant>) {
+        self.shared
+            .peers()
+            .enter(self.peer, Stage::Sending(deadline));
+    }
+
+    fn send_through_writer(&mut self, most: usize) -> io::Result<Sending> {
+        let writer = self.writer.as_mut().ok_or(ErrorKind::NotConnected)?;
+        let sent = self.outgoing.send(writer, most)?;
+        writer.flush()?;
+        Ok(sent)
+    }
+
+    fn read_more(&mut self) -> io::Result<()> {
+        self.outgoing.read_more().inspect_err(|error| {
+            log::error!(reason:% = error; "a streamed body failed; its connection is cut");
+        })
+    }
+
+    /// Says that the response was cut: its access record tells only how it began.
+    fn log_cut(&self, route: &str, reason: &io::Error) {
+        let is_late = self
+            .deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
+            || matches!(reason.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        let (level, reason): (_, &dyn Display) = match is_late {
+            true => (Level::Info, &"its client took too long to read it"),
+            false => (Level::Debug, reason),
+        };
+        log::log!(level, peer:% = self.peer, route = route, reason:% = reason; "response cut");
+    }
+
+    fn finish(mut self) {
+        let Some(writer) = self.writer.take() else {
+            return;
+        };
+        let (shared, peer) = (&self.shared, self.peer);
+        if self.is_last {
+            // tiny_http has stopped reading by itself; this was all it waited for to close the connection.
+            drop(writer);
+            shared.forget(peer);
+        } else if self.close || shared.peers().must_close(peer) {
+            shared.begin_close(LingeringClose::after_answer(peer, writer));
+        } else {
+            // Before the next request is let out: its writer waits for this one.
+            drop(writer);
+            shared.finish(peer);
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        let memory = &self.shared.rules.memory;
+        memory.responses.settle(&mut self.charged, 0);
+        if let Some(writer) = self.writer.take() {
+            self.shared
+                .begin_close(LingeringClose::cut(self.peer, Hold::Writer(writer)));
+        }
     }
 }

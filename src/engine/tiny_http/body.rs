@@ -1,22 +1,18 @@
 //! A request's body, read on the worker thread that holds the slot.
 
-use super::{head::Head, shared::Shared, sockets::Sockets};
+use super::{head::Head, peers::BodyEnd, shared::Shared};
 use crate::{
-    engine::{
-        http1::{Chunks, Refusal},
-        rules::Rules,
-    },
-    message::{head::BodyLength, response::Response},
+    engine::http1::{Chunks, Refusal},
+    message::head::BodyLength,
 };
-use http::StatusCode;
 use std::{
-    io::{self, Read},
+    io::{self, ErrorKind, Read},
     net::SocketAddr,
 };
 use tiny_http::Request as Inner;
 
-/// What a body's memory begins with; it grows as bytes arrive, for a length is easily declared.
-const FIRST_CAPACITY: u64 = 16 * 1024;
+/// How much is read at a time.
+const PIECE: usize = 16 * 1024;
 
 /// Why a body could not be read.
 pub(super) enum Problem {
@@ -27,14 +23,17 @@ pub(super) enum Problem {
 }
 
 impl Problem {
-    pub(super) fn response(self, rules: &Rules, timed_out: bool) -> Response {
-        let refusal = match self {
-            _ if timed_out => Refusal::new(StatusCode::REQUEST_TIMEOUT, "body took too long"),
-            Problem::Refused(refusal) => refusal,
-            Problem::Broken => Refusal::bad("body ended early"),
-            Problem::NoMemory => Refusal::unavailable("no memory for the body"),
-        };
-        rules.refused(refusal)
+    /// What the client is told. `ended` is how this side has ended the body, if it has.
+    pub(super) fn refusal(self, ended: Option<BodyEnd>) -> Refusal {
+        match (self, ended) {
+            (_, Some(BodyEnd::TimedOut)) => Refusal::TOO_SLOW,
+            (Problem::Broken, Some(BodyEnd::Closed)) => {
+                Refusal::unavailable("its connection was being closed")
+            }
+            (Problem::Refused(refusal), _) => refusal,
+            (Problem::Broken, None) => Refusal::bad("body ended early"),
+            (Problem::NoMemory, _) => Refusal::NO_MEMORY,
+        }
     }
 }
 
@@ -44,92 +43,124 @@ impl From<io::Error> for Problem {
     }
 }
 
-/// Reads the whole body, blocking. `charged` is brought up to what it takes of `BUFFER_MEMORY`.
-pub(super) fn read(
-    inner: &mut Inner,
-    head: &Head,
-    shared: &Shared,
-    peer: SocketAddr,
-    charged: &mut usize,
-) -> Result<Vec<u8>, Problem> {
-    let max = head.body_limit;
-    match head.terms.body {
-        BodyLength::Known(length) => {
-            // It is within the limit, which is a `usize`.
-            if !shared
-                .rules
-                .memory
-                .requests
-                .settle(charged, length as usize)
-            {
-                return Err(Problem::NoMemory);
+/// A body that is being read.
+pub(super) struct Arriving<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) peer: SocketAddr,
+    /// Brought up to what it takes of `BUFFER_MEMORY`.
+    pub(super) charged: &'a mut usize,
+    /// Whether this thread may wait for memory.
+    pub(super) may_wait: bool,
+    pub(super) body: Vec<u8>,
+}
+
+impl Arriving<'_> {
+    /// Reads it wholly.
+    pub(super) fn read(mut self, inner: &mut Inner, head: &Head) -> Result<Vec<u8>, Problem> {
+        let reader = inner.as_reader();
+        match head.terms.body {
+            BodyLength::Known(length) => self.read_known(reader, length)?,
+            BodyLength::Chunked if head.has_bare_body => {
+                self.read_chunks(reader, head.body_limit)?
             }
-            read_known(inner.as_reader(), length)
+            BodyLength::Chunked => self.read_decoded(reader, head.body_limit)?,
         }
-        BodyLength::Chunked => {
-            let body = match head.has_bare_body {
-                true => read_chunks(inner.as_reader(), max)?,
-                false => read_decoded(inner.as_reader(), max, shared, peer)?,
+        Ok(self.body)
+    }
+
+    fn read_known(&mut self, reader: &mut dyn Read, length: u64) -> Result<(), Problem> {
+        let mut piece = [0; PIECE];
+        let mut left = length;
+        while left > 0 {
+            let most = left.min(PIECE as u64) as usize;
+            match read_some(reader, &mut piece[..most])? {
+                0 => return Err(Problem::Broken),
+                count => {
+                    // In great steps, and never beyond what is to come.
+                    let step = self.body.len().max(PIECE) as u64;
+                    if self.body.capacity() - self.body.len() < count {
+                        self.body.reserve_exact(left.min(step) as usize);
+                    }
+                    self.take(&piece[..count])?;
+                    left -= count as u64;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what tiny_http decodes from chunks.
+    fn read_decoded(&mut self, reader: &mut dyn Read, max: u64) -> Result<(), Problem> {
+        let mut piece = [0; PIECE];
+        loop {
+            let count = match read_some(reader, &mut piece) {
+                Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                    return Err(Problem::Refused(Refusal::bad("malformed chunk")));
+                }
+                read => read?,
             };
-            match shared.rules.memory.requests.settle(charged, body.len()) {
-                true => Ok(body),
-                false => Err(Problem::NoMemory),
+            if count == 0 {
+                return match is_whole(self.shared, self.peer) {
+                    true => Ok(()),
+                    false => Err(Problem::Broken),
+                };
+            }
+            if (self.body.len() + count) as u64 > max {
+                return Err(Problem::Refused(Refusal::CHUNKS_TOO_LONG));
+            }
+            self.take(&piece[..count])?;
+        }
+    }
+
+    /// Decodes chunks that tiny_http has left alone.
+    fn read_chunks(&mut self, reader: &mut dyn Read, max: u64) -> Result<(), Problem> {
+        let mut chunks = Chunks::new(max);
+        let (mut piece, mut decoded) = ([0; PIECE], Vec::new());
+        loop {
+            let count = match read_some(reader, &mut piece)? {
+                0 => return Err(Problem::Broken),
+                count => count,
+            };
+            // What follows is dropped with the connection: tiny_http takes no other request from it.
+            let (_, is_whole) = chunks
+                .decode(&piece[..count], &mut decoded)
+                .map_err(Problem::Refused)?;
+            self.take(&decoded)?;
+            decoded.clear();
+            if is_whole {
+                return Ok(());
             }
         }
     }
-}
 
-fn read_known(reader: &mut dyn Read, length: u64) -> Result<Vec<u8>, Problem> {
-    let mut body = Vec::with_capacity(length.min(FIRST_CAPACITY) as usize);
-    reader.take(length).read_to_end(&mut body)?;
-    if (body.len() as u64) < length {
-        Err(Problem::Broken)
-    } else {
-        Ok(body)
-    }
-}
-
-/// Reads what tiny_http decodes from chunks.
-fn read_decoded(
-    reader: &mut dyn Read,
-    max: u64,
-    shared: &Shared,
-    peer: SocketAddr,
-) -> Result<Vec<u8>, Problem> {
-    let mut body = Vec::new();
-    match reader.take(max.saturating_add(1)).read_to_end(&mut body) {
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-            return Err(Problem::Refused(Refusal::bad("malformed chunk")));
+    fn take(&mut self, more: &[u8]) -> Result<(), Problem> {
+        self.body.extend_from_slice(more);
+        self.shared.peers().note_progress(self.peer, more.len());
+        let memory = &self.shared.rules.memory.requests;
+        let is_there = memory.settle(self.charged, self.body.capacity());
+        match is_there || self.may_wait && self.shared.relieve() {
+            true => Ok(()),
+            false => Err(Problem::NoMemory),
         }
-        read => read?,
-    };
-    if body.len() as u64 > max {
-        return Err(Problem::Refused(Refusal::CHUNKS_TOO_LONG));
-    }
-    // Its decoder takes the end of the connection for the end of the body, wherever that comes. So a body is believed
-    // only where the connection has not ended.
-    let hint = shared.peers().descriptor(peer);
-    match shared.sockets.find(peer, hint) {
-        Some(fd) if !Sockets::is_at_end(fd) => Ok(body),
-        _ => Err(Problem::Broken),
     }
 }
 
-/// Decodes chunks that tiny_http has left alone.
-fn read_chunks(reader: &mut dyn Read, max: u64) -> Result<Vec<u8>, Problem> {
-    let (mut chunks, mut body) = (Chunks::new(max), Vec::new());
-    let mut input = [0; 4096];
+fn read_some(reader: &mut dyn Read, piece: &mut [u8]) -> io::Result<usize> {
     loop {
-        let count = match reader.read(&mut input)? {
-            0 => return Err(Problem::Broken),
-            count => count,
-        };
-        // What follows is dropped with the connection: tiny_http takes no other request from it.
-        if let (_, true) = chunks
-            .decode(&input[..count], &mut body)
-            .map_err(Problem::Refused)?
-        {
-            return Ok(body);
+        match reader.read(piece) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read,
         }
     }
+}
+
+/// tiny_http's decoder takes the end of the connection for the end of the body, wherever that comes. So a body is believed
+/// only where the connection cannot have ended before it: where neither the client nor the watchdog has ended it yet. That
+/// tiny_http reads no more behind a last request is no such end; it began to do so when the body was at its own.
+fn is_whole(shared: &Shared, peer: SocketAddr) -> bool {
+    let Some(connection) = shared.open(peer) else {
+        return false;
+    };
+    let has_ended = shared.sockets.client_has_ended(&connection, peer);
+    !has_ended && shared.peers().why_body_ended(peer).is_none()
 }

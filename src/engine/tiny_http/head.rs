@@ -16,7 +16,7 @@ use std::{net::SocketAddr, time::Instant};
 use tiny_http::{HTTPVersion, Request as Inner};
 
 /// Bodies up to this length are read by tiny_http on its own thread, before the request is handed out.
-const READ_AHEAD: usize = 1024;
+pub(super) const READ_AHEAD: usize = 1024;
 
 /// A head that was accepted.
 pub(super) struct Head {
@@ -94,10 +94,28 @@ fn fields(inner: &Inner) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 /// By the time it is seen here the memory is spent; but a head is refused or not whichever engine reads it.
 fn check_size(inner: &Inner, limits: &Limits) -> Result<(), Refusal> {
-    let line = inner.method().as_str().len() + inner.url().len() + "  HTTP/1.1\r\n".len();
+    limits.check_head(request_line(inner), size(inner), inner.headers().len())
+}
+
+/// How long the head is, at least: of white space that means nothing, tiny_http does not tell.
+pub(super) fn size(inner: &Inner) -> usize {
     let lines = fields(inner).map(|(name, value)| name.len() + value.len() + ":\r\n".len());
-    let head = line + lines.sum::<usize>() + "\r\n".len();
-    limits.check_head(line, head, inner.headers().len())
+    request_line(inner) + lines.sum::<usize>() + "\r\n".len()
+}
+
+/// How many bytes the request took to send, as every client writes it: with one space before each value. None where
+/// tiny_http does not tell how its body was sent.
+pub(super) fn wire_length(inner: &Inner) -> Option<u64> {
+    if first(inner, "Transfer-Encoding").is_some() || offers_upgrade(inner) {
+        return None;
+    }
+    let spaces = fields(inner).filter(|(_, value)| !value.is_empty()).count();
+    let head = (size(inner) + spaces) as u64;
+    head.checked_add(inner.body_length().unwrap_or(0) as u64)
+}
+
+fn request_line(inner: &Inner) -> usize {
+    inner.method().as_str().len() + inner.url().len() + "  HTTP/1.1\r\n".len()
 }
 
 /// tiny_http's own reckoning, which looks at the first `Connection` field only and for parts of words.

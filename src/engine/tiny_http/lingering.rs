@@ -2,10 +2,17 @@
 //! close destroying what was said last.
 
 use super::{
+    duplicate::{Duplicate, Found},
     head,
-    sockets::{Snapshot, Sockets},
+    sockets::{Look, Sockets},
 };
-use crate::observe::panics;
+use crate::{
+    engine::{
+        outgoing::{Outgoing, Sending},
+        rules::{LINGER, LINGER_BETWEEN_READS},
+    },
+    observe::panics,
+};
 use nix::sys::socket::Shutdown;
 use std::{
     io::Write,
@@ -16,17 +23,16 @@ use std::{
 };
 use tiny_http::Request as Inner;
 
-/// How long a client may go on sending what nobody reads: a close with unread bytes is a reset, which would destroy
-/// the answer on its way (RFC 9112, section 9.6).
-const LINGER: Duration = Duration::from_secs(2);
-
-/// The same for a client that has sent its request wholly, and so can send only another one.
+/// How long a client that has sent its request wholly may go on sending: it can only be another one.
 const LINGER_AFTER_ANSWER: Duration = Duration::from_secs(1);
+
+/// Once the listener is closed, none may go on for longer than this.
+const LINGER_IN_DRAIN: Duration = Duration::from_secs(2);
 
 /// What keeps tiny_http from going on with a connection.
 pub(super) enum Hold {
     /// A request whose body was not read, so that tiny_http does not have the connection's reading end. Its writer
-    /// cannot be had without reading the body first, which is why the last bytes go past it.
+    /// cannot be had without reading the body first, which is why the last words go past it.
     Request(Inner),
     /// The writer that the answer went through. The next one, be it that of tiny_http's own 400, has to wait for it.
     Writer(#[expect(dead_code, reason = "held, not used")] Box<dyn Write + Send>),
@@ -36,113 +42,152 @@ pub(super) enum Hold {
 /// A connection that is to end.
 pub(super) struct LingeringClose {
     pub(super) peer: SocketAddr,
-    /// What is still to be sent, where the answer could not go through the writer.
-    last_bytes: Vec<u8>,
     hold: Hold,
-    /// Which socket it is, once it was looked at.
-    socket: Option<u64>,
-    linger: Duration,
-    /// Until when to linger, once everything has been said.
-    until: Option<Instant>,
+    /// What is still to be said, where it could not go through the writer, and until when the client may take it.
+    last_words: Option<(Outgoing, Instant)>,
+    /// How long the client may go on sending, in all and between two reads, once everything has been said.
+    linger: (Duration, Duration),
+    /// From the first look at it on, so that it does not end where tiny_http ends.
+    connection: Option<Duplicate>,
+    until: Option<Until>,
+}
+
+/// How long a client may still go on sending.
+struct Until {
+    at_most: Instant,
+    /// If nothing more comes.
+    next: Instant,
 }
 
 impl LingeringClose {
     /// Ends a connection whose last answer was written.
     pub(super) fn after_answer(peer: SocketAddr, writer: Box<dyn Write + Send>) -> LingeringClose {
-        LingeringClose::new(peer, Vec::new(), Hold::Writer(writer), LINGER_AFTER_ANSWER)
+        let linger = (LINGER_AFTER_ANSWER, LINGER_AFTER_ANSWER);
+        LingeringClose::new(peer, Hold::Writer(writer), linger)
     }
 
-    /// Answers a request whose body will not be read, and ends its connection.
-    pub(super) fn instead_of_reading(
+    /// Answers a request whose body will not be read, or what is no whole request yet, and ends its connection. The
+    /// client may take the answer until `deadline`.
+    pub(super) fn refusing(
         peer: SocketAddr,
-        request: Inner,
-        last_bytes: Vec<u8>,
+        request: Hold,
+        answer: Outgoing,
+        deadline: Instant,
     ) -> LingeringClose {
-        LingeringClose::new(peer, last_bytes, Hold::Request(request), LINGER)
+        let mut close = LingeringClose::new(peer, request, (LINGER, LINGER_BETWEEN_READS));
+        close.last_words = Some((answer, deadline));
+        close
+    }
+
+    /// Lets go of a request behind the end of its connection, once that has been closed.
+    pub(super) fn behind_the_end(peer: SocketAddr, request: Inner) -> LingeringClose {
+        LingeringClose::new(peer, Hold::Request(request), (LINGER, LINGER_BETWEEN_READS))
     }
 
     /// Ends a connection at once, so that its client sees that what it got is not the whole.
     pub(super) fn cut(peer: SocketAddr, hold: Hold) -> LingeringClose {
-        LingeringClose::new(peer, Vec::new(), hold, Duration::ZERO)
+        LingeringClose::new(peer, hold, (Duration::ZERO, Duration::ZERO))
     }
 
-    fn new(peer: SocketAddr, last_bytes: Vec<u8>, hold: Hold, linger: Duration) -> LingeringClose {
+    fn new(peer: SocketAddr, hold: Hold, linger: (Duration, Duration)) -> LingeringClose {
         LingeringClose {
             peer,
-            last_bytes,
             hold,
-            socket: None,
+            last_words: None,
             linger,
+            connection: None,
             until: None,
         }
     }
 
     /// Goes one step on; false where it is over.
-    pub(super) fn proceed(
-        &mut self,
-        sockets: &Sockets,
-        connections: &Snapshot,
-        now: Instant,
-    ) -> bool {
-        let found = connections.get(&self.peer).copied();
-        let Some(fd) = found.filter(|&fd| self.is_still(sockets, fd)) else {
-            self.release();
-            return false;
-        };
-        let goes_on =
-            self.send_last(sockets, fd, now) && self.until > Some(now) && self.lingers(sockets, fd);
+    pub(super) fn proceed(&mut self, sockets: &Sockets, look: &Look<'_>) -> bool {
+        let found = look.connections.get(&self.peer).copied();
+        if self.connection.is_none() {
+            self.connection = found.and_then(|fd| sockets.open_at(fd, self.peer));
+        }
+        let goes_on = self.goes_on(sockets, look);
         if !goes_on {
-            sockets.shut(fd, self.peer, Shutdown::Both);
+            self.shut(sockets, found);
             self.release();
         }
         goes_on
     }
 
-    /// Whether this is still the same connection, and not the next one of the same client's.
-    fn is_still(&mut self, sockets: &Sockets, fd: RawFd) -> bool {
-        let socket = sockets.identity(fd, self.peer);
-        self.socket = self.socket.or(socket);
-        socket.is_some() && self.socket == socket
+    fn goes_on(&mut self, sockets: &Sockets, look: &Look<'_>) -> bool {
+        if self.until.is_none() && !self.say_last(look.now) {
+            return false;
+        }
+        let Some(connection) = &self.connection else {
+            return false;
+        };
+        let found = connection.discard();
+        let Some(until) = &mut self.until else {
+            return true;
+        };
+        if found == Found::Something {
+            until.next = look.now + self.linger.1;
+        }
+        let drained = look.stopped.map(|stopped| stopped + LINGER_IN_DRAIN);
+        let end = until.at_most.min(until.next);
+        look.now < drained.map_or(end, |drained| end.min(drained))
+            && !(found == Found::ToTheEnd && sockets.client_has_ended(connection, self.peer))
+    }
+
+    /// Says the last words, as far as the client takes them, and then that nothing more will be said. False where there
+    /// is nobody to say it to, and where nobody is to listen any longer.
+    fn say_last(&mut self, now: Instant) -> bool {
+        let Some(connection) = &mut self.connection else {
+            return false;
+        };
+        if let Some((words, deadline)) = &mut self.last_words {
+            match words.send(connection, usize::MAX) {
+                Ok(Sending::Done) => self.last_words = None,
+                Ok(_) => return now < *deadline,
+                Err(_) => return false,
+            }
+        }
+        connection.shut(Shutdown::Write);
+        self.until = Some(Until {
+            at_most: now + self.linger.0,
+            next: now + self.linger.1,
+        });
+        match self.hold {
+            // What tiny_http may write behind this goes nowhere, so it may go on to read until the end.
+            Hold::Writer(_) => self.hold = Hold::Nothing,
+            // It is not to keep what it reads.
+            Hold::Nothing => connection.shut(Shutdown::Read),
+            Hold::Request(_) => {}
+        }
+        !self.linger.0.is_zero()
     }
 
     /// Gives the client no more time, once everything has been said.
     pub(super) fn hasten(&mut self) {
-        self.until = self.until.map(|_| Instant::now());
-    }
-
-    /// Says the last bytes and that nothing more will be said.
-    fn send_last(&mut self, sockets: &Sockets, fd: RawFd, now: Instant) -> bool {
-        if self.until.is_some() {
-            return true;
-        }
-        self.until = Some(now + self.linger);
-        let all_was_taken =
-            self.last_bytes.is_empty() || sockets.send(fd, self.peer, &self.last_bytes);
-        if all_was_taken {
-            sockets.shut(fd, self.peer, Shutdown::Write);
-            // What tiny_http may write behind this goes nowhere, so it may go on to read until the end.
-            if matches!(self.hold, Hold::Writer(_)) {
-                self.hold = Hold::Nothing;
-            }
-        }
-        all_was_taken
-    }
-
-    /// Reads what the client still sends, where tiny_http does not do it; false once it has ended.
-    fn lingers(&mut self, sockets: &Sockets, fd: RawFd) -> bool {
-        match self.hold {
-            Hold::Request(_) => sockets.discard(fd, self.peer, &mut [0; 16 * 1024]),
-            Hold::Writer(_) | Hold::Nothing => true,
+        if let Some(until) = &mut self.until {
+            until.at_most = Instant::now();
         }
     }
 
     /// Ends it without waiting for anything: nobody will look after it any more.
     pub(super) fn cut_now(mut self, sockets: &Sockets) {
-        if let Some(fd) = sockets.find(self.peer, None) {
-            self.send_last(sockets, fd, Instant::now());
-            sockets.shut(fd, self.peer, Shutdown::Both);
+        let found = sockets.find(self.peer, None);
+        if self.connection.is_none() {
+            self.connection = found.and_then(|fd| sockets.open_at(fd, self.peer));
         }
+        if self.until.is_none() {
+            self.say_last(Instant::now());
+        }
+        self.shut(sockets, found);
         self.release();
+    }
+
+    fn shut(&self, sockets: &Sockets, found: Option<RawFd>) {
+        match (&self.connection, found) {
+            (Some(connection), _) => connection.shut(Shutdown::Both),
+            (None, Some(fd)) => sockets.shut(fd, self.peer, Shutdown::Both),
+            (None, None) => {}
+        }
     }
 
     fn release(&mut self) {

@@ -3,13 +3,16 @@
 mod acceptor;
 mod answer;
 mod body;
+mod duplicate;
 mod exchange;
 mod head;
 mod lingering;
 mod peer;
 mod peers;
 mod shared;
+mod sock_diag;
 mod sockets;
+mod waiting;
 mod watchdog;
 
 #[cfg(test)]
@@ -20,20 +23,22 @@ use super::{
     listen::canonical_peer,
     rules::{Policy, Rules},
 };
-use crate::{config::table::Config, message::head::Version};
+use crate::{config::table::Config, observe::logging};
 use acceptor::Acceptor;
-use answer::Asked;
 use crossbeam_channel::unbounded;
 use exchange::TinyExchange;
-use lingering::LingeringClose;
 use peer::Turn;
-use shared::{Note, Shared};
+use peers::{News, Peers};
+use shared::{Note, Released, Shared};
 use socket2::SockRef;
 use sockets::without_scope;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, atomic::Ordering::SeqCst},
+    sync::{
+        Arc,
+        atomic::Ordering::{Relaxed, SeqCst},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -42,6 +47,10 @@ use watchdog::Watchdog;
 
 /// How many requests one pull takes at most, so that what it took is dealt with before long.
 const MOST_PULLED: usize = 64;
+
+/// How many requests are taken out of tiny_http in one pull at most, those included that wait or are dropped: somebody
+/// may send them faster than they are taken.
+const MOST_TAKEN: usize = 1024;
 
 /// How often the queues of retired servers are looked at, where there are any.
 const RETIRED_INTERVAL: Duration = Duration::from_millis(10);
@@ -55,17 +64,16 @@ pub(crate) fn start(
     config: &Config,
     policy: Policy,
 ) -> io::Result<Box<dyn Engine>> {
+    // What is worth knowing of its acceptor the watchdog says; what it says itself is an error at the end of every drain.
+    logging::mute("tiny_http");
     // Accepted sockets inherit it on Linux: it bounds every blocking write of tiny_http's.
     SockRef::from(&listener).set_write_timeout(Some(config.write_timeout))?;
     let address = listener.local_addr()?;
     let (notes, inbox) = unbounded();
     let acceptor = Acceptor::start(listener)?;
-    let shared = Arc::new(Shared::new(
-        address,
-        acceptor,
-        notes,
-        Rules::of(config, policy),
-    ));
+    let rules = Rules::of(config, policy);
+    let peers = Peers::new(&rules, config.max_connections);
+    let shared = Arc::new(Shared::new(address, acceptor, peers, notes, rules));
     let watchdog = Watchdog::new(Arc::clone(&shared), inbox);
     thread::Builder::new()
         .name("tiny-http-watch".to_owned())
@@ -106,7 +114,7 @@ impl Engine for TinyHttp {
     }
 
     fn sent_later(&self) -> u64 {
-        0
+        self.shared.sent_later.load(Relaxed)
     }
 
     fn cut(&self) -> Cut {
@@ -143,17 +151,26 @@ impl TinyHttp {
     fn take_waiting(&self, ready: &mut Vec<Ready>) {
         let (current, _) = self.shared.current();
         let retired = self.shared.acceptor().retired.clone();
+        let mut taken = 0;
         for server in retired.iter().chain([&current]) {
-            while ready.len() < MOST_PULLED && self.receive(server.try_recv(), ready) {}
+            while ready.len() < MOST_PULLED
+                && taken < MOST_TAKEN
+                && self.receive(server.try_recv(), ready)
+            {
+                taken += 1;
+            }
         }
         self.take_released(ready);
     }
 
     fn take_released(&self, ready: &mut Vec<Ready>) {
         while ready.len() < MOST_PULLED
-            && let Ok((peer, request)) = self.shared.released.1.try_recv()
+            && let Ok(released) = self.shared.released.1.try_recv()
         {
-            self.hand_out(peer, request, ready);
+            match released {
+                Released::Turn(peer, request) => self.hand_out(peer, request, ready),
+                Released::Whole(exchange) => ready.push(Ready::Request(exchange)),
+            }
         }
     }
 
@@ -178,43 +195,42 @@ impl TinyHttp {
             return;
         };
         let sockets = &self.shared.sockets;
-        let socket = || {
-            sockets
-                .find(peer, None)
-                .and_then(|fd| sockets.identity(fd, peer))
+        let socket = |hint| {
+            let found = sockets.find(peer, hint);
+            found.and_then(|fd| sockets.identity(fd, peer))
         };
-        let (turn, is_news) = self.shared.peers().arrive(peer, request, socket);
-        if is_news && !self.shared.news.swap(true, SeqCst) {
-            self.shared.tell(Note::News);
+        let (turn, news) = self.shared.peers().arrive(peer, request, socket);
+        match news {
+            Some(News::Connection) if !self.shared.news.swap(true, SeqCst) => {
+                self.shared.tell(Note::News);
+            }
+            Some(News::Pipeline) => self.shared.tell(Note::Pipeline),
+            _ => {}
         }
         match turn {
             Turn::Now(request) => self.hand_out(peer, request, ready),
             Turn::Waits => {}
             Turn::Never(request) => {
                 log::debug!(peer:% = canonical_peer(peer); "a request behind the end of its connection was dropped");
+                self.shared.choke(peer);
                 self.shared.drop_unanswered(peer, request);
             }
         }
     }
 
+    /// Hands a request out, or has its body read first.
     fn hand_out(&self, peer: SocketAddr, request: Inner, ready: &mut Vec<Ready>) {
         match head::read(&request, peer, &self.shared.rules) {
-            Ok(head) => ready.push(Ready::Request(Box::new(TinyExchange::new(
-                &self.shared,
-                peer,
-                request,
-                head,
-            )))),
-            Err(refusal) => {
-                log::debug!(peer:% = canonical_peer(peer), reason = refusal.reason; "request refused");
-                let asked = Asked {
-                    method: head::method(&request).unwrap_or_default(),
-                    version: Version::Http11,
-                };
-                let last_bytes = answer::message(&asked, &self.shared.rules.refused(refusal), true);
-                self.shared.begin_close(LingeringClose::instead_of_reading(
-                    peer, request, last_bytes,
-                ));
+            Err(refusal) => self.shared.refuse(peer, request, refusal),
+            Ok(head) => {
+                let is_reserve = self.shared.peers().is_reserve(peer);
+                let exchange = TinyExchange::new(&self.shared, peer, request, head, is_reserve);
+                let exchange = Box::new(exchange);
+                if exchange.has_to_wait() {
+                    exchange.receive_apart();
+                } else if let Some(whole) = exchange.receive() {
+                    ready.push(Ready::Request(whole));
+                }
             }
         }
     }

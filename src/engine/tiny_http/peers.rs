@@ -4,14 +4,16 @@
 //! Each connection has one request in flight. tiny_http hands out pipelined ones all at once, and the writer of the
 //! second would block its worker until the first is answered; so they wait here, in order.
 
+mod crowd;
+
 use super::{
     peer::{Peer, Review, Stage, Turn},
-    sockets::{Snapshot, Sockets},
+    sock_diag::Diagnosis,
+    sockets::{Look, Snapshot, Sockets},
 };
 use crate::engine::{Cut, rules::Rules};
 use std::{
     collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
-    mem,
     net::SocketAddr,
     os::fd::RawFd,
     time::Instant,
@@ -25,39 +27,68 @@ pub(super) enum Next {
     Close,
 }
 
-/// All connections that are known.
-#[derive(Default)]
-pub(super) struct Peers {
-    known: HashMap<SocketAddr, Peer>,
+pub(super) type Diagnoses = HashMap<SocketAddr, Diagnosis>;
+
+/// What a request shows of its connection.
+pub(super) enum News {
+    /// That it exists.
+    Connection,
+    /// That its client does not wait for answers.
+    Pipeline,
 }
 
-/// What there is to be compared with what is known.
-pub(super) struct Seen<'a> {
-    pub(super) connections: &'a Snapshot,
-    /// Connections that are being ended elsewhere.
-    pub(super) parting: HashSet<SocketAddr>,
-    /// When the listener was closed.
-    pub(super) stopped: Option<Instant>,
-    /// When the look began, before the descriptors were listed.
-    pub(super) now: Instant,
+/// How this side has ended a body.
+pub(super) enum BodyEnd {
+    TimedOut,
+    /// Its connection was idle and was being closed when the request came.
+    Closed,
+}
+
+/// All connections that are known.
+pub(super) struct Peers {
+    known: HashMap<SocketAddr, Peer>,
+    /// Bytes a second.
+    min_body_rate: u32,
+    max_connections: usize,
+    /// Whether so many connections have a request, or have begun to send one.
+    is_full: bool,
 }
 
 impl Peers {
-    /// Takes note of a request, and says whether its connection was unknown before it. `socket` finds out which socket
-    /// the client has now.
+    pub(super) fn new(rules: &Rules, max_connections: usize) -> Peers {
+        Peers {
+            known: HashMap::new(),
+            min_body_rate: rules.min_body_rate,
+            max_connections,
+            is_full: false,
+        }
+    }
+
+    /// Takes note of a request, and says what else is new. `socket` finds out which socket the client has now, near where
+    /// it was last.
     pub(super) fn arrive(
         &mut self,
         peer: SocketAddr,
         request: Inner,
-        socket: impl FnOnce() -> Option<u64>,
-    ) -> (Turn, bool) {
+        socket: impl FnOnce(Option<RawFd>) -> Option<u64>,
+    ) -> (Turn, Option<News>) {
         let entry = self.known.entry(peer);
-        let is_news = matches!(&entry, Entry::Vacant(_));
-        let known = entry.or_insert_with(|| Peer::new(Stage::Idle, Instant::now()));
-        if known.stage == Stage::Ended && known.is_succeeded_by(socket()) {
-            *known = Peer::new(Stage::Idle, Instant::now());
+        let is_new = matches!(&entry, Entry::Vacant(_));
+        let newcomer = || Peer::newcomer(Stage::Idle, Instant::now(), self.is_full);
+        let known = entry.or_insert_with(newcomer);
+        if known.may_have_returned(Instant::now())
+            && known.is_succeeded_by(socket(known.descriptor()))
+        {
+            *known = newcomer();
         }
-        (known.arrive(request), is_news)
+        let pipelined_before = known.has_pipelined;
+        let turn = known.arrive(request);
+        let news = match () {
+            () if is_new => Some(News::Connection),
+            () if known.has_pipelined && !pipelined_before => Some(News::Pipeline),
+            () => None,
+        };
+        (turn, news)
     }
 
     /// Notes how far a connection's request has come.
@@ -72,14 +103,99 @@ impl Peers {
         self.known.get(&peer).is_some_and(Peer::must_close)
     }
 
-    /// Whether the body was shut off because it took too long.
-    pub(super) fn timed_out(&self, peer: SocketAddr) -> bool {
-        self.known.get(&peer).is_some_and(|known| known.timed_out)
+    /// So much of a body has arrived.
+    pub(super) fn note_progress(&mut self, peer: SocketAddr, bytes: usize) {
+        let least = self.min_body_rate;
+        if let Some(known) = self.known.get_mut(&peer) {
+            known.pace.note(bytes, Instant::now(), least);
+        }
     }
 
-    /// The descriptor under which the connection was last seen.
+    /// Gives up the body that is furthest behind `MIN_BODY_RATE`, if one is, and says whose it is.
+    pub(super) fn give_up_slowest(&mut self, now: Instant) -> Option<SocketAddr> {
+        let is_slow = |(peer, known): (&SocketAddr, &Peer)| {
+            let is_received = matches!(known.stage, Stage::Receiving(_)) && !known.timed_out;
+            Some((known.pace.behind_since(now).filter(|_| is_received)?, *peer))
+        };
+        let (_, slowest) = self.known.iter().filter_map(is_slow).min()?;
+        if let Some(known) = self.known.get_mut(&slowest) {
+            known.timed_out = true;
+        }
+        Some(slowest)
+    }
+
+    /// Whether a body was given up that is still read.
+    pub(super) fn is_giving_up(&self) -> bool {
+        let is_going = |known: &Peer| matches!(known.stage, Stage::Receiving(_)) && known.timed_out;
+        self.known.values().any(is_going)
+    }
+
+    /// A request whose body was read is whole now.
+    pub(super) fn complete(&mut self, peer: SocketAddr) {
+        if let Some(known) = self.known.get_mut(&peer) {
+            known.note_arrival();
+            known.enter(Stage::Handling);
+        }
+    }
+
+    /// A response of this route is not written by a worker any more.
+    pub(super) fn leave_to_wait(&mut self, peer: SocketAddr, route: String) {
+        if let Some(known) = self.known.get_mut(&peer) {
+            known.left_to_wait = Some(route);
+        }
+    }
+
+    /// Why nothing more is to be expected of a body, if it is this side that has ended it.
+    pub(super) fn why_body_ended(&self, peer: SocketAddr) -> Option<BodyEnd> {
+        let known = self.known.get(&peer)?;
+        match () {
+            () if known.timed_out => Some(BodyEnd::TimedOut),
+            () if known.shut.is_some() => Some(BodyEnd::Closed),
+            () => None,
+        }
+    }
+
+    /// Whether so many bytes can be written to a client without waiting for it, as far as that is known here. They count
+    /// as written then.
+    pub(super) fn take_room(&mut self, peer: SocketAddr, bytes: usize) -> bool {
+        let known = self.known.get_mut(&peer);
+        known.is_some_and(|known| known.take_room(bytes))
+    }
+
+    /// So many bytes are unsent on a connection, which a look at it has told.
+    pub(super) fn note_unsent(&mut self, peer: SocketAddr, bytes: usize) {
+        if let Some(known) = self.known.get_mut(&peer) {
+            known.note_unsent(bytes);
+        }
+    }
+
+    /// Where the connection was last seen among the descriptors.
     pub(super) fn descriptor(&self, peer: SocketAddr) -> Option<RawFd> {
-        self.known.get(&peer)?.descriptor
+        self.known.get(&peer)?.descriptor()
+    }
+
+    pub(super) fn was_seen_at(&mut self, peer: SocketAddr, fd: RawFd) {
+        if let Some(known) = self.known.get_mut(&peer) {
+            known.was_seen_at(fd);
+        }
+    }
+
+    /// How many times it was found to send more than may wait.
+    pub(super) fn times_choked(&self, peer: SocketAddr) -> u8 {
+        self.known.get(&peer).map_or(0, |known| known.times_choked)
+    }
+
+    pub(super) fn note_choking(&mut self, peer: SocketAddr) {
+        if let Some(known) = self.known.get_mut(&peer) {
+            known.times_choked += 1;
+        }
+    }
+
+    /// Those of these connections of which tiny_http may know more than it tells.
+    pub(super) fn unclear(&self, connections: &Snapshot) -> Vec<(SocketAddr, RawFd)> {
+        let is_unclear = |peer| self.known.get(peer).is_none_or(Peer::is_unclear);
+        let unclear = connections.iter().filter(|(peer, _)| is_unclear(peer));
+        unclear.map(|(&peer, &fd)| (peer, fd)).collect()
     }
 
     /// Notes that a response was written on a connection that goes on.
@@ -90,7 +206,8 @@ impl Peers {
         if known.close_after {
             return Next::Close;
         }
-        match known.waiting.pop_front() {
+        known.left_to_wait = None;
+        match known.next_waiting() {
             Some(request) => {
                 known.enter(Stage::Handling);
                 Next::Request(request)
@@ -106,7 +223,7 @@ impl Peers {
     pub(super) fn forget(&mut self, peer: SocketAddr) -> VecDeque<Inner> {
         self.known
             .remove(&peer)
-            .map(|known| known.waiting)
+            .map(|mut known| known.take_waiting())
             .unwrap_or_default()
     }
 
@@ -117,7 +234,7 @@ impl Peers {
             .entry(peer)
             .or_insert_with(|| Peer::new(Stage::Ended, Instant::now()));
         known.end();
-        mem::take(&mut known.waiting)
+        known.take_waiting()
     }
 
     /// Lets every connection end as soon as it can: idle ones at the next review, others with their response.
@@ -143,33 +260,49 @@ impl Peers {
             .count()
     }
 
-    /// Compares what is known with the connections that are there, and says what is to be done.
-    pub(super) fn review(&mut self, seen: &Seen<'_>, sockets: &Sockets, rules: &Rules) -> Review {
-        let &Seen {
+    /// Compares what is known with what a look has found, and says what is to be done. Connections that are `parting` are
+    /// being ended elsewhere; of those that were quiet, the kernel has told.
+    pub(super) fn review(
+        &mut self,
+        look: &Look<'_>,
+        parting: &HashSet<SocketAddr>,
+        diagnoses: &Diagnoses,
+        sockets: &Sockets,
+        rules: &Rules,
+    ) -> Review {
+        let &Look {
             connections,
-            ref parting,
             stopped,
             now,
-        } = seen;
+        } = look;
         let mut review = Review::default();
         let threads_are_held = !parting.is_empty() || self.busy() > 0;
         for (&peer, &fd) in connections {
             let known = self
                 .known
                 .entry(peer)
-                .or_insert_with(|| Peer::new(Stage::FRESH, now));
+                .or_insert_with(|| Peer::newcomer(Stage::FRESH, now, self.is_full));
             known.see(fd, peer, sockets, now);
             known.notice_neglect(fd, &mut review, now);
+            let diagnosis = diagnoses.get(&peer).copied();
+            if let Some(diagnosis) = diagnosis {
+                known.hear(diagnosis, now);
+                review.is_flood |= known.has_more_in_line();
+            }
             // After the stop tiny_http starts no thread any more, but one that comes to its connection's end goes on
             // with a stuck one.
             let will_be_served = stopped.is_some() && threads_are_held && known.is_neglected();
             if !will_be_served
                 && !parting.contains(&peer)
-                && let Some(how) = known.due(rules, stopped, now)
+                && let Some(end) = known.due(fd, diagnosis, rules, stopped, now)
             {
-                review.to_shut.push((peer, fd, how));
+                review.to_end.push((peer, end));
             }
+            review.suspects += usize::from(known.is_on_trial());
             review.open += usize::from(!known.has_ignored_its_end(now));
+        }
+        if stopped.is_none() {
+            self.make_room(look, parting, &mut review);
         }
         self.known.retain(|peer, known| {
             let is_there = connections.contains_key(peer);
@@ -181,19 +314,31 @@ impl Peers {
         review
     }
 
-    /// What a deadline cuts off: the connections to be shut down, and how many of them a body was read from. Who writes a
-    /// response is a worker, which has a name for it.
-    pub(super) fn cut(&self, connections: &Snapshot) -> (Vec<(SocketAddr, RawFd)>, Cut) {
+    /// What a deadline cuts off: the connections to be shut down, and what was under way on them. What a worker writes, it
+    /// has a name for itself.
+    pub(super) fn cut(
+        &mut self,
+        connections: &Snapshot,
+        diagnoses: &Diagnoses,
+    ) -> (Vec<(SocketAddr, RawFd)>, Cut) {
+        let now = Instant::now();
+        for (&peer, &diagnosis) in diagnoses {
+            let unknown = || Peer::new(Stage::FRESH, now);
+            let known = self.known.entry(peer).or_insert_with(unknown);
+            known.hear(diagnosis, now);
+        }
         let is_handling = |peer| {
             self.known
                 .get(peer)
                 .is_some_and(|known| known.stage == Stage::Handling)
         };
         let to_shut = connections.iter().filter(|(peer, _)| !is_handling(peer));
-        let is_receiving = |known: &&Peer| matches!(known.stage, Stage::Receiving(_));
+        let all = || self.known.values();
         let cut = Cut {
-            receiving: self.known.values().filter(is_receiving).count(),
-            sending: Vec::new(),
+            receiving: all().filter(|known| known.has_begun()).count(),
+            sending: all()
+                .filter_map(|known| known.left_to_wait.clone())
+                .collect(),
         };
         (to_shut.map(|(&peer, &fd)| (peer, fd)).collect(), cut)
     }

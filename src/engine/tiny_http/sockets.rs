@@ -1,20 +1,20 @@
 //! tiny_http's connections as the process's descriptors show them, since tiny_http itself hides its sockets.
 //!
-//! A connection is known by its client's address and has two descriptors, one that tiny_http reads from and one that
-//! it writes to; shutting down either shuts down the connection. A descriptor's number is only ever used right after
-//! its peer was compared, and the lower of the two is taken: that is the writer's, unless another descriptor was closed
-//! between tiny_http's `accept` and its `dup`, and the writer's stays open for as long as a request or its answer is
-//! held. What remains is this: where the client of an idle connection leaves in the very microsecond in which the
-//! connection is shut down, and another thread gets the number in the same microsecond, the stranger is shut down.
+//! A connection is known by its client's address. A descriptor's number is good for a look, but may be a stranger's in
+//! the next microsecond; what is done to a connection is done through a [`Duplicate`], whose client was compared.
 
+use super::{
+    duplicate::{Duplicate, duplicate, peek},
+    sock_diag::{Diagnosis, SockDiag},
+};
 use nix::{
     errno::Errno,
     sys::{
         resource::{Resource, getrlimit},
-        socket::{self, MsgFlags, Shutdown, SockaddrStorage},
+        socket::{self, Shutdown, SockaddrStorage},
     },
 };
-use std::{collections::HashMap, fs, net::SocketAddr, os::fd::RawFd};
+use std::{collections::HashMap, fs, net::SocketAddr, os::fd::RawFd, path::PathBuf, time::Instant};
 
 /// Lists the process's descriptors by number; on Linux `/dev/fd` would be a link to the same, if it is there.
 const DESCRIPTORS: &str = if cfg!(target_os = "linux") {
@@ -26,14 +26,17 @@ const DESCRIPTORS: &str = if cfg!(target_os = "linux") {
 /// How many numbers are tried at most where the list cannot be read.
 const MOST_GUESSED: u64 = 1 << 16;
 
-#[cfg(target_os = "linux")]
-const SEND: MsgFlags = MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_NOSIGNAL);
-/// Rust programs ignore SIGPIPE unless told otherwise.
-#[cfg(not(target_os = "linux"))]
-const SEND: MsgFlags = MsgFlags::MSG_DONTWAIT;
-
 /// The connections at one moment: each client's address, and a descriptor that leads to it.
 pub(super) type Snapshot = HashMap<SocketAddr, RawFd>;
+
+/// A look at all connections at once.
+pub(super) struct Look<'a> {
+    /// When it began, before the descriptors were listed.
+    pub(super) now: Instant,
+    pub(super) connections: &'a Snapshot,
+    /// When the listener was closed, if it is.
+    pub(super) stopped: Option<Instant>,
+}
 
 /// Finds the connections of one listener.
 pub(super) struct Sockets {
@@ -50,16 +53,8 @@ impl Sockets {
 
     /// Every connection of the listener that is not yet wholly gone.
     pub(super) fn all(&self) -> Snapshot {
-        let mut found = Snapshot::new();
-        for fd in descriptors() {
-            if let Some(peer) = self.peer_of(fd) {
-                found
-                    .entry(peer)
-                    .and_modify(|lowest| *lowest = fd.min(*lowest))
-                    .or_insert(fd);
-            }
-        }
-        found
+        let connected = |fd| Some((self.peer_of(fd)?, fd));
+        descriptors().into_iter().filter_map(connected).collect()
     }
 
     /// The descriptor of one connection: `hint`, if that is still the one, or else what a search finds.
@@ -68,32 +63,48 @@ impl Sockets {
             .or_else(|| self.all().remove(&peer))
     }
 
-    /// Shuts a connection down, if the descriptor still leads to it.
+    /// A duplicate of this descriptor, if it leads to this client; none where the connection is gone, or no descriptor is
+    /// left.
+    pub(super) fn open_at(&self, fd: RawFd, peer: SocketAddr) -> Option<Duplicate> {
+        let leads_there = |duplicate: &Duplicate| self.peer_of(duplicate.number()) == Some(peer);
+        duplicate(fd).filter(leads_there)
+    }
+
+    /// Shuts a connection down, if that descriptor still leads to it.
     pub(super) fn shut(&self, fd: RawFd, peer: SocketAddr, how: Shutdown) {
-        if self.peer_of(fd) == Some(peer) {
-            // The client may have gone meanwhile, and then there is nothing left to do.
-            let _ = socket::shutdown(fd, how);
+        match self.open_at(fd, peer) {
+            Some(connection) => connection.shut(how),
+            // There may be no descriptor left for a duplicate, and then it matters most that this one goes.
+            None if self.peer_of(fd) == Some(peer) => drop(socket::shutdown(fd, how)),
+            None => {}
         }
     }
 
-    /// Sends what fits into the socket's buffer, without waiting; true where that is all of it.
-    pub(super) fn send(&self, fd: RawFd, peer: SocketAddr, bytes: &[u8]) -> bool {
-        self.peer_of(fd) == Some(peer) && socket::send(fd, bytes, SEND) == Ok(bytes.len())
+    /// Shuts a connection down and throws away what nobody has read of it.
+    pub(super) fn cut_off(&self, fd: RawFd, peer: SocketAddr) {
+        if let Some(connection) = self.open_at(fd, peer) {
+            connection.shut(Shutdown::Both);
+            connection.discard();
+        }
     }
 
-    /// Takes bytes that nobody will read out of the socket's buffer, without waiting; false at their end.
-    pub(super) fn discard(&self, fd: RawFd, peer: SocketAddr, scratch: &mut [u8]) -> bool {
-        if self.peer_of(fd) != Some(peer) {
-            return false;
+    /// Whether the client will send no more. Where the kernel does not tell, an end is taken to be the client's.
+    pub(super) fn client_has_ended(&self, connection: &Duplicate, peer: SocketAddr) -> bool {
+        connection.is_at_end() && {
+            let diagnosis = self.diagnose(&mut SockDiag::open(), connection.number(), peer);
+            diagnosis.is_none_or(|diagnosis| diagnosis.client_has_ended)
         }
-        loop {
-            match socket::recv(fd, scratch, MsgFlags::MSG_DONTWAIT) {
-                Ok(0) => return false,
-                Ok(count) if count < scratch.len() => return true,
-                Ok(_) => {}
-                Err(error) => return error == Errno::EAGAIN || error == Errno::EINTR,
-            }
-        }
+    }
+
+    /// What the kernel knows of a connection.
+    pub(super) fn diagnose(
+        &self,
+        diag: &mut SockDiag,
+        fd: RawFd,
+        peer: SocketAddr,
+    ) -> Option<Diagnosis> {
+        let local = local_of(fd).filter(|_| self.peer_of(fd) == Some(peer))?;
+        diag.ask(local, peer)
     }
 
     /// Whether bytes have arrived that nobody has read yet.
@@ -101,16 +112,11 @@ impl Sockets {
         matches!(peek(fd), Ok(1))
     }
 
-    /// Whether the client has said that it will send no more, and all it sent has been read.
-    pub(super) fn is_at_end(fd: RawFd) -> bool {
-        !matches!(peek(fd), Ok(1) | Err(Errno::EAGAIN))
-    }
-
     /// What tells a connection from another one that the same client opens from the same port later on; none where it
     /// is gone. Known on Linux only; elsewhere all have the same, and a client that comes back within seconds may be
     /// taken for the one it was.
     pub(super) fn identity(&self, fd: RawFd, peer: SocketAddr) -> Option<u64> {
-        let link = fs::read_link(format!("{DESCRIPTORS}/{fd}")).ok();
+        let link = link_of(fd);
         let inode = |name: &str| {
             name.strip_prefix("socket:[")?
                 .strip_suffix(']')?
@@ -121,10 +127,12 @@ impl Sockets {
         (self.peer_of(fd) == Some(peer)).then_some(identity)
     }
 
-    /// Whether the descriptor of this number is the listener, or a duplicate of it.
-    pub(super) fn is_listener(&self, fd: RawFd) -> bool {
+    /// Whether the descriptor of this number is the listener's `duplicate`, or another one of it.
+    pub(super) fn is_listener(&self, fd: RawFd, duplicate: RawFd) -> bool {
+        // A connection that was reset has no peer either, but it is another socket.
         local_of(fd) == Some(self.local)
             && socket::getpeername::<SockaddrStorage>(fd) == Err(Errno::ENOTCONN)
+            && link_of(fd) == link_of(duplicate)
     }
 
     fn peer_of(&self, fd: RawFd) -> Option<SocketAddr> {
@@ -144,8 +152,9 @@ pub(super) fn without_scope(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip(), address.port())
 }
 
-fn peek(fd: RawFd) -> nix::Result<usize> {
-    socket::recv(fd, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT)
+/// Which socket a descriptor leads to, where the system tells.
+fn link_of(fd: RawFd) -> Option<PathBuf> {
+    fs::read_link(format!("{DESCRIPTORS}/{fd}")).ok()
 }
 
 fn local_of(fd: RawFd) -> Option<SocketAddr> {
@@ -167,6 +176,14 @@ fn to_std(address: &SockaddrStorage) -> Option<SocketAddr> {
             .map(|v6| SocketAddr::new(v6.ip().into(), v6.port()))
     };
     v4().or_else(v6)
+}
+
+/// How many descriptors the process may still open.
+pub(super) fn descriptors_left() -> usize {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(MOST_GUESSED, |(soft, _)| soft);
+    usize::try_from(limit)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(descriptors().len())
 }
 
 /// The numbers of the process's descriptors; where no descriptor is left to read the list with, all that may be.

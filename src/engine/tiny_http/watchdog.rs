@@ -7,10 +7,9 @@
 use super::{
     acceptor,
     lingering::LingeringClose,
-    peer::Review,
-    peers::Seen,
+    peer::{End, Review},
     shared::{Note, Shared},
-    sockets::Snapshot,
+    sockets::{Look, Snapshot, descriptors_left},
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::{
@@ -28,8 +27,9 @@ const HURRY: Duration = Duration::from_millis(10);
 /// After a connection that was unknown: others that came with it may be stuck.
 const AFTER_NEWS: Duration = Duration::from_millis(20);
 
-/// How many times as long as a look the pause after it is at least.
+/// How many times as long as a look the pause after it is at least; less where somebody sends more than is taken.
 const LEISURE: u32 = 20;
+const LEISURE_IN_A_FLOOD: u32 = 3;
 
 /// An acceptor that does not end by itself when told to is interrupted.
 const ACCEPTOR_GRACE: Duration = Duration::from_millis(500);
@@ -39,6 +39,9 @@ const BETWEEN_ACCEPTORS: Duration = Duration::from_millis(400);
 
 /// How long the servers of acceptors that died are listened to at least.
 const RETIREMENT: Duration = Duration::from_secs(2);
+
+/// How many connections are made to our own port in one look at most.
+const MOST_NUDGES: usize = 256;
 
 /// A time in which nothing is accepted.
 struct Outage {
@@ -55,6 +58,7 @@ pub(super) struct Watchdog {
     outage: Option<Outage>,
     /// When the acceptor was last replaced, while there are retired servers.
     mended: Option<Instant>,
+    leisure: u32,
 }
 
 impl Watchdog {
@@ -66,6 +70,7 @@ impl Watchdog {
             stopped: None,
             outage: None,
             mended: None,
+            leisure: LEISURE,
         }
     }
 
@@ -79,7 +84,7 @@ impl Watchdog {
                 Err(RecvTimeoutError::Timeout) => {
                     let began = Instant::now();
                     let pause = self.look(began);
-                    earliest = Instant::now() + (began.elapsed() * LEISURE).min(REST);
+                    earliest = Instant::now() + (began.elapsed() * self.leisure).min(REST);
                     due = earliest.max(began + pause);
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -97,7 +102,7 @@ impl Watchdog {
                 self.stopped = Some(Instant::now());
                 self.shared.acceptor().finish(self.shared.address);
             }
-            Note::End => {}
+            Note::Pipeline | Note::End => {}
         }
         Duration::ZERO
     }
@@ -105,14 +110,27 @@ impl Watchdog {
     /// Looks at everything once, and says when to look again.
     fn look(&mut self, now: Instant) -> Duration {
         self.shared.news.store(false, SeqCst);
-        let connections = self.shared.sockets.all();
         let sockets = &self.shared.sockets;
+        let connections = sockets.all();
+        let look = Look {
+            now,
+            connections: &connections,
+            stopped: self.stopped,
+        };
         self.closes
-            .retain_mut(|close| close.proceed(sockets, &connections, now));
+            .retain_mut(|close| close.proceed(sockets, &look));
         self.tend_acceptor(&connections, now);
-        let review = self.review(&connections, now);
-        for &(peer, fd, how) in &review.to_shut {
-            self.shared.sockets.shut(fd, peer, how);
+        let mut review = self.review(&look);
+        self.leisure = match review.is_flood {
+            true => LEISURE_IN_A_FLOOD,
+            false => LEISURE,
+        };
+        for (peer, end) in review.to_end.drain(..) {
+            match end {
+                End::Shut(fd, how) => self.shared.sockets.shut(fd, peer, how),
+                End::CutOff(fd) => self.shared.sockets.cut_off(fd, peer),
+                End::Refuse(refusal) => self.shared.refuse_beginning(peer, refusal),
+            }
         }
         match self.stopped {
             None => self.unstick(review.stuck),
@@ -127,17 +145,13 @@ impl Watchdog {
         if something_is_going_on { HURRY } else { REST }
     }
 
-    fn review(&self, connections: &Snapshot, now: Instant) -> Review {
+    fn review(&self, look: &Look<'_>) -> Review {
         let parting = self.closes.iter().map(|close| close.peer).collect();
-        let seen = Seen {
-            connections,
-            parting,
-            stopped: self.stopped,
-            now,
-        };
+        let diagnoses = self.shared.diagnose(look.connections);
+        let Shared { sockets, rules, .. } = &*self.shared;
         self.shared
             .peers()
-            .review(&seen, &self.shared.sockets, &self.shared.rules)
+            .review(look, &parting, &diagnoses, sockets, rules)
     }
 
     /// Sees to it that there is an acceptor, or, after the stop, that there is none.
@@ -162,7 +176,7 @@ impl Watchdog {
             .is_some_and(|mended| now < mended + BETWEEN_ACCEPTORS);
         let is_replaced = !is_early && self.shared.acceptor().replace().is_ok();
         if !is_replaced {
-            let turned_away = self.shared.acceptor().shed();
+            let turned_away = self.shared.acceptor().shed(&self.shared.rules);
             self.outage
                 .iter_mut()
                 .for_each(|outage| outage.turned_away += turned_away);
@@ -203,8 +217,13 @@ impl Watchdog {
     /// Makes tiny_http start a thread for each stuck connection: it counts threads as idle that are already spoken for,
     /// so a connection that comes in a burst may wait in its queue until some thread has come to the end of another
     /// one. A connection that is over at once gets a new thread, which then takes what waits.
+    ///
+    /// Each takes three descriptors for a moment: where they are few, that would end the acceptor.
     fn unstick(&self, stuck: usize) {
-        for _ in 0..stuck {
+        if stuck == 0 {
+            return;
+        }
+        for _ in 0..stuck.min(MOST_NUDGES).min(descriptors_left() / 4) {
             if acceptor::nudge(self.shared.address).is_err() {
                 return;
             }

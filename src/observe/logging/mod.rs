@@ -75,6 +75,22 @@ pub(crate) fn set_phase(phase: &'static str) {
     }
 }
 
+/// From now on, only the calling thread's records are written: what it says last is the last record.
+pub(crate) fn close_to_others() {
+    if let Some(logger) = LOGGER.get() {
+        logger.pipe.close_to_others();
+    }
+}
+
+/// From now on, nothing is written of what `target` has to say (a crate's name, for its root module's records).
+#[cfg(feature = "tiny_http")]
+pub(crate) fn mute(target: &'static str) {
+    if let Some(logger) = LOGGER.get() {
+        // Only one ever asks for it, with the same word each time.
+        let _ = logger.muted.set(target);
+    }
+}
+
 /// Waits until every record queued so far is written (or lost to a failing stdout, and counted in [`dropped`]), for
 /// `timeout` at most; false where some still wait. True where no logger is installed. Where the process could not get
 /// a thread to write, this does the writing.
@@ -99,6 +115,7 @@ struct Logger {
     format: Box<dyn Format>,
     phase: RwLock<&'static str>,
     pipe: Pipe,
+    muted: OnceLock<&'static str>,
     /// Where no thread could be had to write, the one that flushes does.
     threadless: Mutex<Option<Writer>>,
 }
@@ -115,6 +132,7 @@ impl Logger {
             format,
             phase: RwLock::new(FIRST_PHASE),
             pipe: Pipe::default(),
+            muted: OnceLock::new(),
             threadless: Mutex::default(),
         })
     }
@@ -193,7 +211,7 @@ struct Handle(Arc<Logger>);
 
 impl Log for Handle {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= self.0.level
+        metadata.level() <= self.0.level && self.0.muted.get() != Some(&metadata.target())
     }
 
     fn log(&self, record: &Record<'_>) {

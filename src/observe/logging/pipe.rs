@@ -5,6 +5,7 @@
 
 use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 /// Bytes that may wait; as many again may be in the write under way.
@@ -35,6 +36,8 @@ struct Waiting {
     reported: u64,
     writer_sleeps: bool,
     flushing: usize,
+    /// The one thread whose lines are still taken in, at the end.
+    last: Option<ThreadId>,
 }
 
 /// What goes out in one write.
@@ -55,6 +58,12 @@ impl Pipe {
     /// Queues a line, or counts it as dropped where there is no room. Never waits for the writer.
     pub(super) fn push(&self, line: &[u8]) {
         let mut waiting = self.lock();
+        if waiting
+            .last
+            .is_some_and(|last| last != thread::current().id())
+        {
+            return;
+        }
         if waiting.lines.len() + line.len() > CAPACITY {
             waiting.dropped += 1;
             return;
@@ -66,6 +75,11 @@ impl Pipe {
             drop(waiting);
             self.arrived.notify_one();
         }
+    }
+
+    /// From now on, takes in nothing but what the calling thread has to say.
+    pub(super) fn close_to_others(&self) {
+        self.lock().last = Some(thread::current().id());
     }
 
     /// Counts a line that was never made.

@@ -1,10 +1,11 @@
 //! The way in: bytes to whole requests.
 
-use super::{Connection, Context, NO_MEMORY, Next, State, Stream};
+use super::{Connection, Context, Next, State, Stream};
 use crate::{
     engine::{
         http1::{self, Chunks, Progress, Refusal},
-        native::{outgoing::Outgoing, pace::Pace},
+        outgoing::Outgoing,
+        pace::Pace,
         rules::Rules,
     },
     message::{
@@ -160,7 +161,7 @@ impl<S: Stream> Connection<S> {
         if fits || self.input.as_deref().map_or(0, size) <= ALWAYS_SERVED {
             return Ok(());
         }
-        Err(NO_MEMORY)
+        Err(Refusal::NO_MEMORY)
     }
 }
 

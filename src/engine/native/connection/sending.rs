@@ -1,15 +1,13 @@
 //! The way out: responses to bytes, and how a connection ends.
 
-use super::{Connection, Context, NO_MEMORY, Next, State, Stream};
+use super::{Connection, Context, Next, State, Stream};
 use crate::{
     engine::{
+        discarded::{Discarded, MUCH_MEMORY},
         http1::Refusal,
-        native::{
-            discarded::{Discarded, MUCH_MEMORY},
-            outgoing::{Outgoing, Sending},
-            pace::Pace,
-        },
-        rules::Rules,
+        outgoing::{Outgoing, Sending},
+        pace::Pace,
+        rules::{LEAST_PROGRESS, Rules},
     },
     message::{head::Version, request::RequestBody, response::Response},
 };
@@ -18,18 +16,10 @@ use log::Level;
 use std::{
     fmt::Display,
     io::{self, ErrorKind},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-/// How long a connection that ends may go on sending what nobody reads: a close with unread bytes is a reset, which
-/// would destroy the answer on its way (RFC 9112 section 9.6), and many a client reads only once it has sent everything.
-/// In all, and between two reads, as nginx has it (`lingering_time`, `lingering_timeout`).
-pub(crate) const LINGER: Duration = Duration::from_secs(30);
-pub(crate) const LINGER_BETWEEN_READS: Duration = Duration::from_secs(5);
-
-/// A response must make at least this much progress in each `WRITE_TIMEOUT`, so that a client that takes one byte at
-/// a time is cut off as one that takes none is.
-const LEAST_PROGRESS: usize = 64 * 1024;
+pub(crate) use crate::engine::rules::{LINGER, LINGER_BETWEEN_READS};
 
 impl<S: Stream> Connection<S> {
     /// Starts to answer the current request. Returns what to do next: [`Next::Stream`] where the response's reader is
@@ -56,7 +46,7 @@ impl<S: Stream> Connection<S> {
     pub(super) fn refuse(&mut self, refusal: Refusal, context: &Context<'_>) -> Option<Next> {
         // Most refusals are the client's fault; no memory is not, and its access record would be a warning too.
         let level = match refusal {
-            NO_MEMORY => Level::Warn,
+            Refusal::NO_MEMORY => Level::Warn,
             _ => Level::Debug,
         };
         log::log!(level, status = refusal.status.as_u16(), reason = refusal.reason, peer:% = self.peer; "request refused");

@@ -1,7 +1,7 @@
 //! A connection that waits: what becomes of it at its deadline, and where another needs its place or its memory.
 
-use super::{Connection, Context, Next, State, Stream, TOO_SLOW, sending::LINGER};
-use crate::engine::{native::pace::Pace, rules::Rules};
+use super::{Connection, Context, Next, State, Stream, sending::LINGER};
+use crate::engine::{http1::Refusal, pace::Pace, rules::Rules};
 use log::Level;
 use std::time::{Duration, Instant};
 
@@ -88,7 +88,7 @@ impl<S: Stream> Connection<S> {
         match self.state {
             State::Handling => Next::Wait,
             State::Head(_) | State::Body(_) | State::Chunked(..) => {
-                self.refuse(TOO_SLOW, context);
+                self.refuse(Refusal::TOO_SLOW, context);
                 self.advance(context)
             }
             State::Sending if moves => {
@@ -118,7 +118,7 @@ impl<S: Stream> Connection<S> {
         if self.is_answering() {
             return self.abort();
         }
-        self.refuse(TOO_SLOW, context);
+        self.refuse(Refusal::TOO_SLOW, context);
         self.advance(context)
     }
 

@@ -3,7 +3,7 @@
 
 use crate::engine::{
     Ready,
-    native::discarded::{BodyReader, Discarded, LargeBuffer},
+    discarded::{BodyReader, Discarded, LargeBuffer},
 };
 use std::collections::VecDeque;
 

@@ -147,6 +147,40 @@ fn half_an_upload_is_never_taken_for_a_whole_one() {
 }
 
 #[test]
+fn chunks_are_whole_although_their_client_wants_the_connection_closed() {
+    let site = summing();
+    for _ in 0..300 {
+        let mut client = site.client();
+        client.send(
+            "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n",
+        );
+        client.send("3\r\n\u{1}\u{1}\u{1}\r\n0\r\n\r\n");
+        assert_eq!(client.answer().text(), "3 3");
+        client.expect_end();
+    }
+}
+
+#[test]
+fn half_a_chunk_is_not_believed_however_it_ends() {
+    let site = summing();
+    let head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n";
+    for connection in ["", "Connection: close\r\n"] {
+        for half in ["5\r\n", "5\r\nhel", "3\r\nabc\r\n5\r\nhel"] {
+            let mut client = site.client();
+            client.send(format!("{head}{connection}\r\n{half}"));
+            // So that it is being waited for, or not yet.
+            if half.len() % 2 == 0 {
+                thread::sleep(Duration::from_millis(20));
+            }
+            client.stream.shutdown(Shutdown::Write).unwrap();
+            assert_eq!(client.answer().status, 400, "{half:?}");
+            client.expect_end();
+        }
+    }
+    assert!(site.handled().is_empty());
+}
+
+#[test]
 fn a_body_that_does_not_come_is_given_up_in_time() {
     let site = summing();
     for head in [

@@ -142,8 +142,9 @@ fn a_connection_that_nobody_uses_is_closed_after_a_while() {
     half_a_head.send("GET / HT");
     let mut silent = site.client();
     idle.expect_end();
-    half_a_head.expect_end();
     silent.expect_end();
+    assert_eq!(half_a_head.answer().status, 408);
+    half_a_head.expect_end();
 }
 
 #[test]
@@ -160,4 +161,14 @@ fn a_client_that_takes_nothing_is_cut_and_does_not_hold_its_worker() {
         client.rest().len() < 50_000_000,
         "what it then reads is no whole answer"
     );
+}
+
+#[test]
+fn nobody_can_connect_once_listening_has_ended_whoever_else_has_the_listener() {
+    // As a child process has it that is just being started.
+    let (site, _inherited) = Site::with_duplicate(|_| text(String::new()));
+    let address = site.address;
+    site.stop();
+    site.join();
+    assert!(TcpStream::connect(address).is_err());
 }

@@ -152,10 +152,6 @@ fn pull(engine: &dyn Engine, context: &Arc<Context>) {
             };
             let context = Arc::clone(context);
             thread::spawn(move || {
-                if let Err(refusal) = exchange.complete() {
-                    exchange.respond(*refusal, true);
-                    return;
-                }
                 context
                     .handled
                     .lock()

@@ -1,6 +1,7 @@
 //! What is in a line.
 
 use std::fmt;
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use log::kv::Value;
@@ -272,4 +273,39 @@ fn timestamped(time: SystemTime) -> String {
     let mut line = Vec::new();
     timestamp::append(time, &mut line);
     String::from_utf8(line).unwrap()
+}
+
+#[test]
+fn behind_the_last_record_other_threads_have_nothing_to_say() {
+    let out = Output::default();
+    let bench = Bench::new(LogFormat::Json, &out);
+    bench.info("before");
+    bench.logger.pipe.close_to_others();
+    thread::scope(|threads| threads.spawn(|| bench.info("too late")).join()).unwrap();
+    bench.info("the report");
+    thread::scope(|threads| threads.spawn(|| bench.info("too late")).join()).unwrap();
+    bench.flush();
+    let messages: Vec<String> = out.text().lines().map(message).collect();
+    assert_eq!(messages, ["before", "the report"]);
+    assert_eq!(bench.logger.pipe.dropped(), 0, "nobody misses them");
+}
+
+#[test]
+fn a_crate_that_is_muted_is_not_heard_and_the_others_are() {
+    let out = Output::default();
+    let bench = Bench::new(LogFormat::Json, &out);
+    bench.logger.muted.set("noisy").unwrap();
+    for target in ["noisy", "noisier", "other"] {
+        let text = format_args!("{target}");
+        let record = ours().target(target).args(text).build();
+        bench.log.log(&record);
+    }
+    bench.flush();
+    let messages: Vec<String> = out.text().lines().map(message).collect();
+    assert_eq!(messages, ["noisier", "other"]);
+}
+
+fn message(line: &str) -> String {
+    let record: serde_json::Value = serde_json::from_str(line).unwrap();
+    record["msg"].as_str().unwrap().to_owned()
 }
