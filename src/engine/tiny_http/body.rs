@@ -1,4 +1,4 @@
-//! A request's body, read on the worker thread that holds the slot.
+//! A request's body, read before a worker has the request: by who pulls where it is at hand, else on a thread that may wait.
 
 use super::{head::Head, peers::BodyEnd, shared::Shared};
 use crate::{
