@@ -52,6 +52,10 @@ const TINY_HTTP: &[(&str, &str)] = &[
         "http::a_client_that_expects_a_go_ahead_gets_it",
         "tiny_http's 100 has a Content-Length, which RFC 9110 forbids",
     ),
+    (
+        "http::a_client_that_stops_sending_behind_its_last_chunk_gets_its_answer",
+        "tiny_http takes the connection's end for the end of the chunks: what may have been cut is refused",
+    ),
     // Limits.
     (
         "http::limits::an_endless_request_line_is_told_414",

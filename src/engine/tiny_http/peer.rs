@@ -80,6 +80,8 @@ pub(super) enum Turn {
 pub(super) enum Claim {
     /// It has never said anything, since then.
     Silent(Instant),
+    /// It has begun to send a request, then, and has had the time for it.
+    Arriving(Instant),
     /// It has had a request, until then.
     Idle(Instant),
     /// It is new.

@@ -141,10 +141,12 @@ impl Peer {
         self.stage == Stage::Ended || self.shut.is_some()
     }
 
-    /// What it has to show for its place; none where it has a request, or has begun to send one.
+    /// What it has to show for its place; none where it has a request, or has begun to send one just now.
     pub(in crate::engine::tiny_http) fn claim(&self, now: Instant) -> Option<Claim> {
         match self.stage {
-            _ if self.beginning.is_some() => None,
+            Stage::Fresh { .. } | Stage::Idle if let Some(beginning) = self.beginning => {
+                (beginning.since + UNDISTURBED < now).then_some(Claim::Arriving(beginning.since))
+            }
             Stage::Fresh { .. } if now < self.since + UNDISTURBED => Some(Claim::New(self.since)),
             Stage::Fresh { .. } => Some(Claim::Silent(self.since)),
             Stage::Idle => Some(Claim::Idle(self.since)),
