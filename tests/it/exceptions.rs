@@ -70,24 +70,12 @@ const TINY_HTTP: &[(&str, &str)] = &[
         "tiny_http waits for the chunk",
     ),
     (
-        "http::limits::a_later_head_that_stops_in_the_middle_is_cut_off_in_time",
-        HIDDEN,
-    ),
-    (
         "http::limits::a_short_body_that_stops_in_the_middle_is_cut_off_in_time",
         HIDDEN,
     ),
     (
         "chaos::lengths_beyond_all_memory_cost_nothing",
         "on dropping a request tiny_http reserves its declared length: kept instead, it costs a thread and two descriptors",
-    ),
-    (
-        "probes::probes_answer_while_idle_connections_take_every_place",
-        LIMITLESS,
-    ),
-    (
-        "probes::probes_answer_while_stuck_connections_take_every_place",
-        LIMITLESS,
     ),
     (
         "chaos::with_few_descriptors_every_newcomer_is_answered",
@@ -102,9 +90,6 @@ const TINY_HTTP: &[(&str, &str)] = &[
         "tiny_http reads pipelined requests without end",
     ),
     // Slow clients.
-    ("chaos::slow_bodies_slow_nobody_else_down", BLOCKING),
-    ("chaos::slow_readers_slow_nobody_else_down", BLOCKING),
-    ("library::slow_readers_of_streams_hold_no_worker", BLOCKING),
     (
         "fairness::who_is_slower_than_the_least_rate_goes_before_newcomers_are_refused",
         BLOCKING,
@@ -113,16 +98,7 @@ const TINY_HTTP: &[(&str, &str)] = &[
         "fairness::who_does_not_take_its_answer_goes_before_a_handler_is_refused",
         BLOCKING,
     ),
-    (
-        "places::a_client_that_writes_all_before_it_reads_learns_why_it_was_refused",
-        "it has two seconds to send what nobody reads: for so long it keeps a thread",
-    ),
     // Time.
-    (
-        "stalls::a_connection_opened_ahead_of_need_is_kept_as_long_as_an_idle_one",
-        HIDDEN,
-    ),
-    ("stalls::a_head_has_its_time_from_its_first_byte", HIDDEN),
     (
         "stalls::three_hundred_of_three_hundred_are_answered_on_a_hundredth_of_a_cpu",
         HIDDEN,
@@ -143,15 +119,6 @@ const TINY_HTTP: &[(&str, &str)] = &[
     (
         "chaos::connections_reset_before_they_are_accepted_end_nothing",
         "tiny_http's threads panic on them and go on being counted: a later connection may wait for seconds",
-    ),
-    // Drain.
-    (
-        "life::a_request_half_sent_when_the_drain_begins_is_answered",
-        HIDDEN,
-    ),
-    (
-        "life::what_is_half_received_at_the_deadline_is_cut_and_counted_too",
-        HIDDEN,
     ),
 ];
 
