@@ -1,4 +1,17 @@
 //! The engine on the `tiny_http` crate: the plainest possible.
+//!
+//! What the crate does by itself cannot be mended from here:
+//!
+//! - Versions above 1.1: 1.2 to 1.9 are told 400; for 2.0 and 3.0 a thread waits for ever, with two descriptors.
+//! - It takes malformed heads: white space before the first field or behind the version; control bytes, a plus or a
+//!   malformed extension in a chunk's size. It refuses an empty line before the request, bytes above ASCII in a value,
+//!   and trailers, which are no faults.
+//! - Its `100 Continue` has a `Content-Length`, and an offer to upgrade ends the connection.
+//! - It takes the end of a connection for the end of its chunks, so those of a client that sends no more are refused.
+//! - It reads heads, and requests behind the one in flight, without end: time ends them, without a 414 or 431.
+//! - It has a thread for each connection, and closes or leaves newcomers without one.
+//!
+//! `tests/it/exceptions.rs` names the tests that it therefore does not pass.
 
 mod acceptor;
 mod answer;
