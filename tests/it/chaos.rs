@@ -1,24 +1,16 @@
 //! Clients that are slow, broken or hostile, in numbers. After each: the same process, its threads, descriptors and
 //! memory as before, and `/healthz` answered all the time.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use crate::support::{
-    Broken, Cgroup, Client, Engine, Resources, Server, Setup, Stdout, Times, Turn, Watch,
-    allow_descriptors, eventually, note,
+    Cgroup, Client, Engine, Resources, Server, Setup, Stdout, Times, Turn, Watch,
+    allow_descriptors, note,
 };
 
 both_engines! {
     ten_thousand_idle_connections_fit_into_a_small_pod: alone,
     a_burst_of_new_connections_is_answered_within_a_second: alone,
-    slow_heads_slow_nobody_else_down: alone,
-    slow_bodies_slow_nobody_else_down: alone,
-    slow_readers_slow_nobody_else_down: alone,
     heads_without_end_cost_no_memory: alone,
     pipelines_without_end_cost_no_memory: alone,
     lengths_beyond_all_memory_cost_nothing: alone,
@@ -26,22 +18,18 @@ both_engines! {
     clients_killed_in_the_middle_leave_nothing_behind: alone,
     connections_reset_before_they_are_accepted_end_nothing: alone,
     a_stdout_that_closes_under_load_leaves_nothing_behind: alone,
-    with_few_descriptors_every_newcomer_is_answered: alone,
-    a_pod_that_ran_out_of_descriptors_recovers: alone,
-    without_another_thread_to_be_had_newcomers_are_answered: alone,
-    a_pod_that_ran_out_of_threads_recovers: alone,
 }
 
 /// A server under watch.
-struct Scene {
-    engine: Engine,
-    server: Server,
-    before: Resources,
-    watch: Watch,
+pub(crate) struct Scene {
+    pub(crate) engine: Engine,
+    pub(crate) server: Server,
+    pub(crate) before: Resources,
+    pub(crate) watch: Watch,
 }
 
 impl Scene {
-    fn open(engine: Engine, setup: Setup) -> Scene {
+    pub(crate) fn open(engine: Engine, setup: Setup) -> Scene {
         let server = setup.start().ready();
         let before = Resources::warm(&server);
         let watch = Watch::start(server.address, "/healthz");
@@ -55,7 +43,7 @@ impl Scene {
 
     /// Asserts that nobody has noticed and that nothing is left but so many MiB; the clients must have gone.
     #[track_caller]
-    fn close(mut self, mebibytes: u64) {
+    pub(crate) fn close(mut self, mebibytes: u64) {
         let probes = self.watch.end();
         // A second is a kubelet's patience; one stall of this machine may cost one probe more. What probes may take at
         // most is another test's subject.
@@ -72,7 +60,7 @@ impl Scene {
     }
 
     #[track_caller]
-    fn expect_memory_below(&self, mebibytes: u64) {
+    pub(crate) fn expect_memory_below(&self, mebibytes: u64) {
         let now = Resources::of(&self.server);
         assert!(
             now.memory < self.before.memory + mebibytes * 1024,
@@ -148,133 +136,6 @@ fn a_burst_of_new_connections_is_answered_within_a_second(engine: Engine) {
         assert!(!client.response().expect(200).closes());
     }
     drop(clients);
-    scene.close(8);
-}
-
-fn slow_heads_slow_nobody_else_down(engine: Engine) {
-    let drip = |client: &mut Client| client.send("x");
-    expect_no_slower(
-        engine,
-        "GET / HTTP/1.1\r\nHost: test\r\nX-Slow: ",
-        drip,
-        |client| {
-            client.send("\r\n\r\n");
-            client.response().expect(200);
-        },
-    );
-}
-
-fn slow_bodies_slow_nobody_else_down(engine: Engine) {
-    // Enough for the drops, and finished by far too many: what is left over is not read as a request.
-    let head =
-        "POST /echo HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 10000\r\n\r\n";
-    let drip = |client: &mut Client| client.send("x");
-    expect_no_slower(engine, head, drip, |client| {
-        let _ = client.try_send([b'x'; 10_000]);
-        assert_eq!(client.response().expect(200).body.len(), 10_000);
-    });
-}
-
-/// Asserts that 300 clients who begin so, and then go on in drops, cost the others nothing, and are served themselves.
-fn expect_no_slower(engine: Engine, begin: &str, drip: fn(&mut Client), finish: fn(&mut Client)) {
-    let scene = Scene::open(engine, Setup::new(engine).set("WORKERS", "4"));
-    let usual = Times::of_gets(scene.server.address, "/", 300);
-    let mut slow: Vec<Client> = (0..300)
-        .map(|_| {
-            let mut client = scene.server.client();
-            client.send(begin);
-            client
-        })
-        .collect();
-    let enough = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&enough);
-    let dripping = thread::spawn(move || {
-        while !seen.load(Ordering::Relaxed) {
-            slow.iter_mut().for_each(drip);
-            thread::sleep(Duration::from_millis(50));
-        }
-        slow
-    });
-    let beside = Times::of_gets(scene.server.address, "/", 300);
-    enough.store(true, Ordering::Relaxed);
-    let mut slow = dripping.join().expect("nobody is cut off before his time");
-    expect_about_the_same(&beside, &usual);
-    slow.iter_mut().for_each(finish);
-    drop(slow);
-    scene.close(8);
-}
-
-/// Twice the usual is allowed, and the noise of a small machine.
-#[track_caller]
-fn expect_about_the_same(beside: &Times, usual: &Times) {
-    let allowed =
-        |percent: usize, noise: u64| usual.percentile(percent) * 2 + Duration::from_millis(noise);
-    let summary = |times: &Times| {
-        format!(
-            "median {:?}, p90 {:?}",
-            times.median(),
-            times.percentile(90)
-        )
-    };
-    let (now, before) = (summary(beside), summary(usual));
-    assert!(beside.median() <= allowed(50, 2), "{now}; usually {before}");
-    assert!(
-        beside.percentile(90) <= allowed(90, 5),
-        "{now}; usually {before}"
-    );
-}
-
-fn slow_readers_slow_nobody_else_down(engine: Engine) {
-    const SIZE: usize = 8 << 20;
-    let scene = Scene::open(
-        engine,
-        Setup::new(engine)
-            .set("WORKERS", "4")
-            .set("BUFFER_MEMORY", "64MiB"),
-    );
-    let usual = Times::of_gets(scene.server.address, "/", 300);
-    let mut slow: Vec<Client> = (0..300)
-        .map(|_| {
-            let mut client = Client::connect_narrow(scene.server.address);
-            client.send(format!(
-                "GET /bytes/{SIZE} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
-            ));
-            client
-        })
-        .collect();
-    // Everybody gets the beginning of an answer: a long one, or that there is no memory for another long one.
-    let begins: Vec<Vec<u8>> = slow
-        .iter_mut()
-        .map(|client| client.exactly(12).expect("an answer begins"))
-        .collect();
-    let served = |begin: &[u8]| begin == b"HTTP/1.1 200";
-    assert!(
-        begins
-            .iter()
-            .all(|begin| served(begin) || begin == b"HTTP/1.1 503"),
-        "{begins:?}"
-    );
-    assert!(
-        begins.iter().filter(|begin| served(begin)).count() >= 4,
-        "at least as many as there are workers"
-    );
-
-    let beside = Times::of_gets(scene.server.address, "/", 300);
-    expect_about_the_same(&beside, &usual);
-    // `BUFFER_MEMORY` and some more for everything that is no body.
-    scene.expect_memory_below(64 + 16);
-    // Whoever reads on is served to the end.
-    let mut whole = 0;
-    for (client, begin) in slow
-        .iter_mut()
-        .zip(&begins)
-        .filter(|(_, begin)| served(begin))
-        .take(3)
-    {
-        whole += usize::from(begin.len() + client.count_to_end() > SIZE);
-    }
-    assert_eq!(whole, 3);
-    drop(slow);
     scene.close(8);
 }
 
@@ -446,133 +307,4 @@ fn a_stdout_that_closes_under_load_leaves_nothing_behind(engine: Engine) {
         (Some(0), ""),
         "{exit:#?}"
     );
-}
-
-/// An odd number, an even one, and one that leaves room for connections.
-const FEW: [u32; 3] = [16, 17, 64];
-
-fn with_few_descriptors_every_newcomer_is_answered(engine: Engine) {
-    for limit in FEW {
-        let mut server = Setup::new(engine)
-            .before(&format!("ulimit -n {limit}"))
-            .start()
-            .ready();
-        let before = Resources::warm(&server);
-        let mut kept = Vec::new();
-        for index in 0..100 {
-            let mut client = server.client();
-            let path = if index % 2 == 0 { "/healthz" } else { "/" };
-            client.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
-            match client.try_response() {
-                Ok(answer) if answer.status == 200 => {}
-                // A reserve that only answers probes is all that can be had.
-                Ok(answer) if answer.status == 503 && path == "/" => {}
-                other => panic!("newcomer {index} of a pod with {limit} descriptors: {other:?}"),
-            }
-            kept.push(client);
-        }
-        drop(kept);
-        before.expect_again(&mut server, engine, 4);
-        eventually("there is room again", || server.get("/").status == 200);
-        server.stop().expect_clean();
-    }
-}
-
-fn a_pod_that_ran_out_of_descriptors_recovers(engine: Engine) {
-    for limit in FEW {
-        let mut server = Setup::new(engine)
-            .before(&format!("ulimit -n {limit}"))
-            .start()
-            .ready();
-        let before = Resources::warm(&server);
-        // In the middle of a request, so that nobody can be asked to make room.
-        let stuck: Vec<Client> = (0..100)
-            .map(|_| {
-                let mut client = server.client();
-                client.send("GET / HTTP/1.1\r\nHost:");
-                client
-            })
-            .collect();
-        // tiny_http's acceptor dies of it, and is replaced at once: only the log still tells.
-        eventually("descriptors ran out", || {
-            let descriptors = Resources::of(&server).descriptors;
-            let is_told =
-                |record: &Value| record["msg"] == "connections cannot be accepted for now";
-            descriptors > before.descriptors || server.records().iter().any(is_told)
-        });
-        drop(stuck);
-        let gone = Instant::now();
-        eventually("there is room again", || answers(&server));
-        // A second is promised until an acceptor that has died is replaced; the rest is for a busy machine.
-        assert!(
-            gone.elapsed() < Duration::from_secs(3),
-            "{limit} descriptors: after {:?}",
-            gone.elapsed()
-        );
-        before.expect_again(&mut server, engine, 4);
-        server.stop().expect_clean();
-    }
-}
-
-fn without_another_thread_to_be_had_newcomers_are_answered(engine: Engine) {
-    let Some(group) = Cgroup::new("pids", &[]) else {
-        return;
-    };
-    let scene = Scene::open(engine, Setup::new(engine).before(&group.enter()));
-    assert!(group.write("pids.max", &scene.before.threads.to_string()));
-    let mut clients: Vec<Client> = (0..50).map(|_| scene.server.client()).collect();
-    for client in &mut clients {
-        client.get("/").expect(200);
-    }
-    drop(clients);
-    scene.close(4);
-}
-
-fn a_pod_that_ran_out_of_threads_recovers(engine: Engine) {
-    let Some(group) = Cgroup::new("pids", &[]) else {
-        return;
-    };
-    let mut server = Setup::new(engine).before(&group.enter()).start().ready();
-    let before = Resources::warm(&server);
-    assert!(group.write("pids.max", &before.threads.to_string()));
-    let clients: Vec<Client> = (0..50)
-        .map(|_| {
-            let mut client = server.client();
-            client.send("GET / HTTP/1.1\r\nHost:");
-            client
-        })
-        .collect();
-    // Whoever is served is served before or after the fifty; both are fine.
-    let _ = answers(&server);
-    drop(clients);
-    assert!(group.write("pids.max", "max"));
-    let gone = Instant::now();
-    eventually("there are threads again", || answers(&server));
-    assert!(
-        gone.elapsed() < Duration::from_secs(3),
-        "after {:?}",
-        gone.elapsed()
-    );
-    Turn::give_up();
-    before.expect_again(&mut server, engine, 4);
-    server.stop().expect_clean();
-}
-
-/// Whether a newcomer is served, now.
-fn answers(server: &Server) -> bool {
-    let Ok(client) = Client::try_connect(server.address) else {
-        return false;
-    };
-    let mut client = client.patience(Duration::from_millis(200));
-    if client
-        .try_send("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
-        .is_err()
-    {
-        return false;
-    }
-    match client.try_response() {
-        Ok(answer) => answer.status == 200,
-        Err(Broken::Malformed(what)) => panic!("{what}"),
-        Err(_) => false,
-    }
 }

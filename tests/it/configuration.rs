@@ -168,46 +168,6 @@ fn durations_and_sizes_take_the_usual_forms() {
 }
 
 #[test]
-fn config_prints_every_setting_and_where_it_comes_from() {
-    let files = Files::new();
-    let file = files.with("drain", "3s\n");
-    let output = Command::new(&["config"])
-        .set("PORT", "9999")
-        .set("DRAIN_DELAY_FILE", &file)
-        .set("LOG_LEVEL", "")
-        .run()
-        .expect(0);
-    let names = "HOST PORT ADMIN_PORT TRUSTED_PROXIES LOG_LEVEL LOG_FORMAT ACCESS_LOG HTTP_ENGINE WORKERS QUEUE_CAPACITY QUEUE_TIMEOUT \
-                 MAX_CONNECTIONS BUFFER_MEMORY MAX_HEAD_BYTES MAX_HEADERS MAX_BODY_BYTES HEAD_TIMEOUT BODY_TIMEOUT \
-                 WRITE_TIMEOUT KEEP_ALIVE_TIMEOUT REQUEST_TIMEOUT DRAIN_DELAY SHUTDOWN_TIMEOUT TERMINATION_GRACE_PERIOD DATABASE_URL \
-                 STARTUP_DELAY DEMO_ENDPOINTS";
-    for name in names.split_whitespace() {
-        line_with(&output, name);
-    }
-    assert!(line_with(&output, "PORT").contains("9999"));
-    let from_file = line_with(&output, "DRAIN_DELAY");
-    assert!(
-        from_file.contains("3s") && from_file.contains(&file),
-        "{from_file}"
-    );
-    // Three sources, three words for them.
-    let source = |name| {
-        let line: String = line_with(&output, name).to_lowercase();
-        ["default", "environment", "file"]
-            .into_iter()
-            .find(|word| line.contains(word))
-    };
-    assert_eq!(source("PORT"), Some("environment"));
-    assert_eq!(source("DRAIN_DELAY"), Some("file"));
-    assert_eq!(source("SHUTDOWN_TIMEOUT"), Some("default"));
-    assert_eq!(
-        source("LOG_LEVEL"),
-        Some("default"),
-        "an empty value counts as unset"
-    );
-}
-
-#[test]
 fn a_name_and_its_file_together_are_an_error() {
     let files = Files::new();
     let output = serve()
@@ -264,68 +224,6 @@ fn a_drain_that_does_not_fit_the_grace_period_is_refused() {
 }
 
 #[test]
-fn no_command_and_no_error_prints_a_secret() {
-    let files = Files::new();
-    let secret = "hunter2";
-    let good = "postgres://app:hunter2@db.example:5432/orders";
-    let output = Command::new(&["config"])
-        .set("DATABASE_URL", good)
-        .run()
-        .expect(0);
-    line_with(&output, "DATABASE_URL");
-    assert!(!output.all().contains(secret), "{output:#?}");
-    let output = Command::new(&["config"])
-        .set("DATABASE_URL_FILE", files.with("url", good))
-        .run()
-        .expect(0);
-    assert!(!output.all().contains(secret), "{output:#?}");
-
-    let malformed = [
-        "hunter2",
-        "postgres//app:hunter2@db.example/orders",
-        "postgres://app:hunter2@",
-        "postgres://app:hunter2@db.example:port/orders",
-        "postgres://app:hunter2@db example/orders",
-        "postgres://app:hunter2@[::1/orders",
-        "unheard-of://app:hunter2@db.example/orders",
-        "postgres://app:hunter2",
-        // None of these may be taken for another host than db.example.
-        "postgres://app:hunter2#1@db.example/orders",
-        "postgres://app:1#hunter2@db.example/orders",
-        "postgres://app:1/hunter2@db.example/orders",
-        "postgres://app:1?hunter2@db.example/orders",
-        "postgres://app:hunter2@home@db.example/orders",
-        r"postgres://app:hunter2\@db.example/orders",
-    ];
-    for url in malformed {
-        for command in [&["config"][..], &["serve"], &["probe"]] {
-            let output = Command::new(command)
-                .set("DATABASE_URL", url)
-                .set("HOST", "127.0.0.1")
-                .set("PORT", "1")
-                .run();
-            assert!(!output.all().contains(secret), "{url}: {output:#?}");
-            if command != ["probe"] {
-                assert_eq!(output.code, Some(78), "{url}: {output:#?}");
-                line_with(&output, "DATABASE_URL");
-            }
-        }
-        let file = files.with("url", url);
-        let output = Command::new(&["config"])
-            .set("DATABASE_URL_FILE", file)
-            .run()
-            .expect(78);
-        assert!(!output.all().contains(secret), "{url}: {output:#?}");
-    }
-    let both = serve()
-        .set("DATABASE_URL", good)
-        .set("DATABASE_URL_FILE", files.with("url", good))
-        .run()
-        .expect(78);
-    assert!(!both.all().contains(secret), "{both:#?}");
-}
-
-#[test]
 fn a_password_that_is_not_percent_encoded_is_refused_with_how_to_do_it() {
     let output = serve()
         .set("DATABASE_URL", "postgres://app:hunter#2@db.example/orders")
@@ -367,48 +265,6 @@ fn a_newline_at_the_end_of_a_variable_does_not_matter() {
 }
 
 #[test]
-fn an_unknown_word_ends_with_64_and_one_line() {
-    for words in [
-        &["sevre"][..],
-        &["--unheard-of"],
-        &["serve", "now"],
-        &["config", "please"],
-        &["probe", "alive"],
-    ] {
-        let output = Command::new(words).run().expect(64);
-        assert_eq!(output.stderr.lines().count(), 1, "{words:?}: {output:#?}");
-        assert_eq!(output.stdout, "", "{words:?}");
-        assert!(
-            output.stderr.contains(words.last().unwrap()),
-            "the word is named: {output:#?}"
-        );
-    }
-}
-
-#[test]
-fn help_and_version_answer_on_stdout() {
-    let help = Command::new(&["--help"]).run().expect(0);
-    for word in ["serve", "probe", "config"] {
-        assert!(
-            help.stdout.contains(word),
-            "{word} is missing: {}",
-            help.stdout
-        );
-    }
-    let version = Command::new(&["--version"]).run().expect(0);
-    assert!(
-        version.stdout.contains(env!("CARGO_PKG_VERSION")),
-        "{}",
-        version.stdout
-    );
-    // Settings do not matter to someone who asks for help.
-    Command::new(&["--help"])
-        .set("PORT", "http")
-        .run()
-        .expect(0);
-}
-
-#[test]
 fn what_other_services_put_into_the_environment_does_not_matter() {
     Command::new(&["config"])
         .set("SEAWORTHY_PORT", "tcp://10.0.0.1:8080")
@@ -418,13 +274,13 @@ fn what_other_services_put_into_the_environment_does_not_matter() {
         .expect(0);
 }
 
-fn serve() -> Command {
+pub(crate) fn serve() -> Command {
     Command::new(&["serve"]).set("HOST", "127.0.0.1")
 }
 
 /// The line, on stdout or stderr, that is about a setting: its name as a whole word.
 #[track_caller]
-fn line_with<'a>(output: &'a Output, name: &str) -> &'a str {
+pub(crate) fn line_with<'a>(output: &'a Output, name: &str) -> &'a str {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let names = |line: &&str| {
         line.match_indices(name).any(|(at, _)| {
@@ -439,10 +295,10 @@ fn line_with<'a>(output: &'a Output, name: &str) -> &'a str {
 }
 
 /// A directory of small files, removed when dropped.
-struct Files(PathBuf);
+pub(crate) struct Files(PathBuf);
 
 impl Files {
-    fn new() -> Files {
+    pub(crate) fn new() -> Files {
         let unique = free_port();
         let directory =
             std::env::temp_dir().join(format!("seaworthy-test-{}-{unique}", std::process::id()));
@@ -450,7 +306,7 @@ impl Files {
         Files(directory)
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.0
             .join(name)
             .to_str()
@@ -458,7 +314,7 @@ impl Files {
             .to_owned()
     }
 
-    fn with(&self, name: &str, content: &str) -> String {
+    pub(crate) fn with(&self, name: &str, content: &str) -> String {
         fs::write(self.0.join(name), content).expect("a test file can be written");
         self.path(name)
     }

@@ -4,8 +4,9 @@
 
 use crate::support::{Engine, note};
 use crate::{
-    chaos, configuration, drain_report, endings, fairness, http, library, life, logging, places,
-    pool, probes, reviewed, rolling_update, service, sharing, signals, stalls,
+    bodies, chaos, configuration, deadline, drain_report, endings, fairness, hosted, http, library,
+    life, logging, places, pool, probes, reviewed, rolling_update, service, sharing, shortages,
+    signals, slow_clients, stalls, streams, timeouts,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -49,11 +50,11 @@ const TINY_HTTP: &[(&str, &str)] = &[
     ("row: an HTTP/2 preface", VERSION),
     ("chaos::http_2_prefaces_leave_nothing_behind", VERSION),
     (
-        "http::a_client_that_expects_a_go_ahead_gets_it",
+        "bodies::a_client_that_expects_a_go_ahead_gets_it",
         "tiny_http's 100 has a Content-Length, which RFC 9110 forbids",
     ),
     (
-        "http::a_client_that_stops_sending_behind_its_last_chunk_gets_its_answer",
+        "bodies::a_client_that_stops_sending_behind_its_last_chunk_gets_its_answer",
         "tiny_http takes the connection's end for the end of the chunks: what may have been cut is refused",
     ),
     // Limits.
@@ -70,7 +71,7 @@ const TINY_HTTP: &[(&str, &str)] = &[
         "tiny_http waits for the chunk",
     ),
     (
-        "http::limits::a_short_body_that_stops_in_the_middle_is_cut_off_in_time",
+        "timeouts::a_short_body_that_stops_in_the_middle_is_cut_off_in_time",
         HIDDEN,
     ),
     (
@@ -78,7 +79,7 @@ const TINY_HTTP: &[(&str, &str)] = &[
         "on dropping a request tiny_http reserves its declared length: kept instead, it costs a thread and two descriptors",
     ),
     (
-        "chaos::with_few_descriptors_every_newcomer_is_answered",
+        "shortages::with_few_descriptors_every_newcomer_is_answered",
         LIMITLESS,
     ),
     (
@@ -113,7 +114,7 @@ const TINY_HTTP: &[(&str, &str)] = &[
         THREADS,
     ),
     (
-        "chaos::without_another_thread_to_be_had_newcomers_are_answered",
+        "shortages::without_another_thread_to_be_had_newcomers_are_answered",
         THREADS,
     ),
     (
@@ -147,14 +148,21 @@ pub(crate) fn row(engine: Engine, name: &str) -> bool {
 fn the_list_names_only_what_exists() {
     let modules = [
         ("chaos", chaos::CASES),
+        ("slow_clients", slow_clients::CASES),
+        ("shortages", shortages::CASES),
         ("configuration", configuration::CASES),
         ("drain_report", drain_report::CASES),
         ("endings", endings::CASES),
         ("fairness", fairness::CASES),
         ("http", http::CASES),
+        ("bodies", bodies::CASES),
         ("http::limits", http::LIMITS_CASES),
+        ("timeouts", timeouts::CASES),
         ("library", library::CASES),
+        ("hosted", hosted::CASES),
+        ("streams", streams::CASES),
         ("life", life::CASES),
+        ("deadline", deadline::CASES),
         ("logging", logging::CASES),
         ("places", places::CASES),
         ("pool", pool::CASES),

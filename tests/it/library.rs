@@ -1,19 +1,15 @@
 //! The library as a program uses it that is not the reference service: through `Service::start`, over real sockets.
 
-use std::io::{self, Read};
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use seaworthy::http::{HeaderValue, StatusCode, header};
-use seaworthy::{
-    Check, Config, Ending, Error, IntoResponse, Next, Phase, Request, Response, Running, Service,
-    Stop,
-};
+use seaworthy::{Config, Ending, Error, IntoResponse, Next, Phase, Request, Running, Service};
 
-use crate::support::{Broken, Client, Engine, Framing, Times, eventually, free_port, get};
+use crate::support::{Broken, Client, Engine, Framing, eventually, free_port, get};
 
 both_engines! {
     what_a_handler_returns_is_what_the_client_gets,
@@ -22,25 +18,13 @@ both_engines! {
     an_errors_text_stays_with_the_service,
     what_the_server_writes_is_not_written_twice,
     layers_see_every_request_and_no_probe,
-    a_stream_arrives_as_it_is_produced,
-    a_stream_to_an_old_client_ends_with_its_connection,
-    a_stream_that_fails_is_cut_visibly,
-    slow_readers_of_streams_hold_no_worker: alone,
-    a_check_that_hangs_or_panics_fails_by_name,
-    a_check_is_asked_in_the_background_and_not_by_the_probe,
-    a_failed_liveness_check_leaves_readiness_alone,
-    a_service_is_ready_when_every_start_up_task_has_returned,
-    a_failed_start_up_task_ends_the_service,
-    background_services_are_stopped_in_reverse_after_the_last_answer,
-    a_background_service_that_fails_ends_the_service,
-    a_background_service_that_will_not_stop_is_named,
     a_handler_past_the_deadline_is_named_and_not_waited_for,
     two_services_in_one_process_know_nothing_of_each_other,
     an_address_in_use_is_named,
 }
 
 /// On a port that the kernel gives to nobody else once the service has closed it.
-fn config(engine: Engine, more: &[(&str, &str)]) -> Config {
+pub(crate) fn config(engine: Engine, more: &[(&str, &str)]) -> Config {
     let port = free_port().to_string();
     let basic = [
         ("HTTP_ENGINE", engine.name()),
@@ -51,14 +35,14 @@ fn config(engine: Engine, more: &[(&str, &str)]) -> Config {
     Config::from_pairs(basic.iter().chain(more).copied()).expect("the test knows the settings")
 }
 
-fn start(service: Service, engine: Engine, more: &[(&str, &str)]) -> Running {
+pub(crate) fn start(service: Service, engine: Engine, more: &[(&str, &str)]) -> Running {
     service
         .start(config(engine, more))
         .expect("a free port of loopback can be bound")
 }
 
 /// Started and through with its start-up tasks.
-fn serve(service: Service, engine: Engine) -> (Running, SocketAddr) {
+pub(crate) fn serve(service: Service, engine: Engine) -> (Running, SocketAddr) {
     let running = start(service, engine, &[]);
     let address = running.addr();
     eventually("the service has started", || {
@@ -67,7 +51,7 @@ fn serve(service: Service, engine: Engine) -> (Running, SocketAddr) {
     (running, address)
 }
 
-fn end(running: Running) {
+pub(crate) fn end(running: Running) {
     running.stop();
     let report = running.wait();
     assert_eq!(report.ending, Ending::Clean, "{report:?}");
@@ -318,390 +302,6 @@ fn layers_see_every_request_and_no_probe(engine: Engine) {
     }
     assert_eq!(seen.load(Ordering::SeqCst), 2);
     end(running);
-}
-
-/// Reads what a test sends, piece by piece, and ends or fails when told to.
-struct Pieces(mpsc::Receiver<Option<Vec<u8>>>);
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.0.recv() {
-            Ok(Some(piece)) => {
-                buffer[..piece.len()].copy_from_slice(&piece);
-                Ok(piece.len())
-            }
-            Ok(None) => Err(io::Error::other("told to fail")),
-            Err(_) => Ok(0),
-        }
-    }
-}
-
-/// A service whose `/chunked` and `/sized` stream pieces, 10 bytes by what `/sized` says; for one request in all.
-fn pieces() -> (Service, mpsc::Sender<Option<Vec<u8>>>) {
-    let (sender, receiver) = mpsc::channel();
-    let reader = Arc::new(Mutex::new(Some(Pieces(receiver))));
-    let take = || {
-        let reader = Arc::clone(&reader);
-        move || {
-            reader
-                .lock()
-                .unwrap()
-                .take()
-                .expect("one request has the reader")
-        }
-    };
-    let (chunked, sized) = (take(), take());
-    let service = Service::new("test")
-        .get("/chunked", move |_: &Request| Response::stream(chunked()))
-        .get("/sized", move |_: &Request| {
-            Response::stream_sized(sized(), 10)
-        });
-    (service, sender)
-}
-
-fn a_stream_arrives_as_it_is_produced(engine: Engine) {
-    let (service, sender) = pieces();
-    let (running, address) = serve(service, engine);
-    let mut client = Client::connect(address);
-    client.send("GET /chunked HTTP/1.1\r\nHost: test\r\n\r\n");
-    sender.send(Some(b"first".to_vec())).unwrap();
-    // The second piece is not there yet, nor will it be before the first has arrived.
-    let mut begin = Vec::new();
-    while !begin.ends_with(b"first\r\n") {
-        begin.extend(
-            client
-                .exactly(1)
-                .expect("the first piece arrives by itself"),
-        );
-    }
-    assert!(
-        String::from_utf8_lossy(&begin)
-            .to_ascii_lowercase()
-            .contains("transfer-encoding: chunked")
-    );
-    sender.send(Some(b"second".to_vec())).unwrap();
-    drop(sender);
-    assert_eq!(
-        client.exactly(16).expect("the rest"),
-        b"6\r\nsecond\r\n0\r\n\r\n"
-    );
-    get(address, "/healthz").expect(200);
-    end(running);
-}
-
-fn a_stream_to_an_old_client_ends_with_its_connection(engine: Engine) {
-    let (service, sender) = pieces();
-    let (running, address) = serve(service, engine);
-    let mut client = Client::connect(address);
-    client.send("GET /chunked HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-    sender.send(Some(b"first".to_vec())).unwrap();
-    sender.send(Some(b"second".to_vec())).unwrap();
-    drop(sender);
-    let answer = client.response().expect(200);
-    assert_eq!(
-        (answer.framing, answer.text()),
-        (Framing::Close, "firstsecond")
-    );
-    assert!(answer.closes());
-    end(running);
-}
-
-fn a_stream_that_fails_is_cut_visibly(engine: Engine) {
-    for path in ["/chunked", "/sized"] {
-        for fails in [true, false] {
-            let (service, sender) = pieces();
-            let (running, address) = serve(service, engine);
-            let mut client = Client::connect(address);
-            client.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
-            sender.send(Some(b"12345".to_vec())).unwrap();
-            if fails {
-                sender.send(None).unwrap();
-            }
-            drop(sender);
-            match client.try_response() {
-                Err(Broken::Cut(_)) => {}
-                // A stream of unknown length that ends has simply ended.
-                Ok(answer) if path == "/chunked" && !fails => assert_eq!(answer.text(), "12345"),
-                other => panic!("{path}, {fails}: {other:?}"),
-            }
-            drop(client);
-            running.stop();
-            let _ = running.wait();
-        }
-    }
-}
-
-fn slow_readers_of_streams_hold_no_worker(engine: Engine) {
-    const SIZE: u64 = 4 << 20;
-    let service = Service::new("test")
-        .get("/", |_: &Request| "quick")
-        .get("/chunked", |_: &Request| {
-            Response::stream(io::repeat(b'x').take(SIZE))
-        })
-        .get("/sized", |_: &Request| {
-            Response::stream_sized(io::repeat(b'x').take(SIZE), SIZE)
-        });
-    let running = start(service, engine, &[("WORKERS", "2")]);
-    let address = running.addr();
-    eventually("the service has started", || {
-        running.phase() == Phase::Running
-    });
-    let mut slow: Vec<Client> = (0..6)
-        .map(|n| {
-            let mut client = Client::connect_narrow(address);
-            let path = if n % 2 == 0 { "/chunked" } else { "/sized" };
-            client.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
-            client
-        })
-        .collect();
-    for client in &mut slow {
-        client.exactly(9).expect("an answer begins");
-    }
-    let times = Times::of_gets(address, "/", 100);
-    assert!(times.median() < Duration::from_millis(10), "{times:?}");
-    // All of them, one after the other: whoever is not read waits without harm.
-    for (n, mut client) in slow.into_iter().enumerate() {
-        client.put_back(b"HTTP/1.1 ");
-        let answer = client.response().expect(200);
-        assert_eq!(answer.body.len() as u64, SIZE);
-        assert_eq!(answer.framing == Framing::Chunked, n % 2 == 0);
-    }
-    end(running);
-}
-
-fn a_check_that_hangs_or_panics_fails_by_name(engine: Engine) {
-    let (release, held) = mpsc::channel::<()>();
-    let held = Mutex::new(held);
-    let hangs = move || -> Result<(), String> {
-        let _ = held.lock().unwrap().recv();
-        Ok(())
-    };
-    let service = Service::new("test")
-        .check(
-            Check::readiness("hangs", hangs)
-                .timeout("100ms")
-                .every("100ms"),
-        )
-        .check(
-            Check::readiness("panics", || -> Result<(), String> { panic!("on purpose") })
-                .every("100ms"),
-        )
-        .check(Check::readiness("fails", || Err::<(), _>("on purpose")).every("100ms"))
-        .check(Check::readiness("passes", || Ok::<(), String>(())).every("100ms"));
-    let (running, address) = serve(service, engine);
-    eventually("the good check has passed", || {
-        get(address, "/readyz/passes").status == 200
-    });
-    let answer = get(address, "/readyz?verbose").expect(503);
-    for line in [
-        "[-]hangs failed: reason withheld\n",
-        "[-]panics failed: reason withheld\n",
-    ] {
-        assert!(
-            answer.text().contains(line),
-            "{line:?} is missing: {}",
-            answer.text()
-        );
-    }
-    assert!(
-        answer
-            .text()
-            .contains("[-]fails failed: reason withheld\n[+]passes ok\n"),
-        "{}",
-        answer.text()
-    );
-    get(
-        address,
-        "/readyz?exclude=hangs&exclude=panics&exclude=fails",
-    )
-    .expect(200);
-    get(address, "/livez").expect(200);
-    drop(release);
-    eventually("the check that hung is asked again", || {
-        get(address, "/readyz/hangs").status == 200
-    });
-    end(running);
-}
-
-fn a_check_is_asked_in_the_background_and_not_by_the_probe(engine: Engine) {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&asked);
-    let slow = move || -> Result<(), String> {
-        counter.fetch_add(1, Ordering::SeqCst);
-        thread::sleep(Duration::from_millis(200));
-        Ok(())
-    };
-    let service =
-        Service::new("test").check(Check::readiness("slow", slow).timeout("5s").every("60s"));
-    let (running, address) = serve(service, engine);
-    eventually("the check has passed", || {
-        get(address, "/readyz").status == 200
-    });
-    let began = Instant::now();
-    for _ in 0..20 {
-        get(address, "/readyz").expect(200);
-    }
-    assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "20 probes that wait 200 ms each take 4 s"
-    );
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
-    end(running);
-}
-
-fn a_failed_liveness_check_leaves_readiness_alone(engine: Engine) {
-    let service = Service::new("test").check(Check::liveness("deadlock", || Err::<(), _>("stuck")));
-    let (running, address) = serve(service, engine);
-    eventually("the check has failed", || {
-        get(address, "/livez").status == 503
-    });
-    get(address, "/healthz").expect(503);
-    get(address, "/livez/deadlock").expect(503);
-    get(address, "/readyz").expect(200);
-    get(address, "/livez?exclude=deadlock").expect(200);
-    end(running);
-}
-
-fn a_service_is_ready_when_every_start_up_task_has_returned(engine: Engine) {
-    let (go, wait) = mpsc::channel::<()>();
-    let done = Arc::new(AtomicUsize::new(0));
-    let (first, second) = (Arc::clone(&done), Arc::clone(&done));
-    let service = Service::new("test")
-        .get("/", |_: &Request| "served")
-        .on_start("first", move |_: &Stop| first.store(1, Ordering::SeqCst))
-        .on_start("second", move |_: &Stop| {
-            wait.recv().expect("the test says when");
-            // In order: the first has returned.
-            second
-                .compare_exchange(1, 2, Ordering::SeqCst, Ordering::SeqCst)
-                .map(drop)
-                .map_err(|_| "out of order")
-        });
-    let running = start(service, engine, &[]);
-    let address = running.addr();
-    eventually("the first task has run", || {
-        done.load(Ordering::SeqCst) == 1
-    });
-    assert_eq!(running.phase(), Phase::Starting);
-    get(address, "/healthz").expect(200);
-    get(address, "/readyz").expect(503);
-    assert!(
-        get(address, "/")
-            .expect(503)
-            .header("retry-after")
-            .is_some()
-    );
-    go.send(()).unwrap();
-    eventually("the service is ready", || {
-        get(address, "/readyz").status == 200
-    });
-    assert_eq!(running.phase(), Phase::Running);
-    assert_eq!(done.load(Ordering::SeqCst), 2);
-    get(address, "/").expect(200);
-    end(running);
-}
-
-fn a_failed_start_up_task_ends_the_service(engine: Engine) {
-    for panics in [false, true] {
-        let later = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&later);
-        let service = Service::new("test")
-            .on_start("migrate", move |_: &Stop| -> Result<(), &str> {
-                assert!(!panics, "on purpose");
-                Err("the schema is locked")
-            })
-            .on_start("later", move |_: &Stop| {
-                counter.fetch_add(1, Ordering::SeqCst);
-            });
-        let running = start(service, engine, &[]);
-        let report = running.wait();
-        assert_eq!(report.ending, Ending::StartFailed, "{report:?}");
-        assert_eq!(report.ending.exit_code(), 1);
-        assert_eq!(
-            later.load(Ordering::SeqCst),
-            0,
-            "what needs the first task must not run"
-        );
-    }
-}
-
-fn background_services_are_stopped_in_reverse_after_the_last_answer(engine: Engine) {
-    let order = Arc::new(Mutex::new(Vec::new()));
-    let note = |what: &'static str| {
-        let order = Arc::clone(&order);
-        move || order.lock().unwrap().push(what)
-    };
-    let (answered, database, hook, consumer) = (
-        note("answer"),
-        note("database"),
-        note("hook"),
-        note("consumer"),
-    );
-    let (entered, inside) = mpsc::channel();
-    let service = Service::new("test")
-        .get("/slow", move |_: &Request| {
-            entered.send(()).unwrap();
-            thread::sleep(Duration::from_millis(500));
-            answered();
-            "done"
-        })
-        .background("database", move |stop: &Stop| {
-            stop.wait(Duration::from_secs(600));
-            database();
-        })
-        .on_stop("hook", hook)
-        .background("consumer", move |stop: &Stop| {
-            stop.wait(Duration::from_secs(600));
-            consumer();
-        });
-    let (running, address) = serve(service, engine);
-    let mut client = Client::connect(address);
-    client.send("GET /slow HTTP/1.1\r\nHost: test\r\n\r\n");
-    inside.recv().unwrap();
-    end(running);
-    assert_eq!(
-        *order.lock().unwrap(),
-        ["answer", "consumer", "hook", "database"]
-    );
-    client.response().expect(200);
-}
-
-fn a_background_service_that_fails_ends_the_service(engine: Engine) {
-    let (fail, when) = mpsc::channel::<()>();
-    let service =
-        Service::new("test").background("refresher", move |_: &Stop| -> Result<(), &str> {
-            let _ = when.recv();
-            Err("no source")
-        });
-    let (running, address) = serve(service, engine);
-    get(address, "/readyz").expect(200);
-    drop(fail);
-    let report = running.wait();
-    assert_eq!(report.ending, Ending::ServiceFailed, "{report:?}");
-    assert_eq!(report.ending.exit_code(), 1);
-    assert!(Client::try_connect(address).is_err());
-}
-
-fn a_background_service_that_will_not_stop_is_named(engine: Engine) {
-    let (release, held) = mpsc::channel::<()>();
-    let service = Service::new("test").background("stubborn", move |_: &Stop| {
-        let _ = held.recv();
-    });
-    let running = start(service, engine, &[("SHUTDOWN_TIMEOUT", "200ms")]);
-    eventually("the service has started", || {
-        running.phase() == Phase::Running
-    });
-    let told = Instant::now();
-    running.stop();
-    let report = running.wait();
-    assert_eq!(report.services_late, ["stubborn"]);
-    assert_eq!(report.ending, Ending::DeadlinePassed);
-    assert!(
-        told.elapsed() < Duration::from_secs(4),
-        "{:?}",
-        told.elapsed()
-    );
-    drop(release);
 }
 
 fn a_handler_past_the_deadline_is_named_and_not_waited_for(engine: Engine) {

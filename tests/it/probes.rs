@@ -3,9 +3,7 @@
 use std::net::{Shutdown, TcpListener};
 use std::time::{Duration, Instant};
 
-use crate::support::{
-    Client, Engine, Response, Setup, Times, Turn, Watch, eventually, free_port, get,
-};
+use crate::support::{Client, Engine, Response, Setup, Times, Turn, Watch, eventually, free_port};
 
 both_engines! {
     every_probe_says_ok_and_is_never_cached,
@@ -348,82 +346,6 @@ fn probes_on_one_connection_answer_as_on_fresh_ones(engine: Engine) {
     assert!(watch.end().count() > 0);
 }
 
-/// `seaworthy probe` is the exec probe of an image without a shell: it must agree with the HTTP probes.
-mod command {
-    use super::{Engine, Setup, eventually, free_port, get};
-    use crate::support::Command;
-
-    fn probe(arguments: &[&str], host: &str, port: u16) -> Command {
-        let arguments = [&["probe"], arguments].concat();
-        Command::new(&arguments).set("HOST", host).set("PORT", port)
-    }
-
-    #[test]
-    fn an_exec_probe_tells_alive_from_ready_and_started() {
-        let server = Setup::new(Engine::Native)
-            .set("STARTUP_DELAY", "60s")
-            .start();
-        let port = server.address.port();
-        probe(&[], "127.0.0.1", port).run().expect(0);
-        probe(&["live"], "127.0.0.1", port).run().expect(0);
-        probe(&["ready"], "127.0.0.1", port).run().expect(1);
-        probe(&["startup"], "127.0.0.1", port).run().expect(1);
-        drop(server);
-
-        let server = Setup::new(Engine::Native).start().ready();
-        for which in ["live", "ready", "startup"] {
-            probe(&[which], "127.0.0.1", server.address.port())
-                .run()
-                .expect(0);
-        }
-    }
-
-    #[test]
-    fn an_exec_probe_asks_loopback_where_the_server_listens_everywhere() {
-        let server = Setup::new(Engine::Native)
-            .set("HOST", "0.0.0.0")
-            .start()
-            .ready();
-        for host in ["0.0.0.0", "::", ""] {
-            probe(&["ready"], host, server.address.port())
-                .run()
-                .expect(0);
-        }
-    }
-
-    #[test]
-    fn an_exec_probe_fails_where_nobody_listens() {
-        let output = probe(&[], "127.0.0.1", free_port()).run().expect(1);
-        assert_ne!(
-            output.stderr, "",
-            "the kubelet shows this in the pod's events"
-        );
-    }
-
-    #[test]
-    fn an_exec_probe_with_a_bad_word_is_a_usage_error() {
-        probe(&["alive"], "127.0.0.1", free_port()).run().expect(64);
-    }
-
-    #[test]
-    fn an_exec_probe_works_while_the_pod_drains() {
-        let server = Setup::new(Engine::Native)
-            .set("DRAIN_DELAY", "10s")
-            .start()
-            .ready();
-        server.signal("TERM");
-        eventually("the pod is unready", || {
-            get(server.address, "/readyz").status == 503
-        });
-        probe(&["ready"], "127.0.0.1", server.address.port())
-            .run()
-            .expect(1);
-        probe(&["live"], "127.0.0.1", server.address.port())
-            .run()
-            .expect(0);
-    }
-}
-
 #[track_caller]
 fn expect_probe_headers(answer: &Response) {
     assert_eq!(
@@ -436,14 +358,14 @@ fn expect_probe_headers(answer: &Response) {
 
 /// Nobody can be reached from here on, not even in a process that another test is just starting, which has the
 /// listener until its `exec`.
-fn close(database: TcpListener) {
+pub(crate) fn close(database: TcpListener) {
     socket2::SockRef::from(&database)
         .shutdown(Shutdown::Both)
         .expect("it listens");
 }
 
 /// Something that can be reached like a database, and the URL that leads there.
-fn database() -> (TcpListener, String) {
+pub(crate) fn database() -> (TcpListener, String) {
     let listener = TcpListener::bind(("127.0.0.1", free_port())).expect("the port is free");
     let url = format!(
         "postgres://app:hunter2@{}/orders",

@@ -9,6 +9,7 @@ mod client;
 mod command;
 mod log;
 mod resources;
+mod response;
 mod server;
 mod timing;
 
@@ -18,9 +19,10 @@ use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 pub(crate) use cgroup::Cgroup;
-pub(crate) use client::{Broken, Client, Framing, Response, get};
+pub(crate) use client::{Broken, Client, get};
 pub(crate) use command::{Command, Output};
 pub(crate) use resources::{Resources, allow_descriptors};
+pub(crate) use response::{Framing, Response};
 pub(crate) use server::{Exit, Server, Setup, Stdout, free_port, number};
 pub(crate) use timing::{Times, Watch, eventually};
 

@@ -1,0 +1,144 @@
+//! A pod without descriptors or threads: newcomers are answered, and it recovers.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::chaos::Scene;
+use crate::support::{Broken, Cgroup, Client, Engine, Resources, Server, Setup, Turn, eventually};
+
+both_engines! {
+    with_few_descriptors_every_newcomer_is_answered: alone,
+    a_pod_that_ran_out_of_descriptors_recovers: alone,
+    without_another_thread_to_be_had_newcomers_are_answered: alone,
+    a_pod_that_ran_out_of_threads_recovers: alone,
+}
+
+/// An odd number, an even one, and one that leaves room for connections.
+const FEW: [u32; 3] = [16, 17, 64];
+
+fn with_few_descriptors_every_newcomer_is_answered(engine: Engine) {
+    for limit in FEW {
+        let mut server = Setup::new(engine)
+            .before(&format!("ulimit -n {limit}"))
+            .start()
+            .ready();
+        let before = Resources::warm(&server);
+        let mut kept = Vec::new();
+        for index in 0..100 {
+            let mut client = server.client();
+            let path = if index % 2 == 0 { "/healthz" } else { "/" };
+            client.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
+            match client.try_response() {
+                Ok(answer) if answer.status == 200 => {}
+                // A reserve that only answers probes is all that can be had.
+                Ok(answer) if answer.status == 503 && path == "/" => {}
+                other => panic!("newcomer {index} of a pod with {limit} descriptors: {other:?}"),
+            }
+            kept.push(client);
+        }
+        drop(kept);
+        before.expect_again(&mut server, engine, 4);
+        eventually("there is room again", || server.get("/").status == 200);
+        server.stop().expect_clean();
+    }
+}
+
+fn a_pod_that_ran_out_of_descriptors_recovers(engine: Engine) {
+    for limit in FEW {
+        let mut server = Setup::new(engine)
+            .before(&format!("ulimit -n {limit}"))
+            .start()
+            .ready();
+        let before = Resources::warm(&server);
+        // In the middle of a request, so that nobody can be asked to make room.
+        let stuck: Vec<Client> = (0..100)
+            .map(|_| {
+                let mut client = server.client();
+                client.send("GET / HTTP/1.1\r\nHost:");
+                client
+            })
+            .collect();
+        // tiny_http's acceptor dies of it, and is replaced at once: only the log still tells.
+        eventually("descriptors ran out", || {
+            let descriptors = Resources::of(&server).descriptors;
+            let is_told =
+                |record: &Value| record["msg"] == "connections cannot be accepted for now";
+            descriptors > before.descriptors || server.records().iter().any(is_told)
+        });
+        drop(stuck);
+        let gone = Instant::now();
+        eventually("there is room again", || answers(&server));
+        // A second is promised until an acceptor that has died is replaced; the rest is for a busy machine.
+        assert!(
+            gone.elapsed() < Duration::from_secs(3),
+            "{limit} descriptors: after {:?}",
+            gone.elapsed()
+        );
+        before.expect_again(&mut server, engine, 4);
+        server.stop().expect_clean();
+    }
+}
+
+fn without_another_thread_to_be_had_newcomers_are_answered(engine: Engine) {
+    let Some(group) = Cgroup::new("pids", &[]) else {
+        return;
+    };
+    let scene = Scene::open(engine, Setup::new(engine).before(&group.enter()));
+    assert!(group.write("pids.max", &scene.before.threads.to_string()));
+    let mut clients: Vec<Client> = (0..50).map(|_| scene.server.client()).collect();
+    for client in &mut clients {
+        client.get("/").expect(200);
+    }
+    drop(clients);
+    scene.close(4);
+}
+
+fn a_pod_that_ran_out_of_threads_recovers(engine: Engine) {
+    let Some(group) = Cgroup::new("pids", &[]) else {
+        return;
+    };
+    let mut server = Setup::new(engine).before(&group.enter()).start().ready();
+    let before = Resources::warm(&server);
+    assert!(group.write("pids.max", &before.threads.to_string()));
+    let clients: Vec<Client> = (0..50)
+        .map(|_| {
+            let mut client = server.client();
+            client.send("GET / HTTP/1.1\r\nHost:");
+            client
+        })
+        .collect();
+    // Whoever is served is served before or after the fifty; both are fine.
+    let _ = answers(&server);
+    drop(clients);
+    assert!(group.write("pids.max", "max"));
+    let gone = Instant::now();
+    eventually("there are threads again", || answers(&server));
+    assert!(
+        gone.elapsed() < Duration::from_secs(3),
+        "after {:?}",
+        gone.elapsed()
+    );
+    Turn::give_up();
+    before.expect_again(&mut server, engine, 4);
+    server.stop().expect_clean();
+}
+
+/// Whether a newcomer is served, now.
+fn answers(server: &Server) -> bool {
+    let Ok(client) = Client::try_connect(server.address) else {
+        return false;
+    };
+    let mut client = client.patience(Duration::from_millis(200));
+    if client
+        .try_send("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        .is_err()
+    {
+        return false;
+    }
+    match client.try_response() {
+        Ok(answer) => answer.status == 200,
+        Err(Broken::Malformed(what)) => panic!("{what}"),
+        Err(_) => false,
+    }
+}

@@ -1,0 +1,142 @@
+//! Slow clients cost the others no time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::chaos::Scene;
+use crate::support::{Client, Engine, Setup, Times};
+
+both_engines! {
+    slow_heads_slow_nobody_else_down: alone,
+    slow_bodies_slow_nobody_else_down: alone,
+    slow_readers_slow_nobody_else_down: alone,
+}
+
+fn slow_heads_slow_nobody_else_down(engine: Engine) {
+    let drip = |client: &mut Client| client.send("x");
+    expect_no_slower(
+        engine,
+        "GET / HTTP/1.1\r\nHost: test\r\nX-Slow: ",
+        drip,
+        |client| {
+            client.send("\r\n\r\n");
+            client.response().expect(200);
+        },
+    );
+}
+
+fn slow_bodies_slow_nobody_else_down(engine: Engine) {
+    // Enough for the drops, and finished by far too many: what is left over is not read as a request.
+    let head =
+        "POST /echo HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 10000\r\n\r\n";
+    let drip = |client: &mut Client| client.send("x");
+    expect_no_slower(engine, head, drip, |client| {
+        let _ = client.try_send([b'x'; 10_000]);
+        assert_eq!(client.response().expect(200).body.len(), 10_000);
+    });
+}
+
+/// Asserts that 300 clients who begin so, and then go on in drops, cost the others nothing, and are served themselves.
+fn expect_no_slower(engine: Engine, begin: &str, drip: fn(&mut Client), finish: fn(&mut Client)) {
+    let scene = Scene::open(engine, Setup::new(engine).set("WORKERS", "4"));
+    let usual = Times::of_gets(scene.server.address, "/", 300);
+    let mut slow: Vec<Client> = (0..300)
+        .map(|_| {
+            let mut client = scene.server.client();
+            client.send(begin);
+            client
+        })
+        .collect();
+    let enough = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&enough);
+    let dripping = thread::spawn(move || {
+        while !seen.load(Ordering::Relaxed) {
+            slow.iter_mut().for_each(drip);
+            thread::sleep(Duration::from_millis(50));
+        }
+        slow
+    });
+    let beside = Times::of_gets(scene.server.address, "/", 300);
+    enough.store(true, Ordering::Relaxed);
+    let mut slow = dripping.join().expect("nobody is cut off before his time");
+    expect_about_the_same(&beside, &usual);
+    slow.iter_mut().for_each(finish);
+    drop(slow);
+    scene.close(8);
+}
+
+/// Twice the usual is allowed, and the noise of a small machine.
+#[track_caller]
+fn expect_about_the_same(beside: &Times, usual: &Times) {
+    let allowed =
+        |percent: usize, noise: u64| usual.percentile(percent) * 2 + Duration::from_millis(noise);
+    let summary = |times: &Times| {
+        format!(
+            "median {:?}, p90 {:?}",
+            times.median(),
+            times.percentile(90)
+        )
+    };
+    let (now, before) = (summary(beside), summary(usual));
+    assert!(beside.median() <= allowed(50, 2), "{now}; usually {before}");
+    assert!(
+        beside.percentile(90) <= allowed(90, 5),
+        "{now}; usually {before}"
+    );
+}
+
+fn slow_readers_slow_nobody_else_down(engine: Engine) {
+    const SIZE: usize = 8 << 20;
+    let scene = Scene::open(
+        engine,
+        Setup::new(engine)
+            .set("WORKERS", "4")
+            .set("BUFFER_MEMORY", "64MiB"),
+    );
+    let usual = Times::of_gets(scene.server.address, "/", 300);
+    let mut slow: Vec<Client> = (0..300)
+        .map(|_| {
+            let mut client = Client::connect_narrow(scene.server.address);
+            client.send(format!(
+                "GET /bytes/{SIZE} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+            ));
+            client
+        })
+        .collect();
+    // Everybody gets the beginning of an answer: a long one, or that there is no memory for another long one.
+    let begins: Vec<Vec<u8>> = slow
+        .iter_mut()
+        .map(|client| client.exactly(12).expect("an answer begins"))
+        .collect();
+    let served = |begin: &[u8]| begin == b"HTTP/1.1 200";
+    assert!(
+        begins
+            .iter()
+            .all(|begin| served(begin) || begin == b"HTTP/1.1 503"),
+        "{begins:?}"
+    );
+    assert!(
+        begins.iter().filter(|begin| served(begin)).count() >= 4,
+        "at least as many as there are workers"
+    );
+
+    let beside = Times::of_gets(scene.server.address, "/", 300);
+    expect_about_the_same(&beside, &usual);
+    // `BUFFER_MEMORY` and some more for everything that is no body.
+    scene.expect_memory_below(64 + 16);
+    // Whoever reads on is served to the end.
+    let mut whole = 0;
+    for (client, begin) in slow
+        .iter_mut()
+        .zip(&begins)
+        .filter(|(_, begin)| served(begin))
+        .take(3)
+    {
+        whole += usize::from(begin.len() + client.count_to_end() > SIZE);
+    }
+    assert_eq!(whole, 3);
+    drop(slow);
+    scene.close(8);
+}
