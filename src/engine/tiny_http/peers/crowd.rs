@@ -8,6 +8,9 @@ use crate::engine::tiny_http::{
 };
 use std::{collections::HashSet, net::SocketAddr, os::fd::RawFd};
 
+/// Newcomers beyond `MAX_CONNECTIONS`, who may still ask for a probe: they are ended at once only where there are more.
+const RESERVE: usize = 16;
+
 impl Peers {
     /// Ends as many connections as there are too many, of those without a request: who has the least claim goes first.
     /// Where there are not so many of them, newcomers are let in for probes only.
@@ -33,7 +36,10 @@ impl Peers {
             return;
         }
         idle.sort_unstable_by_key(|&(claim, ..)| claim);
-        for (_, peer, fd) in idle.into_iter().take(too_many) {
+        for (ended, (claim, peer, fd)) in idle.into_iter().take(too_many).enumerate() {
+            if matches!(claim, Claim::New(_)) && too_many - ended <= RESERVE {
+                break;
+            }
             if let Some(known) = self.known.get_mut(&peer) {
                 review.to_end.push((peer, known.end_reading(fd, look.now)));
             }
