@@ -107,7 +107,9 @@ impl Answer {
             match self.send_through_writer(LEAST_PROGRESS)? {
                 Sending::Done => return Ok(()),
                 Sending::Paused => {}
-                // The socket has a timeout too.
+                // The socket has a timeout too, and while the process stood still it may have passed for a client that
+                // reads.
+                Sending::Blocked if self.shared.takes_more(self.peer) => {}
                 Sending::Blocked => return Err(ErrorKind::TimedOut.into()),
                 Sending::WantsMore => {
                     // The time that the reader takes is not the client's.

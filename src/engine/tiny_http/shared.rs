@@ -207,6 +207,11 @@ impl Shared {
         peers.take_room(peer, bytes)
     }
 
+    /// Whether a client takes more at this moment.
+    pub(super) fn takes_more(&self, peer: SocketAddr) -> bool {
+        self.find(peer).is_some_and(Sockets::has_room)
+    }
+
     /// Has nothing more read of a connection that sends more than may wait, or behind its end: tiny_http sees an end as
     /// soon as nothing is left to read. A client that sends on all the same is cut off, since only that stops it.
     pub(super) fn choke(&self, peer: SocketAddr) {

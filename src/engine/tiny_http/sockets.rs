@@ -7,6 +7,7 @@ use super::{
     duplicate::{Duplicate, duplicate, peek},
     sock_diag::{Diagnosis, SockDiag},
 };
+use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 use nix::{
     errno::Errno,
     sys::{
@@ -14,7 +15,14 @@ use nix::{
         socket::{self, Shutdown, SockaddrStorage},
     },
 };
-use std::{collections::HashMap, fs, net::SocketAddr, os::fd::RawFd, path::PathBuf, time::Instant};
+use std::{
+    collections::HashMap,
+    fs, io,
+    net::SocketAddr,
+    os::fd::RawFd,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 /// Lists the process's descriptors by number; on Linux `/dev/fd` would be a link to the same, if it is there.
 const DESCRIPTORS: &str = if cfg!(target_os = "linux") {
@@ -110,6 +118,19 @@ impl Sockets {
     /// Whether bytes have arrived that nobody has read yet.
     pub(super) fn has_unread(fd: RawFd) -> bool {
         matches!(peek(fd), Ok(1))
+    }
+
+    /// Whether the client takes more at this moment, or has gone.
+    pub(super) fn has_room(fd: RawFd) -> bool {
+        let ask = || {
+            let mut poll = Poll::new()?;
+            let (socket, mut events) = (&mut SourceFd(&fd), Events::with_capacity(1));
+            poll.registry()
+                .register(socket, Token(0), Interest::WRITABLE)?;
+            poll.poll(&mut events, Some(Duration::ZERO))?;
+            io::Result::Ok(!events.is_empty())
+        };
+        ask().unwrap_or(false)
     }
 
     /// What tells a connection from another one that the same client opens from the same port later on; none where it

@@ -94,9 +94,13 @@ impl Peer {
         }
         let may_stay_until = match self.stage {
             Stage::Handling | Stage::Sending(None) => return None,
-            Stage::Sending(Some(deadline)) => {
-                return (deadline <= now).then_some(End::Shut(fd, Shutdown::Both));
+            Stage::Sending(Some(deadline)) if now < deadline => return None,
+            // Its client has read, but the thread that writes has had no time to see it.
+            Stage::Sending(Some(_)) if Sockets::has_room(fd) => {
+                self.stage = Stage::Sending(Some(now + rules.write_timeout));
+                return None;
             }
+            Stage::Sending(Some(_)) => return shut(Shutdown::Both),
             Stage::Receiving(deadline) => {
                 self.timed_out = deadline <= now;
                 // Whoever reads sees an end, and answers.
