@@ -11,13 +11,16 @@ use std::time::Duration;
 /// Bytes that may wait; as many again may be in the write under way.
 pub(super) const CAPACITY: usize = 512 * 1024;
 
+/// How much longer than for a stdout that takes nothing a flush waits for a writer that has not begun.
+const STARVED: u32 = 4;
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Pipe {
     waiting: Mutex<Waiting>,
     /// Signalled when a line has arrived, and only where `writer_sleeps`.
     arrived: Condvar,
-    /// Signalled when `settled` has grown, and only where someone is `flushing`.
+    /// Signalled when a write begins and when `settled` has grown, and only where someone is `flushing`.
     settled: Condvar,
 }
 
@@ -35,6 +38,8 @@ struct Waiting {
     /// How many of `dropped` the log itself has told of.
     reported: u64,
     writer_sleeps: bool,
+    /// A write is under way.
+    is_writing: bool,
     flushing: usize,
     /// The one thread whose lines are still taken in, at the end.
     last: Option<ThreadId>,
@@ -92,17 +97,29 @@ impl Pipe {
         self.lock().dropped
     }
 
-    /// Waits until all that was accepted so far is settled, for `timeout` at most; false where it is not.
+    /// Waits until all that was accepted so far is settled, for `timeout` at most; false where it is not. A writer that
+    /// has had no processor to begin is waited for [`STARVED`] times as long: nothing says that stdout takes nothing.
     pub(super) fn flush(&self, timeout: Duration) -> bool {
         let mut waiting = self.lock();
         let target = waiting.accepted;
+        let is_due = |waiting: &mut Waiting| waiting.settled < target;
         waiting.flushing += 1;
-        let (mut waiting, _) = self
-            .settled
-            .wait_timeout_while(waiting, timeout, |waiting| waiting.settled < target)
-            .unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.wait_while(waiting, STARVED * timeout, |waiting| {
+            !waiting.is_writing && is_due(waiting)
+        });
+        let mut waiting = self.wait_while(waiting, timeout, is_due);
         waiting.flushing -= 1;
-        waiting.settled >= target
+        !is_due(&mut waiting)
+    }
+
+    fn wait_while<'w>(
+        &self,
+        waiting: MutexGuard<'w, Waiting>,
+        timeout: Duration,
+        condition: impl FnMut(&mut Waiting) -> bool,
+    ) -> MutexGuard<'w, Waiting> {
+        let waited = self.settled.wait_timeout_while(waiting, timeout, condition);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Waits for a line, then takes all there are into the empty `batch`. Where lines were dropped since the last
@@ -117,6 +134,8 @@ impl Pipe {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         waiting.move_into(batch);
+        waiting.is_writing = true;
+        self.tell_who_flushes(&waiting);
         drop(waiting);
         if batch.missing > 0 {
             batch.lines.append(&mut notice(batch.missing));
@@ -136,12 +155,17 @@ impl Pipe {
     pub(super) fn settle(&self, batch: &Batch, lost: u64) {
         let mut waiting = self.lock();
         waiting.settled = batch.upto;
+        waiting.is_writing = false;
         if lost > 0 {
             // The notice was the last line, so it is among the lost: not one to count, and its news is still to tell.
             let notices = u64::from(batch.missing > 0);
             waiting.dropped += lost - notices;
             waiting.reported -= batch.missing;
         }
+        self.tell_who_flushes(&waiting);
+    }
+
+    fn tell_who_flushes(&self, waiting: &Waiting) {
         if waiting.flushing > 0 {
             self.settled.notify_all();
         }
@@ -158,5 +182,28 @@ impl Waiting {
         batch.upto = self.accepted;
         batch.missing = self.dropped - self.reported;
         self.reported = self.dropped;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_record_waits_longer_for_a_writer_without_a_processor_than_for_a_full_stdout() {
+        const TIMEOUT: Duration = Duration::from_millis(400);
+        let (pipe, mut batch) = (Pipe::default(), Batch::default());
+        pipe.push(b"drained\n");
+        thread::scope(|scope| {
+            let flush = scope.spawn(|| pipe.flush(TIMEOUT));
+            thread::sleep(TIMEOUT * 3 / 2);
+            assert!(pipe.take(&mut batch, &|_| Vec::new()));
+            pipe.settle(&batch, 0);
+            assert!(flush.join().unwrap());
+        });
+        pipe.push(b"blocked\n");
+        batch.lines.clear();
+        assert!(pipe.take(&mut batch, &|_| Vec::new()));
+        assert!(!pipe.flush(TIMEOUT / 8), "it is being written");
     }
 }
