@@ -1,9 +1,9 @@
 //! `BUFFER_MEMORY`: what all connections hold of requests, and of responses that are not sent yet.
 //!
 //! Half of it is for the ones and half for the others, so that neither uploads that stall nor downloads that nobody
-//! takes can stop the other way. Requests keep to their share. A response is the result of work that was done, and is
-//! sent whatever the share says; so no handler begins while all of it is in use, and responses hold at most their
-//! share and one response of each worker.
+//! takes can stop the other way. Requests keep to their share, but for one that is alone. A response is the result of
+//! work that was done, and is sent whatever the share says; so no handler begins while all of it is in use, and
+//! responses hold at most their share and one response of each worker.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -63,6 +63,11 @@ impl Share {
     /// Whether more is in use than there is.
     pub(crate) fn is_exceeded(&self) -> bool {
         self.used.load(Relaxed) > self.most
+    }
+
+    /// Whether a connection that is charged for so much is the only one that holds any of it.
+    pub(crate) fn is_all(&self, charged: usize) -> bool {
+        self.used.load(Relaxed) == charged
     }
 
     #[cfg(any(test, fuzzing))]

@@ -4,6 +4,7 @@ use super::{Connection, Context, Next, State, Stream};
 use crate::{
     engine::{
         http1::{self, Chunks, Progress, Refusal},
+        memory::Share,
         outgoing::Outgoing,
         pace::Pace,
         rules::Rules,
@@ -152,16 +153,36 @@ impl<S: Stream> Connection<S> {
         input.bytes.extend_from_slice(&context.scratch[..count]);
     }
 
-    /// Accounts for what has arrived, and refuses what there is no memory for.
+    /// Accounts for what has arrived, and refuses what there is no memory for. A request that is alone is served
+    /// whatever the share says: it is within the limits on heads and bodies, and would be refused each time it comes.
     fn account(&mut self, rules: &Rules) -> Result<(), Refusal> {
-        let holds = self.request_holds();
         let requests = &rules.memory.requests;
-        let fits = requests.settle(&mut self.charged_request, holds);
+        let holds = self.request_holds();
+        let fits = requests.settle(&mut self.charged_request, holds)
+            || self.fits_without_reserve(requests);
         let size = |input: &Request| input.bytes.len() + input.body().len();
-        if fits || self.input.as_deref().map_or(0, size) <= ALWAYS_SERVED {
+        if fits
+            || self.input.as_deref().map_or(0, size) <= ALWAYS_SERVED
+            || requests.is_all(self.charged_request)
+        {
             return Ok(());
         }
         Err(Refusal::NO_MEMORY)
+    }
+
+    /// Gives back what the buffers hold ahead of need, and says whether that was enough: a chunked body, whose length
+    /// nobody knows, may hold twice what has come.
+    #[cold]
+    fn fits_without_reserve(&mut self, requests: &Share) -> bool {
+        if let Some(input) = &mut self.input {
+            input.bytes.shrink_to_fit();
+            if let RequestBody::Own(body) = &mut input.body {
+                body.shrink_to_fit();
+            }
+        }
+        let holds = self.request_holds();
+        requests.settle(&mut self.charged_request, holds);
+        !requests.is_exceeded()
     }
 }
 

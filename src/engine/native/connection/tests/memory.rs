@@ -55,6 +55,38 @@ fn a_body_for_which_there_is_no_memory_is_refused_with_503() {
 }
 
 #[test]
+fn a_chunked_body_that_fits_is_not_refused_for_what_its_buffer_could_hold() {
+    let rules = rules_with(2 * SHARE);
+    let small = upload(&rules, 8000);
+    let mut rig = Rig::new(&rules, SCRATCH);
+    let body = [b'x'; 40_000];
+    let chunks: Vec<&[u8]> = body.chunks(1000).collect();
+    for piece in put(&chunks).chunks(1000) {
+        rig.send(piece);
+    }
+    rig.serve(&mut echo);
+    assert_eq!(only_reply(&mut rig).status, 200);
+    assert!(small.connection.is_receiving());
+}
+
+#[test]
+fn a_body_as_large_as_the_share_is_served_where_nobody_else_holds_any() {
+    let rules = rules_with(2 * SHARE);
+    let body = [b'x'; SHARE];
+    let chunks: Vec<&[u8]> = body.chunks(1000).collect();
+    for request in [post(&body), put(&chunks)] {
+        let mut rig = Rig::new(&rules, SCRATCH);
+        for piece in request.chunks(1000) {
+            rig.send(piece);
+        }
+        rig.serve(&mut echo);
+        assert_eq!(only_reply(&mut rig).status, 200);
+        rig.leave(End::Reset);
+        assert_eq!(used(&rules), (0, 0));
+    }
+}
+
+#[test]
 fn what_one_connection_gives_back_another_can_have() {
     let rules = rules_with(2 * SHARE);
     let mut first = upload(&rules, 40_000);
