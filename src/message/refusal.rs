@@ -53,6 +53,10 @@ impl Refusal {
     pub(crate) const ONLY_READS: Refusal =
         Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "probes take GET and HEAD");
 
+    /// No route takes the method, and no standard has it.
+    pub(crate) const UNHEARD_OF: Refusal =
+        Refusal::new(StatusCode::NOT_IMPLEMENTED, "no such method");
+
     /// Refuses with any status.
     pub(crate) const fn new(status: StatusCode, reason: &'static str) -> Self {
         Refusal { status, reason }
@@ -145,6 +149,7 @@ const ALL: &[Refusal] = &[
     Refusal::WAITED_TOO_LONG,
     Refusal::TOO_MANY_CONNECTIONS,
     Refusal::ONLY_READS,
+    Refusal::UNHEARD_OF,
     Refusal::bad("body ended early"),
     Refusal::bad("Transfer-Encoding in HTTP/1.0"),
     Refusal::bad("Transfer-Encoding with Content-Length"),

@@ -54,8 +54,10 @@ impl Dispatcher {
                 if request.route.is_some() || !health::is_reserved(request.path()) {
                     return None;
                 }
-                // Nobody takes it.
-                Refusal::ONLY_READS
+                match self.application.is_unheard_of(request.method()) {
+                    true => Refusal::UNHEARD_OF,
+                    false => Refusal::ONLY_READS,
+                }
             }
         };
         Some(AtOnce::Refusal(self.refusals.response(refusal)))

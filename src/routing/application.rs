@@ -33,6 +33,10 @@ pub(crate) trait Application: Send + Sync {
     /// A route by its index.
     fn route(&self, index: usize) -> &Route;
 
+    /// Whether no route takes this method and no standard has it: neither RFC 9110 (section 9.1) nor RFC 5789. Such a
+    /// request is answered 501 (RFC 9110 section 15.6.2).
+    fn is_unheard_of(&self, method: &Method) -> bool;
+
     /// The route that answers this method on this path.
     fn route_at(&self, method: &Method, path: &str) -> Option<&Route>;
 
@@ -86,6 +90,10 @@ impl<S: Send + Sync + 'static> Application for Stateful<S> {
 
     fn route(&self, index: usize) -> &Route {
         &self.routes.endpoint(index).route
+    }
+
+    fn is_unheard_of(&self, method: &Method) -> bool {
+        is_unheard_of(&self.routes, method)
     }
 
     fn route_at(&self, method: &Method, path: &str) -> Option<&Route> {
@@ -142,7 +150,7 @@ impl<S: 'static> Chain<'_, S> {
             // `OPTIONS *` asks about the server as a whole (RFC 9110 section 9.3.7), and there is nothing to say.
             (_, None) if request.path() == "*" => return StatusCode::NO_CONTENT.into_response(),
             (Matched::Undecodable, _) => Error::bad_request("a parameter in the path is not UTF-8"),
-            _ if application.is_unheard_of(request.method()) => {
+            _ if is_unheard_of(&application.routes, request.method()) => {
                 Error::new(StatusCode::NOT_IMPLEMENTED, "no such method")
             }
             (_, None) => Error::not_found(),
@@ -157,6 +165,21 @@ impl<S: 'static> Chain<'_, S> {
         }
         .into_response()
     }
+}
+
+fn is_unheard_of<S: 'static>(routes: &Routes<S>, method: &Method) -> bool {
+    const KNOWN: [Method; 9] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::CONNECT,
+        Method::OPTIONS,
+        Method::TRACE,
+        Method::PATCH,
+    ];
+    !KNOWN.contains(method) && !routes.knows(method)
 }
 
 /// Whether nothing is to be done to a response on its way out.
@@ -198,22 +221,6 @@ impl<S: 'static> Stateful<S> {
                 Response::text(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
             }
         }
-    }
-
-    /// Neither of RFC 9110 (section 9.1) or RFC 5789, nor taken by any route: 501 (RFC 9110 section 15.6.2).
-    fn is_unheard_of(&self, method: &Method) -> bool {
-        const KNOWN: [Method; 9] = [
-            Method::GET,
-            Method::HEAD,
-            Method::POST,
-            Method::PUT,
-            Method::DELETE,
-            Method::CONNECT,
-            Method::OPTIONS,
-            Method::TRACE,
-            Method::PATCH,
-        ];
-        !KNOWN.contains(method) && !self.routes.knows(method)
     }
 }
 
