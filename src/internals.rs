@@ -18,6 +18,7 @@ pub mod parts {
         observe::logging,
         routing::{
             application::{Application, Stateful},
+            layers::bearer,
             routes,
         },
     };
@@ -78,6 +79,12 @@ pub mod parts {
         let mut outgoing = Outgoing::new(&Method::GET, Version::Http11, response, false);
         let sent = outgoing.send(client, usize::MAX);
         debug_assert!(sent.is_ok(), "memory takes everything");
+    }
+
+    /// Compares a token with the one that is right.
+    #[must_use]
+    pub fn is_token(right: &str, given: &str) -> bool {
+        bearer::is_same(right.as_bytes(), given.as_bytes())
     }
 
     /// Appends the record as one line of JSON.

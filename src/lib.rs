@@ -71,10 +71,10 @@
 //! | `command/` | the command line, `probe`, `config`, exit codes |
 //! | `admin.rs` | the admin port |
 //! | `lifecycle/` | one straight function from bound to gone; start-up tasks, background services, signals, drain report |
-//! | `pool/` | who pulls, who runs, who waits; the threads; requests in flight; what is answered at once |
+//! | `pool/` | who pulls, who runs, who waits; the threads; requests in flight; what is answered at once; bodies that are written |
 //! | `health/` | checks, their cached results, the probe endpoints |
 //! | `engine/` | the trait; `http1/` (pure functions over bytes), `native/`, `tiny_http/` |
-//! | `routing/` | the router and layers |
+//! | `routing/` | the router, groups, layers and the ready-made ones |
 //! | `observe/` | logging, access log, panics |
 //! | `message/` | requests, responses, what handlers may return |
 //! | `config/` | settings and their sources, seaworthy's own table, cgroup limits |
@@ -124,18 +124,22 @@ pub use lifecycle::{
 #[cfg(feature = "serde")]
 pub use message::into_response::Json;
 pub use message::{
+    body::Body,
     error::Error,
-    into_response::IntoResponse,
+    into_response::{Html, IntoResponse, NoContent},
     log_context::{LogContext, log_context},
     problem::Problem,
+    redirect::Redirect,
     request::Request,
+    request_id::RequestId,
     response::Response,
 };
 pub use phase::{Phase, Stop};
 pub use resolve::resolve;
 pub use routing::{
     handler::Handler,
-    layers::{Layer, Next},
+    layer::{Layer, Next},
+    layers,
     routes::Routes,
 };
 pub use service::{

@@ -6,10 +6,7 @@ use crate::{
         date,
         http1::{self, CONTINUE, Framing, LAST_CHUNK},
     },
-    message::{
-        head::Version,
-        response::{Body, Response},
-    },
+    message::{body::Body, head::Version, response::Response},
 };
 use http::Method;
 use std::{
@@ -74,7 +71,7 @@ impl Outgoing {
         response: Response,
         close: bool,
     ) -> Outgoing {
-        let content_type = response.default_content_type();
+        let content_type = response.default_type;
         let Response {
             status,
             headers,
@@ -98,11 +95,10 @@ impl Outgoing {
         let rest = match body {
             Body::Stream(reader, _) if !with_body => Rest::Spent(BodyReader::new(reader)),
             _ if !with_body => Rest::Nothing,
-            Body::Empty => Rest::Nothing,
-            Body::Static(bytes, _) if bytes.len() > COPIED_BODY => Rest::Static(bytes),
-            Body::Bytes(bytes, _) if bytes.len() > COPIED_BODY => Rest::Bytes(bytes, 0),
-            Body::Static(bytes, _) => copied(&mut framed, bytes),
-            Body::Bytes(bytes, _) => copied(&mut framed, &bytes),
+            Body::Static(bytes) if bytes.len() > COPIED_BODY => Rest::Static(bytes),
+            Body::Bytes(bytes) if bytes.len() > COPIED_BODY => Rest::Bytes(bytes, 0),
+            Body::Static(bytes) => copied(&mut framed, bytes),
+            Body::Bytes(bytes) => copied(&mut framed, &bytes),
             Body::Stream(reader, _) => Rest::Stream(BodyReader::new(reader), framing),
         };
         let ends_with_connection = with_body && framing == Framing::UntilClose;

@@ -1,18 +1,18 @@
 //! What handlers may return, and how it becomes a [`Response`].
 
 use super::{
+    body::Body,
     error::Error,
-    response::{Body, Kind, Response},
+    response::{BYTES, Response, TEXT},
 };
-#[cfg(any(test, feature = "serde"))]
-use http::header;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::{borrow::Cow, convert::Infallible, fmt::Display};
 
 /// What a handler or layer may return.
 ///
 /// Text is `text/plain; charset=utf-8`, bytes are `application/octet-stream`; a header in a tuple overrides that.
-/// `(status, headers, body)` and its parts combine as in axum.
+/// `(status, headers, body)` and its parts combine as in axum; where the body fails to be one, as `Err` of an
+/// [`Error`] does, it keeps its own status and headers.
 pub trait IntoResponse {
     /// Makes the response. Runs on the worker thread, right after the handler.
     fn into_response(self) -> Response;
@@ -50,7 +50,13 @@ impl IntoResponse for &'static str {
 
 impl IntoResponse for String {
     fn into_response(self) -> Response {
-        Response::in_memory(self.into_bytes(), Kind::Text)
+        Response::of(self, TEXT)
+    }
+}
+
+impl IntoResponse for Box<str> {
+    fn into_response(self) -> Response {
+        self.into_string().into_response()
     }
 }
 
@@ -65,22 +71,72 @@ impl IntoResponse for Cow<'static, str> {
 
 impl IntoResponse for &'static [u8] {
     fn into_response(self) -> Response {
-        Response {
-            body: Body::Static(self, Kind::Bytes),
-            ..Response::new(StatusCode::OK)
-        }
+        Response::of(self, BYTES)
+    }
+}
+
+impl<const N: usize> IntoResponse for &'static [u8; N] {
+    fn into_response(self) -> Response {
+        self.as_slice().into_response()
+    }
+}
+
+impl<const N: usize> IntoResponse for [u8; N] {
+    fn into_response(self) -> Response {
+        self.to_vec().into_response()
     }
 }
 
 impl IntoResponse for Vec<u8> {
     fn into_response(self) -> Response {
-        Response::in_memory(self, Kind::Bytes)
+        Response::of(self, BYTES)
+    }
+}
+
+impl IntoResponse for Box<[u8]> {
+    fn into_response(self) -> Response {
+        self.into_vec().into_response()
+    }
+}
+
+impl IntoResponse for Cow<'static, [u8]> {
+    fn into_response(self) -> Response {
+        match self {
+            Cow::Borrowed(bytes) => bytes.into_response(),
+            Cow::Owned(bytes) => bytes.into_response(),
+        }
+    }
+}
+
+impl IntoResponse for Body {
+    fn into_response(self) -> Response {
+        Response::of(self, BYTES)
+    }
+}
+
+/// Headers alone, with a 200.
+impl IntoResponse for HeaderMap {
+    fn into_response(self) -> Response {
+        (self, ()).into_response()
+    }
+}
+
+/// Headers alone, with a 200; see the same with a body.
+impl<const N: usize, K, V> IntoResponse for [(K, V); N]
+where
+    ([(K, V); N], ()): IntoResponse,
+{
+    fn into_response(self) -> Response {
+        (self, ()).into_response()
     }
 }
 
 impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
     fn into_response(self) -> Response {
-        self.1.into_response().with_status(self.0)
+        match self.1.into_response() {
+            failed if failed.error.is_some() => failed,
+            response => response.with_status(self.0),
+        }
     }
 }
 
@@ -94,6 +150,9 @@ where
 {
     fn into_response(self) -> Response {
         let mut response = self.1.into_response();
+        if response.error.is_some() {
+            return response;
+        }
         for (name, value) in self.0 {
             let name = name.try_into().map_err(|error| error.to_string());
             let value = value.try_into().map_err(|error| error.to_string());
@@ -112,7 +171,9 @@ where
 impl<T: IntoResponse> IntoResponse for (HeaderMap, T) {
     fn into_response(self) -> Response {
         let mut response = self.1.into_response();
-        response.headers.extend(self.0);
+        if response.error.is_none() {
+            response.headers.extend(self.0);
+        }
         response
     }
 }
@@ -122,7 +183,7 @@ where
     (H, T): IntoResponse,
 {
     fn into_response(self) -> Response {
-        (self.1, self.2).into_response().with_status(self.0)
+        (self.0, (self.1, self.2)).into_response()
     }
 }
 
@@ -138,12 +199,12 @@ impl<T: IntoResponse> IntoResponse for Option<T> {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let text = self.message().to_owned().into_bytes();
+        let text = self.message().to_owned();
         Response {
             status: self.status(),
             headers: self.headers().clone(),
-            body: Body::Bytes(text, Kind::Text),
             error: Some(self),
+            ..text.into_response()
         }
     }
 }
@@ -154,6 +215,39 @@ impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
             Ok(value) => value.into_response(),
             Err(error) => error.into_response(),
         }
+    }
+}
+
+/// A page: `text/html; charset=utf-8`. What it holds of others' making has to be escaped by whoever wrote it there.
+///
+/// ```
+/// # use seaworthy::{Html, Request};
+/// fn page(_: &Request) -> Html<&'static str> {
+///     Html("<!doctype html><title>Orders</title>")
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Html<T>(
+    /// The page.
+    pub T,
+);
+
+impl<T: IntoResponse> IntoResponse for Html<T> {
+    fn into_response(self) -> Response {
+        let html = HeaderValue::from_static("text/html; charset=utf-8");
+        self.0
+            .into_response()
+            .with_header(header::CONTENT_TYPE, html)
+    }
+}
+
+/// A 204: it was done, and there is nothing to say.
+#[derive(Clone, Copy, Debug)]
+pub struct NoContent;
+
+impl IntoResponse for NoContent {
+    fn into_response(self) -> Response {
+        StatusCode::NO_CONTENT.into_response()
     }
 }
 
@@ -201,20 +295,60 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_in_a_tuple_stays_one() {
+        let csv = [("content-type", "text/csv")];
+        let gone = || -> Result<&str, Error> { Err(Error::conflict("taken")) };
+        for response in [
+            (StatusCode::CREATED, gone()).into_response(),
+            (csv, gone()).into_response(),
+            (StatusCode::CREATED, csv, gone()).into_response(),
+            (StatusCode::CREATED, csv, (HeaderMap::new(), gone())).into_response(),
+        ] {
+            assert_eq!(response.status(), StatusCode::CONFLICT);
+            assert_eq!(response.content_type(), Some("text/plain; charset=utf-8"));
+        }
+    }
+
+    #[test]
     fn each_kind_of_body_has_the_content_type_that_its_type_promises() {
-        assert_eq!(
-            "text".into_response().default_content_type(),
-            Some("text/plain; charset=utf-8")
+        let text = Some("text/plain; charset=utf-8");
+        let bytes = Some("application/octet-stream");
+        let html = Some("text/html; charset=utf-8");
+        let boxed: Box<str> = "text".into();
+        for (response, content_type, body) in [
+            ("text".into_response(), text, &b"text"[..]),
+            (boxed.into_response(), text, b"text"),
+            (vec![0u8].into_response(), bytes, b"\0"),
+            (b"text".into_response(), bytes, b"text"),
+            ([1u8, 2].into_response(), bytes, b"\x01\x02"),
+            (Body::from("text").into_response(), bytes, b"text"),
+            (Html("<p>").into_response(), html, b"<p>"),
+            (NoContent.into_response(), None, b""),
+            ([("x-total", "7")].into_response(), None, b""),
+        ] {
+            assert_eq!(response.content_type(), content_type);
+            assert_eq!(response.body(), Some(body));
+        }
+        let headers = [("x-total", "7")].into_response();
+        assert_eq!(headers.headers()["x-total"], "7");
+        assert_eq!(NoContent.into_response().status(), StatusCode::NO_CONTENT);
+        let typed = Html("<p>").into_response().with_header(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/xhtml+xml"),
         );
-        assert_eq!(
-            vec![0u8].into_response().default_content_type(),
-            Some("application/octet-stream")
-        );
-        assert_eq!(
-            StatusCode::NO_CONTENT
-                .into_response()
-                .default_content_type(),
-            None
-        );
+        assert_eq!(typed.content_type(), Some("application/xhtml+xml"));
+    }
+
+    #[test]
+    fn a_changed_body_keeps_the_content_type_that_it_had() {
+        let response = "text".into_response().map_body(|body| {
+            assert_eq!(body.len(), Some(4));
+            Body::Stream(body.into_reader(), None)
+        });
+        assert_eq!(response.content_type(), Some("text/plain; charset=utf-8"));
+        assert_eq!(response.body(), None);
+        let response = response.map_body(|_| vec![1]);
+        assert_eq!(response.content_type(), Some("text/plain; charset=utf-8"));
+        assert_eq!(response.body(), Some(&[1][..]));
     }
 }

@@ -67,6 +67,18 @@ impl LogContext {
         work()
     }
 
+    /// Whether it has more than a thread knows that works on the request without it.
+    pub(crate) fn has_fields() -> bool {
+        HAS_FIELDS.get()
+    }
+
+    /// For a thread that comes back to a request of which it knows the route alone: until it turns to another one.
+    pub(crate) fn resume(&self) {
+        if ROUTE.get().is_some() && !HAS_FIELDS.get() {
+            self.install();
+        }
+    }
+
     fn install(&self) {
         ROUTE.set(self.route);
         FIELDS.set(self.fields.clone());

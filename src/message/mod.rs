@@ -1,17 +1,22 @@
 //! Requests and responses: what handlers and layers see, what they may return, and what a request knows of its route.
 
+pub(crate) mod body;
+pub(crate) mod entity_tag;
 pub(crate) mod error;
 pub(crate) mod extract;
 mod forwarded;
 pub(crate) mod head;
 pub(crate) mod into_response;
 pub(crate) mod log_context;
+pub(crate) mod logged;
 #[cfg(feature = "serde")]
 mod pairs;
 pub(crate) mod problem;
+pub(crate) mod redirect;
 pub(crate) mod refusal;
 pub(crate) mod render;
 pub(crate) mod request;
+pub(crate) mod request_id;
 pub(crate) mod response;
 pub(crate) mod route;
 mod surroundings;

@@ -3,7 +3,7 @@
 use super::{
     error::Error,
     request::Request,
-    response::{Kind, Response},
+    response::{Response, TEXT},
 };
 use http::{HeaderValue, header};
 use std::fmt::Write;
@@ -31,12 +31,10 @@ impl Problem {
             push_json(&mut text, request.path());
         }
         text.push('}');
-        Response::in_memory(text.into_bytes(), Kind::Text)
-            .with_status(status)
-            .with_header(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/problem+json"),
-            )
+        Response::of(text, TEXT).with_status(status).with_header(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        )
     }
 }
 

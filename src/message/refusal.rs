@@ -1,9 +1,10 @@
 //! Why a request is not served, by seaworthy itself: what its client is told, rendered once at start.
 
 use super::{
+    body::Body,
     error::Error,
     render::{Render, rendered},
-    response::{Kind, Response},
+    response::Response,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
@@ -100,7 +101,7 @@ struct Rendered {
     refusal: Refusal,
     headers: HeaderMap,
     body: Vec<u8>,
-    kind: Kind,
+    default_type: Option<&'static str>,
 }
 
 impl Refusals {
@@ -112,12 +113,12 @@ impl Refusals {
         let answer = |refusal: &Refusal| {
             let response = rendered(&refusal.error(), render, None);
             // What is read while it is sent cannot be kept for later, and is left as it was.
-            let (body, kind) = response.body.into_bytes()?;
+            let body = response.body()?.to_vec();
             Some(Rendered {
                 refusal: *refusal,
                 headers: response.headers,
                 body,
-                kind,
+                default_type: response.default_type,
             })
         };
         Refusals(ALL.iter().filter_map(answer).collect())
@@ -129,7 +130,9 @@ impl Refusals {
             Some(known) => Response {
                 status: refusal.status,
                 headers: known.headers.clone(),
-                ..Response::in_memory(known.body.clone(), known.kind)
+                body: Body::Bytes(known.body.clone()),
+                default_type: known.default_type,
+                error: None,
             },
             None => refusal.response(),
         }

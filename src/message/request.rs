@@ -30,6 +30,8 @@ pub struct Request {
     params: Vec<String>,
     /// When the head was there; none for a request that a test built.
     pub(crate) received: Option<Instant>,
+    /// What layers have set.
+    pub(super) deadline: Option<Instant>,
     extensions: Extensions,
     header_map: OnceLock<Box<HeaderMap>>,
 }
@@ -280,6 +282,7 @@ impl Request {
         self.matched = Matched::default();
         self.params.clear();
         self.received = None;
+        self.deadline = None;
         self.extensions.clear();
         self.header_map.take();
     }

@@ -1,6 +1,6 @@
 //! What a handler answers with.
 
-use super::error::Error;
+use super::{body::Body, error::Error};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::{fmt, io::Read};
 
@@ -13,26 +13,14 @@ pub struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
+    /// The content type where the headers name none; none for nothing.
+    pub(crate) default_type: Option<&'static str>,
     /// The error that it answers with, until it has been rendered and logged.
     pub(crate) error: Option<Error>,
 }
 
-/// A response's body.
-#[derive(Default)]
-pub(crate) enum Body {
-    #[default]
-    Empty,
-    Static(&'static [u8], Kind),
-    Bytes(Vec<u8>, Kind),
-    Stream(Box<dyn Read + Send>, Option<u64>),
-}
-
-/// What a body's content type is where the handler sets none.
-#[derive(Clone, Copy)]
-pub(crate) enum Kind {
-    Text,
-    Bytes,
-}
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+pub(crate) const BYTES: &str = "application/octet-stream";
 
 impl Response {
     /// A response with this status, no headers and no body.
@@ -41,7 +29,8 @@ impl Response {
         Response {
             status,
             headers: HeaderMap::new(),
-            body: Body::Empty,
+            body: Body::default(),
+            default_type: None,
             error: None,
         }
     }
@@ -53,22 +42,14 @@ impl Response {
     /// cut so that the client can tell.
     #[must_use]
     pub fn stream(reader: impl Read + Send + 'static) -> Response {
-        let body = Body::Stream(Box::new(reader), None);
-        Response {
-            body,
-            ..Response::new(StatusCode::OK)
-        }
+        Response::of(Body::Stream(Box::new(reader), None), BYTES)
     }
 
     /// As [`Response::stream`], for a body whose length in bytes is known: sent with `Content-Length`. A reader that
     /// ends early cuts the connection; what it has beyond the length is not read.
     #[must_use]
     pub fn stream_sized(reader: impl Read + Send + 'static, length: u64) -> Response {
-        let body = Body::Stream(Box::new(reader), Some(length));
-        Response {
-            body,
-            ..Response::new(StatusCode::OK)
-        }
+        Response::of(Body::Stream(Box::new(reader), Some(length)), BYTES)
     }
 
     /// Sets a header, in place of any of that name.
@@ -82,6 +63,30 @@ impl Response {
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Response {
         self.status = status;
+        self
+    }
+
+    /// Changes the body: for a layer. The content type stays what it was; headers that speak of the old body, such as
+    /// `ETag`, are the layer's to change.
+    ///
+    /// ```
+    /// use seaworthy::{Body, Next, Request, Response};
+    /// use std::io::Read;
+    ///
+    /// /// Says at the end of each text that it is over, whether it is in memory or streamed.
+    /// fn sign(request: &mut Request, next: Next<'_>) -> Response {
+    ///     let response = next.run(request);
+    ///     match response.content_type() {
+    ///         Some(kind) if kind.starts_with("text/plain") => {
+    ///             response.map_body(|body| Body::Stream(Box::new(body.into_reader().chain(&b"\n-- \nthe end\n"[..])), None))
+    ///         }
+    ///         _ => response,
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn map_body<B: Into<Body>>(mut self, change: impl FnOnce(Body) -> B) -> Response {
+        self.body = change(self.body).into();
         self
     }
 
@@ -102,69 +107,44 @@ impl Response {
         &mut self.headers
     }
 
-    /// The body, where it is in memory; none for a streamed one.
+    /// The content type that will be sent: that of the headers, or else the one that the body's type promises. None
+    /// for an answer without a body, and where the header's value is no text.
     #[must_use]
-    pub fn body(&self) -> Option<&[u8]> {
-        match &self.body {
-            Body::Empty => Some(&[]),
-            Body::Static(bytes, _) => Some(bytes),
-            Body::Bytes(bytes, _) => Some(bytes),
-            Body::Stream(..) => None,
+    pub fn content_type(&self) -> Option<&str> {
+        match self.headers.get(header::CONTENT_TYPE) {
+            Some(value) => value.to_str().ok(),
+            None => self.default_type,
         }
     }
 
-    pub(crate) fn in_memory(bytes: Vec<u8>, kind: Kind) -> Response {
+    /// The body, where it is in memory; none for a streamed one.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        self.body.as_bytes()
+    }
+
+    /// The body alone, to be read: for tests of what is streamed.
+    #[must_use]
+    pub fn into_body(self) -> Body {
+        self.body
+    }
+
+    pub(crate) fn of(body: impl Into<Body>, content_type: &'static str) -> Response {
         Response {
-            body: Body::Bytes(bytes, kind),
+            body: body.into(),
+            default_type: Some(content_type),
             ..Response::new(StatusCode::OK)
         }
     }
 
     pub(crate) fn text(status: StatusCode, text: &'static str) -> Response {
-        Response {
-            body: Body::Static(text.as_bytes(), Kind::Text),
-            ..Response::new(status)
-        }
+        Response::of(text, TEXT).with_status(status)
     }
 
     /// A 503 that tells the client when to come again, in seconds (RFC 9110 section 10.2.3).
     pub(crate) fn unavailable(why: &'static str) -> Response {
         Response::text(StatusCode::SERVICE_UNAVAILABLE, why)
             .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
-    }
-
-    pub(crate) fn default_content_type(&self) -> Option<&'static str> {
-        match &self.body {
-            Body::Empty => None,
-            Body::Static(_, Kind::Text) | Body::Bytes(_, Kind::Text) => {
-                Some("text/plain; charset=utf-8")
-            }
-            Body::Static(_, Kind::Bytes) | Body::Bytes(_, Kind::Bytes) | Body::Stream(..) => {
-                Some("application/octet-stream")
-            }
-        }
-    }
-}
-
-impl Body {
-    /// What it holds and of what kind; none for a stream.
-    pub(crate) fn into_bytes(self) -> Option<(Vec<u8>, Kind)> {
-        match self {
-            Body::Empty => Some((Vec::new(), Kind::Bytes)),
-            Body::Static(bytes, kind) => Some((bytes.to_vec(), kind)),
-            Body::Bytes(bytes, kind) => Some((bytes, kind)),
-            Body::Stream(..) => None,
-        }
-    }
-
-    /// The length in bytes; none for a stream of unknown length.
-    pub(crate) fn len(&self) -> Option<u64> {
-        match self {
-            Body::Empty => Some(0),
-            Body::Static(bytes, _) => Some(bytes.len() as u64),
-            Body::Bytes(bytes, _) => Some(bytes.len() as u64),
-            Body::Stream(_, length) => *length,
-        }
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Route {
     pub(crate) template: String,
     /// The template's parameters in order, without braces or star.
     pub(crate) params: Vec<String>,
-    /// What its requests' deadlines are counted with.
+    /// What its requests' deadlines are counted with, where that is not `REQUEST_TIMEOUT`.
     pub(crate) timeout: Option<Duration>,
     /// The most bytes that a body may have, where that is not `MAX_BODY_BYTES`.
     pub(crate) body_limit: Option<u64>,
@@ -55,7 +55,6 @@ impl Route {
     /// Gives it what it has of its service, before the first request.
     pub(crate) fn finish(&mut self, service: &Arc<ServiceFacts>) {
         self.logged_as = Box::leak(self.template.clone().into_boxed_str());
-        self.timeout = self.timeout.or(service.request_timeout);
         self.body_limit = self.body_limit.map(|limit| limit.min(service.largest_body));
         self.service = Some(Arc::clone(service));
     }

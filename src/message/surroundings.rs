@@ -1,17 +1,37 @@
 //! What a request knows of its service and of its place in time, beyond what its client has sent.
 
-use super::{log_context::LogContext, request::Request, route::ServiceFacts};
+use super::{
+    log_context::LogContext, request::Request, request_id::RequestId, route::ServiceFacts,
+};
 use crate::{config::ip_range::IpRange, phase::Stop};
 use std::time::{Duration, Instant};
 
 impl Request {
-    /// Until when its client may be expected to wait for the answer: `REQUEST_TIMEOUT`, or the
-    /// [`timeout`](crate::Routes::timeout) of its route's group, from the moment its head was there. None without
-    /// either. It is told, for outgoing calls and long loops, and not enforced.
+    /// Until when its client may be expected to wait for the answer: the [`timeout`](crate::Routes::timeout) of its
+    /// route's group from the moment its head was there, or what a [layer](Request::set_deadline) has set, whichever is
+    /// nearer; `REQUEST_TIMEOUT` where there is neither, and none without that. It is told, for outgoing calls and long
+    /// loops, and not enforced.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let timeout = self.route.as_ref()?.timeout?;
-        self.received?.checked_add(timeout)
+        let route = self.route.as_deref();
+        let after = |timeout: Option<Duration>| self.received?.checked_add(timeout?);
+        let of_route = after(route.and_then(|route| route.timeout));
+        let nearer = [self.deadline, of_route].into_iter().flatten().min();
+        nearer.or_else(|| after(self.service()?.request_timeout))
+    }
+
+    /// Sets what [`deadline`](Request::deadline) tells those inside: for a layer. It takes the place of
+    /// `REQUEST_TIMEOUT`, and only ever brings nearer what an outer layer or the route's group has set. See
+    /// [`layers::deadline`](crate::layers::deadline).
+    pub fn set_deadline(&mut self, deadline: Instant) {
+        let nearer = self.deadline.map_or(deadline, |set| set.min(deadline));
+        self.deadline = Some(nearer);
+    }
+
+    /// The id that [`layers::request_id`](crate::layers::request_id) gave it; none without that layer.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.extensions().get().map(RequestId::as_str)
     }
 
     /// How long it is until the [`deadline`](Request::deadline); zero past it, none where there is none.

@@ -23,10 +23,11 @@ mod ending;
 mod idle;
 pub(crate) mod in_flight;
 pub(crate) mod threads;
+mod writers;
 
 use crate::{
     engine::{Engine, Pulled, Ready},
-    message::{log_context::Scope, refusal::Refusal, request::Request, response::Body},
+    message::{body::Body, log_context::Scope, refusal::Refusal, request::Request},
     observe::panics,
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -44,6 +45,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use writers::Writers;
 
 /// What it costs to hand work to another thread: the wake-up, the switch, and its cold caches. Work that is expected
 /// to be shorter is not worth handing over.
@@ -83,6 +85,7 @@ pub(crate) struct Pool {
     closed: AtomicBool,
     idle: IdleThreads,
     in_flight: InFlight,
+    writers: Arc<Writers>,
 }
 
 /// What belongs to the leader.
@@ -120,6 +123,7 @@ impl Pool {
             closed: AtomicBool::new(false),
             idle: IdleThreads::default(),
             in_flight: InFlight::new(workers + 1),
+            writers: Writers::new(),
         })
     }
 
@@ -138,6 +142,7 @@ impl Pool {
 
     /// One thread's life.
     pub(crate) fn work(&self, number: usize) {
+        self.writers.serve_this_thread();
         loop {
             while let Some(job) = self.take() {
                 self.wake_one_before(&job);

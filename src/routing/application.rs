@@ -1,14 +1,16 @@
 //! A service's routes with its state: from a request to its handler's answer.
 
 use super::{
-    layers::{Inner, Next, SharedLayer},
+    layer::{Inner, Next, SharedLayer},
     pattern,
     routes::{Endpoint, Routes},
 };
 use crate::{
     message::{
+        body::Body,
         error::Error,
         into_response::IntoResponse,
+        logged,
         render::{Render, render},
         request::{Matched, Request},
         response::Response,
@@ -79,7 +81,10 @@ impl<S: Send + Sync + 'static> Application for Stateful<S> {
             outer: self.routes.layers(),
             own: endpoint.map_or(&[], |endpoint| &endpoint.layers),
         };
-        let response = chain.run(request);
+        let mut response = chain.run(request);
+        if matches!(response.body, Body::Stream(..)) {
+            logged::stream(&mut response.body);
+        }
         // What layers left for others ends here, on the worker, and not where sockets are driven.
         let has_any = !request.extensions().is_empty();
         if has_any && panics::catch(|| request.extensions_mut().clear()).is_err() {

@@ -2,7 +2,8 @@
 
 pub(crate) mod application;
 pub(crate) mod handler;
-pub(crate) mod layers;
+pub(crate) mod layer;
+pub mod layers;
 pub(crate) mod pattern;
 mod resource;
 pub(crate) mod routes;

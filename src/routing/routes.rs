@@ -2,14 +2,11 @@
 
 use super::{
     handler::{BoxedHandler, Handler, boxed},
-    layers::{Layer, SharedLayer, shared},
+    layer::{Layer, SharedLayer, shared},
     pattern,
     resource::Resource,
 };
-use crate::{
-    config::settings::{IntoDuration, parse_size},
-    message::route::Route,
-};
+use crate::message::route::Route;
 use http::{HeaderValue, Method};
 use matchit::Params;
 use std::{sync::Arc, time::Duration};
@@ -159,33 +156,6 @@ impl<S: 'static> Routes<S> {
         self
     }
 
-    /// What [`Request::deadline`](crate::Request::deadline) tells the group's handlers, in place of `REQUEST_TIMEOUT`.
-    /// A group inside of it that has its own keeps that.
-    ///
-    /// # Panics
-    /// Where a text is no duration such as `250ms`, `5s` or `1m`.
-    #[must_use]
-    #[track_caller]
-    pub fn timeout(mut self, timeout: impl IntoDuration) -> Routes<S> {
-        self.timeout = Some(timeout.into_duration());
-        self
-    }
-
-    /// The most bytes that a body may have on the group's routes, in place of `MAX_BODY_BYTES`, larger or smaller: a
-    /// size such as `64KiB`, `300MiB`. Past it 413. A group inside of it that has its own keeps that.
-    ///
-    /// # Panics
-    /// Where the text is no size.
-    #[must_use]
-    #[track_caller]
-    pub fn body_limit(mut self, size: &str) -> Routes<S> {
-        match parse_size(size) {
-            Some(bytes) => self.body_limit = Some(bytes),
-            None => panic!("{size:?} is no size: write 65536, 64KiB or 1MiB"),
-        }
-        self
-    }
-
     /// Adds another group's routes below `prefix`: `nest("/api", …)` makes its `/orders` `/api/orders`, and its `/`
     /// `/api`. Its layers, fallback and limits stay its own.
     ///
@@ -270,8 +240,11 @@ impl<S: 'static> Routes<S> {
     #[track_caller]
     fn insert_fallback(&mut self, prefix: &str) -> usize {
         let place = self.resources.len();
-        let below = format!("{}/{{*rest}}", prefix.trim_end_matches('/'));
-        for template in [prefix, &below] {
+        let bare = prefix.trim_end_matches('/');
+        let (slash, below) = (format!("{bare}/"), format!("{bare}/{{*rest}}"));
+        // `/` is its own prefix.
+        let exact = (!bare.is_empty()).then_some(bare);
+        for template in exact.into_iter().chain([&*slash, &*below]) {
             if self.fallbacks.insert(template, place).is_err() {
                 panic!("there is a fallback for {prefix} already");
             }
@@ -382,5 +355,6 @@ impl<S: 'static> Default for Routes<S> {
     }
 }
 
+mod limits;
 #[cfg(test)]
 mod tests;

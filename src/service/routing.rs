@@ -3,7 +3,7 @@
 use super::Service;
 use crate::{
     health,
-    routing::{handler::Handler, layers::Layer, routes::Routes},
+    routing::{handler::Handler, layer::Layer, routes::Routes},
 };
 use http::Method;
 

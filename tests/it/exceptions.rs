@@ -4,7 +4,7 @@
 
 use crate::support::{Engine, note};
 use crate::{
-    bodies, chaos, configuration, deadline, drain_report, endings, fairness, hosted, http, library,
+    bodies, chaos, configuration, deadline, drain_report, endings, fairness, hosted, http, layers, library,
     life, logging, places, pool, probes, reviewed, rolling_update, service, sharing, shortages,
     signals, slow_clients, stalls, streams, timeouts,
 };
@@ -92,6 +92,10 @@ const TINY_HTTP: &[(&str, &str)] = &[
     ),
     // Slow clients.
     (
+        "layers::written::slow_readers_of_what_is_written_hold_no_worker",
+        BLOCKING,
+    ),
+    (
         "fairness::who_is_slower_than_the_least_rate_goes_before_newcomers_are_refused",
         BLOCKING,
     ),
@@ -158,6 +162,12 @@ fn the_list_names_only_what_exists() {
         ("bodies", bodies::CASES),
         ("http::limits", http::LIMITS_CASES),
         ("timeouts", timeouts::CASES),
+        ("layers", layers::CASES),
+        ("layers::answers", layers::answers::CASES),
+        #[cfg(feature = "compression")]
+        ("layers::compression", layers::compression::CASES),
+        ("layers::cors", layers::cors::CASES),
+        ("layers::written", layers::written::CASES),
         ("library", library::CASES),
         ("hosted", hosted::CASES),
         ("streams", streams::CASES),

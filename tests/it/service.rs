@@ -25,7 +25,7 @@ struct App {
     motto: String,
 }
 
-fn start<S: Send + Sync + 'static>(
+pub(crate) fn start<S: Send + Sync + 'static>(
     service: Service<S>,
     engine: Engine,
     more: &[(&str, &str)],
@@ -40,13 +40,13 @@ fn start<S: Send + Sync + 'static>(
     service.start(config).expect("a port is free")
 }
 
-fn serve<S: Send + Sync + 'static>(service: Service<S>, engine: Engine) -> Running {
+pub(crate) fn serve<S: Send + Sync + 'static>(service: Service<S>, engine: Engine) -> Running {
     let running = start(service, engine, &[]);
     running.wait_ready(PATIENCE).expect("it becomes ready");
     running
 }
 
-fn end(running: Running) {
+pub(crate) fn end(running: Running) {
     running.stop();
     assert_eq!(running.wait().abandoned_total(), 0);
 }

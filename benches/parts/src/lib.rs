@@ -5,11 +5,11 @@ use std::hint::black_box;
 use log::{Level, Record};
 use seaworthy::{
     IntoResponse, Request,
-    internals::parts::{HeadParser, Routes, write_record, write_response},
+    internals::parts::{HeadParser, Routes, is_token, write_record, write_response},
 };
 
 /// What is measured, by name. The first call makes it ready, and what it returns does it once.
-pub const PARTS: [(&str, fn() -> Box<dyn FnMut()>); 9] = [
+pub const PARTS: [(&str, fn() -> Box<dyn FnMut()>); 13] = [
     ("head, wrk", || head(WRK)),
     ("head, kubelet", || head(KUBELET)),
     ("head, browser", || head(BROWSER)),
@@ -19,6 +19,10 @@ pub const PARTS: [(&str, fn() -> Box<dyn FnMut()>); 9] = [
     ("response, 4 headers", || response(with_headers)),
     ("response, 404", || response(|| http::StatusCode::NOT_FOUND.into_response())),
     ("record", record),
+    ("token, right", || token("hunter2-hunter2-hunter2", "hunter2-hunter2-hunter2")),
+    ("token, first wrong", || token("hunter2-hunter2-hunter2", "Xunter2-hunter2-hunter2")),
+    ("token, last wrong", || token("hunter2-hunter2-hunter2", "hunter2-hunter2-hunterX")),
+    ("token, other length", || token("hunter2-hunter2-hunter2-hunter2", "hunter2-hunter2-hunter2")),
 ];
 
 const WRK: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
@@ -72,6 +76,12 @@ fn response(make: impl Fn() -> seaworthy::Response + 'static) -> Box<dyn FnMut()
         client.clear();
         write_response(make(), &mut client);
         black_box(&client);
+    })
+}
+
+fn token(right: &'static str, given: &'static str) -> Box<dyn FnMut()> {
+    Box::new(move || {
+        black_box(is_token(black_box(right), black_box(given)));
     })
 }
 

@@ -70,3 +70,40 @@ fn another_thread_that_works_for_the_request_logs_as_it_does_and_only_meanwhile(
         ("route=/orders order=7", "")
     );
 }
+
+#[test]
+fn a_streamed_body_is_logged_as_its_request_was_whoever_reads_it() {
+    struct Seen;
+
+    impl std::io::Read for Seen {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            let seen = text(&pairs(&[]));
+            into[..seen.len()].copy_from_slice(seen.as_bytes());
+            Ok(seen.len())
+        }
+    }
+
+    let mut body = crate::Response::stream(Seen).into_body();
+    {
+        let _scope = Scope::enter("/export");
+        log_context("request_id", "abc");
+        crate::message::logged::stream(&mut body);
+    }
+    let mut reader = body.into_reader();
+    let mut read = move || {
+        let mut seen = [0; 100];
+        let count = reader.read(&mut seen).unwrap();
+        String::from_utf8(seen[..count].to_vec()).unwrap()
+    };
+    let worker = thread::spawn(move || {
+        let scope = Scope::enter("/export");
+        let within = read();
+        let behind = text(&pairs(&[]));
+        drop(scope);
+        (within, behind, read(), text(&pairs(&[])))
+    });
+    let (within, behind, outside, after) = worker.join().unwrap();
+    assert_eq!(within, "route=/export request_id=abc");
+    assert_eq!(behind, within, "what the engine says of it carries it too");
+    assert_eq!((outside.as_str(), after.as_str()), ("", ""));
+}

@@ -1,4 +1,5 @@
 use super::*;
+use crate::message::into_response::IntoResponse;
 use std::{fs, path::Path, sync::Arc};
 
 /// The texts of all refusals that are made in the sources below a folder.
@@ -38,10 +39,7 @@ fn every_refusal_has_its_answer_ready_in_the_services_own_form() {
 fn a_refusal_is_rendered_by_the_hook_and_keeps_status_and_headers() {
     let render: Render = Arc::new(|error, request| {
         assert!(request.is_none());
-        Response::in_memory(
-            format!("<{}>", error.message()).into_bytes(),
-            crate::message::response::Kind::Text,
-        )
+        format!("<{}>", error.message()).into_response()
     });
     let refusals = Refusals::rendered_by(Some(&render));
     for refusal in [

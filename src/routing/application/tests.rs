@@ -149,6 +149,7 @@ fn a_fallback_takes_what_no_route_has_and_leaves_the_405s() {
         (Method::GET, "/api/orders", "200 orders"),
         (Method::GET, "/api/nothing", "404 no such api"),
         (Method::GET, "/api", "404 no such api"),
+        (Method::GET, "/api/", "404 no such api"),
         (Method::GET, "/apiary", "200 page"),
         (Method::POST, "/api/orders", "405 method not allowed"),
         (Method::POST, "/files/x", "405 method not allowed"),

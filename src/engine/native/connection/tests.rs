@@ -20,7 +20,7 @@ use super::{
 use crate::{
     engine::{http1::Limits, memory::Memory, rules::Policy},
     message::request::Request,
-    message::response::{Body, Kind, Response},
+    message::{body::Body, response::Response},
 };
 use http::StatusCode;
 use std::{rc::Rc, time::Duration};
@@ -101,7 +101,7 @@ fn echo(request: &Request) -> Response {
 
 fn bytes(bytes: Vec<u8>) -> Response {
     Response {
-        body: Body::Bytes(bytes, Kind::Bytes),
+        body: Body::Bytes(bytes),
         ..Response::new(StatusCode::OK)
     }
 }

@@ -1,7 +1,7 @@
 //! What a drain does to what is there and to what still comes.
 
 use super::*;
-use crate::message::response::{Body, Kind};
+use crate::message::body::Body;
 
 /// Pulls until the engine is closed, and answers all that comes. How many were answered so, and how many were beyond
 /// the limit.
@@ -120,7 +120,7 @@ fn a_response_whose_client_has_read_what_there_was_is_sent_on_when_all_is_cut() 
     let body = vec![b'x'; 64 << 20];
     let length = body.len();
     let response = Response {
-        body: Body::Bytes(body, Kind::Bytes),
+        body: Body::Bytes(body),
         ..Response::new(StatusCode::OK)
     };
     exchange.respond(response, true);

@@ -1,7 +1,7 @@
 //! More connections than there may be: who goes for whom.
 
 use super::*;
-use crate::message::response::{Body, Kind};
+use crate::message::body::Body;
 
 /// After so long, one that says nothing may be closed for another.
 const SILENT: Duration = Duration::from_millis(1100);
@@ -155,7 +155,7 @@ fn one_client_cannot_hold_every_place_with_bodies_and_answers_that_never_end() {
     let mut idle = idle(&*engine);
     let mut reads_nothing = ask(&*engine);
     let exchange = requests(&*engine, 1).remove(0);
-    let body = Body::Bytes(vec![b'x'; 32 << 20], Kind::Bytes);
+    let body = Body::Bytes(vec![b'x'; 32 << 20]);
     let endless = Response {
         body,
         ..Response::new(StatusCode::OK)

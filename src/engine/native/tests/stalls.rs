@@ -37,10 +37,7 @@ fn a_download_whose_client_has_read_during_a_stall_is_finished() {
     let engine = engine("WRITE_TIMEOUT", "100ms");
     let mut client = ask(&*engine);
     let exchange = requests(&*engine, 1).remove(0);
-    let body = crate::message::response::Body::Bytes(
-        vec![b'x'; SIZE],
-        crate::message::response::Kind::Bytes,
-    );
+    let body = crate::message::body::Body::Bytes(vec![b'x'; SIZE]);
     let response = Response {
         body,
         ..Response::new(StatusCode::OK)

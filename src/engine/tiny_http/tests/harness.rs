@@ -8,10 +8,8 @@ use crate::{
         rules::Policy,
         tiny_http,
     },
-    message::request::Request,
-    message::response::Response,
+    message::{into_response::IntoResponse, request::Request, response::Response},
 };
-use http::StatusCode;
 use std::{
     io::{Read, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
@@ -171,12 +169,7 @@ fn pull(engine: &dyn Engine, context: &Arc<Context>) {
 }
 
 pub(super) fn text(text: String) -> Response {
-    let mut response = Response::new(StatusCode::OK);
-    response.body = crate::message::response::Body::Bytes(
-        text.into_bytes(),
-        crate::message::response::Kind::Text,
-    );
-    response
+    text.into_response()
 }
 
 /// One connection.

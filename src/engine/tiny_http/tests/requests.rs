@@ -221,10 +221,7 @@ fn a_large_response_arrives_whole() {
     let expected = body.clone();
     let site = Site::new(move |_| {
         let mut response = Response::new(StatusCode::OK);
-        response.body = crate::message::response::Body::Bytes(
-            body.clone(),
-            crate::message::response::Kind::Bytes,
-        );
+        response.body = crate::message::body::Body::Bytes(body.clone());
         response.with_header(header::ETAG, HeaderValue::from_static("\"1\""))
     });
     let answer = site.client().get("/");

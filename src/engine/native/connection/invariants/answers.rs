@@ -1,7 +1,7 @@
 //! What the handlers of a connection's scripts answer.
 
 use super::{phrases::PATTERN, rig};
-use crate::message::response::{Body, Kind, Response};
+use crate::message::{body::Body, response::Response};
 use http::StatusCode;
 use std::io::{self, Read};
 
@@ -23,28 +23,28 @@ pub(super) fn answer(kind: usize) -> (Response, Answer) {
     match kind % 13 {
         0 => {}
         1 => {
-            response.body = Body::Static(b"Hello", Kind::Text);
+            response.body = Body::Static(b"Hello");
             body.extend_from_slice(b"Hello");
         }
         2 => {
-            response.body = Body::Static(&PATTERN, Kind::Bytes);
+            response.body = Body::Static(&PATTERN);
             body.extend_from_slice(&PATTERN);
         }
         3 | 4 => {
             body = repeated(kind);
-            response.body = Body::Bytes(body.clone(), Kind::Bytes);
+            response.body = Body::Bytes(body.clone());
         }
         5 => {
             response.status = StatusCode::NO_CONTENT;
-            response.body = Body::Bytes(repeated(1), Kind::Bytes);
+            response.body = Body::Bytes(repeated(1));
         }
         6 => {
             response.status = StatusCode::NOT_MODIFIED;
-            response.body = Body::Static(b"Hello", Kind::Text);
+            response.body = Body::Static(b"Hello");
         }
         7 => {
             body = repeated(20);
-            response.body = Body::Bytes(body.clone(), Kind::Bytes);
+            response.body = Body::Bytes(body.clone());
         }
         kind => {
             body = repeated(kind - 7);

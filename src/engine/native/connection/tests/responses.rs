@@ -87,7 +87,7 @@ fn a_response_is_one_write_where_the_client_takes_it() {
 fn a_response_that_a_slow_client_takes_in_pieces_is_whole() {
     static FIXED: [u8; 10_000] = [b'x'; 10_000];
     let fixed = || Response {
-        body: Body::Static(&FIXED, Kind::Bytes),
+        body: Body::Static(&FIXED),
         ..Response::new(StatusCode::OK)
     };
     let short = || bytes(vec![b'x'; 300]);

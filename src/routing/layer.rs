@@ -4,7 +4,7 @@ use crate::message::{into_response::IntoResponse, request::Request, response::Re
 use std::sync::Arc;
 
 /// A layer: `Fn(&mut Request, Next<'_>) -> R`, or `Fn(&mut Request, Next<'_>, &S) -> R` where the service has a state
-/// `S`, or one of the ready-made ones. `Args` tells them apart, and is always inferred.
+/// `S`, or one of the [ready-made ones](crate::layers). `Args` tells them apart, and is always inferred.
 ///
 /// It runs on the worker thread that runs the handler. Whatever it does to its request, the connection is not touched
 /// by it.
@@ -37,6 +37,10 @@ where
         self(request, next, state).into_response()
     }
 }
+
+/// The `Args` of layers that are values and no closures: the [ready-made ones](crate::layers), and those of one's own,
+/// as `impl<S> Layer<S, ReadyMade> for Audit`.
+pub enum ReadyMade {}
 
 /// A layer as it is kept: a group's routes share theirs.
 pub(crate) type SharedLayer<S> = Arc<dyn Fn(&mut Request, Next<'_>, &S) -> Response + Send + Sync>;

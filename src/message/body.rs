@@ -1,0 +1,111 @@
+//! What a response sends behind its head.
+
+use std::{
+    fmt,
+    io::{Cursor, Read},
+};
+
+/// A response's body. Handlers rarely see one; layers change it by [`Response::map_body`](crate::Response::map_body).
+///
+/// ```
+/// use seaworthy::{Body, IntoResponse};
+/// use std::io::Read;
+///
+/// let body = "hello".into_response().into_body();
+/// assert_eq!(body.len(), Some(5));
+/// let mut text = String::new();
+/// body.into_reader().read_to_string(&mut text)?;
+/// assert_eq!(text, "hello");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[non_exhaustive]
+pub enum Body {
+    /// Bytes that are part of the program.
+    Static(&'static [u8]),
+    /// Bytes in memory.
+    Bytes(Vec<u8>),
+    /// What a reader gives while it is sent, with its length in bytes where that is known: see
+    /// [`Response::stream`](crate::Response::stream).
+    Stream(Box<dyn Read + Send>, Option<u64>),
+}
+
+impl Body {
+    /// The length in bytes; none for a stream of unknown length.
+    #[must_use]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "of a stream nobody knows whether it is empty"
+    )]
+    pub fn len(&self) -> Option<u64> {
+        match self {
+            Body::Static(bytes) => Some(bytes.len() as u64),
+            Body::Bytes(bytes) => Some(bytes.len() as u64),
+            Body::Stream(_, length) => *length,
+        }
+    }
+
+    /// The bytes, where they are in memory; none for a stream.
+    #[must_use]
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match self {
+            Body::Static(bytes) => Some(bytes),
+            Body::Bytes(bytes) => Some(bytes),
+            Body::Stream(..) => None,
+        }
+    }
+
+    /// A reader of all of it, wherever it is.
+    #[must_use]
+    pub fn into_reader(self) -> Box<dyn Read + Send> {
+        match self {
+            Body::Static(bytes) => Box::new(bytes),
+            Body::Bytes(bytes) => Box::new(Cursor::new(bytes)),
+            Body::Stream(reader, _) => reader,
+        }
+    }
+}
+
+impl Default for Body {
+    /// Nothing.
+    fn default() -> Body {
+        Body::Static(&[])
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Body {
+        Body::Static(text.as_bytes())
+    }
+}
+
+impl From<&'static [u8]> for Body {
+    fn from(bytes: &'static [u8]) -> Body {
+        Body::Static(bytes)
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Body {
+        Body::Bytes(text.into_bytes())
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Body {
+        Body::Bytes(bytes)
+    }
+}
+
+impl fmt::Debug for Body {
+    /// Its kind and length: what it holds may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Body::Static(_) | Body::Bytes(_) => "in memory",
+            Body::Stream(..) => "stream",
+        };
+        match self.len() {
+            Some(length) => write!(f, "Body({kind}, {length} bytes)"),
+            None => write!(f, "Body({kind})"),
+        }
+    }
+}
