@@ -74,7 +74,7 @@
 //! | `pool/` | who pulls, who runs, who waits; the threads; requests in flight; what is answered at once; bodies that are written |
 //! | `health/` | checks, their cached results, the probe endpoints |
 //! | `engine/` | the trait; `http1/` (pure functions over bytes), `native/`, `tiny_http/` |
-//! | `routing/` | the router, groups, layers and the ready-made ones |
+//! | `routing/` | the router, groups, layers and the ready-made ones, files of a directory |
 //! | `observe/` | logging, access log, panics |
 //! | `message/` | requests, responses, what handlers may return |
 //! | `config/` | settings and their sources, seaworthy's own table, cgroup limits |
@@ -137,6 +137,7 @@ pub use message::{
 pub use phase::{Phase, Stop};
 pub use resolve::resolve;
 pub use routing::{
+    files::ServeDir,
     handler::Handler,
     layer::{Layer, Next},
     layers,

@@ -256,6 +256,10 @@ impl<S: Send + Sync + 'static> Service<S> {
 
     fn bind(self, config: &Config, control: &Control) -> io::Result<(BoundServer, Option<Admin>)> {
         let mut application = self.application;
+        let mut start_tasks = self.start_tasks;
+        for requirement in application.routes.take_requirements() {
+            start_tasks.push(Task::new("routes", move |_: &Stop| requirement()));
+        }
         let facts = Arc::new(ServiceFacts {
             state: Arc::clone(control.state()),
             request_timeout: config.request_timeout,
@@ -291,7 +295,7 @@ impl<S: Send + Sync + 'static> Service<S> {
         );
         let server = BoundServer {
             pool,
-            start_tasks: self.start_tasks,
+            start_tasks,
             background: self.background,
             drain_delay: config.drain_delay,
             shutdown_timeout: config.shutdown_timeout,

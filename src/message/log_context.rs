@@ -72,11 +72,14 @@ impl LogContext {
         HAS_FIELDS.get()
     }
 
-    /// For a thread that comes back to a request of which it knows the route alone: until it turns to another one.
-    pub(crate) fn resume(&self) {
-        if ROUTE.get().is_some() && !HAS_FIELDS.get() {
+    /// For a thread that comes back to a request of which it knows the route alone: until it turns to another one. False
+    /// where this thread works on no request.
+    pub(crate) fn resume(&self) -> bool {
+        let is_on_request = ROUTE.get().is_some();
+        if is_on_request && !HAS_FIELDS.get() {
             self.install();
         }
+        is_on_request
     }
 
     fn install(&self) {

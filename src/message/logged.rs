@@ -28,8 +28,11 @@ struct Logged {
 
 impl Read for Logged {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        // It stays behind, so that the engine's record of a reader that fails carries it too.
-        self.context.resume();
-        self.reader.read(into)
+        let reader = &mut self.reader;
+        // On a worker it stays behind, so that the engine's record of a reader that fails carries it too.
+        match self.context.resume() {
+            true => reader.read(into),
+            false => self.context.run(|| reader.read(into)),
+        }
     }
 }

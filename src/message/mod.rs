@@ -1,5 +1,6 @@
 //! Requests and responses: what handlers and layers see, what they may return, and what a request knows of its route.
 
+pub(crate) mod accept_encoding;
 pub(crate) mod body;
 pub(crate) mod entity_tag;
 pub(crate) mod error;

@@ -160,7 +160,7 @@ impl<S: 'static> Chain<'_, S> {
             }
             (_, None) => Error::not_found(),
             (_, Some(endpoint)) => {
-                let allow = application.routes.allowed(&endpoint.route.template);
+                let allow = application.routes.allowed(endpoint.route.index);
                 let error = Error::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
                 match allow {
                     Some(allow) => error.with_header(header::ALLOW, allow),

@@ -6,7 +6,7 @@ use http::{HeaderValue, Method};
 pub(super) struct Resource {
     pub(super) template: String,
     pub(super) methods: Vec<(Method, usize)>,
-    /// For every other method. A fallback has this one alone.
+    /// For every other method.
     pub(super) any: Option<usize>,
     pub(super) is_fallback: bool,
 }
@@ -32,6 +32,11 @@ impl Resource {
     pub(super) fn first(&self) -> usize {
         let first = self.methods.first().map(|(_, index)| *index).or(self.any);
         first.expect("a resource is made for an endpoint")
+    }
+
+    pub(super) fn has(&self, endpoint: usize) -> bool {
+        let mut of_methods = self.methods.iter().map(|(_, index)| *index);
+        self.any == Some(endpoint) || of_methods.any(|index| index == endpoint)
     }
 
     /// What `Allow` says (RFC 9110 section 10.2.1).

@@ -1,5 +1,7 @@
 //! Routes and groups of them: `matchit` for the paths, a short list of methods under each.
 
+mod lookup;
+
 use super::{
     handler::{BoxedHandler, Handler, boxed},
     layer::{Layer, SharedLayer, shared},
@@ -7,9 +9,8 @@ use super::{
     resource::Resource,
 };
 use crate::message::route::Route;
-use http::{HeaderValue, Method};
-use matchit::Params;
-use std::{sync::Arc, time::Duration};
+use http::Method;
+use std::{mem, sync::Arc, time::Duration};
 
 /// A group of routes with what they have in common: layers, a fallback, limits. It becomes part of a service, or of
 /// another group, by [`nest`](Routes::nest) below a prefix or by [`merge`](Routes::merge).
@@ -45,22 +46,17 @@ pub struct Routes<S = ()> {
     layers: Vec<SharedLayer<S>>,
     timeout: Option<Duration>,
     body_limit: Option<u64>,
+    requirements: Vec<Requirement>,
 }
 
+/// What has to hold before the first request, and why it does not.
+pub(crate) type Requirement = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+
 /// A handler with its route and the layers of the groups that it came from, the innermost first.
-pub(super) struct Endpoint<S> {
+pub(crate) struct Endpoint<S> {
     pub(super) route: Arc<Route>,
     pub(super) handler: BoxedHandler<S>,
     pub(super) layers: Vec<SharedLayer<S>>,
-}
-
-/// What a path and a method lead to.
-pub(super) struct Found<'r, 'p, S> {
-    pub(super) endpoint: &'r Endpoint<S>,
-    /// False where the path is there with other methods only; the endpoint is one of those then.
-    pub(super) is_allowed: bool,
-    /// As they were sent; none where the template has none.
-    pub(super) params: Option<Params<'r, 'p>>,
 }
 
 macro_rules! methods {
@@ -91,6 +87,7 @@ impl<S: 'static> Routes<S> {
             layers: Vec::new(),
             timeout: None,
             body_limit: None,
+            requirements: Vec::new(),
         }
     }
 
@@ -149,6 +146,26 @@ impl<S: 'static> Routes<S> {
         self
     }
 
+    /// As [`fallback`](Routes::fallback), for GET and HEAD alone: with another method whatever lies there is a 405.
+    pub(super) fn get_fallback<Args>(mut self, handler: impl Handler<S, Args>) -> Routes<S> {
+        let resource = self.insert_fallback("/");
+        self.attach(resource, Some(Method::GET), boxed(handler));
+        self
+    }
+
+    /// Has `requirement` asked, after the start-up tasks and before the service counts as started.
+    pub(super) fn require(
+        mut self,
+        requirement: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) -> Routes<S> {
+        self.requirements.push(Box::new(requirement));
+        self
+    }
+
+    pub(crate) fn take_requirements(&mut self) -> Vec<Requirement> {
+        mem::take(&mut self.requirements)
+    }
+
     /// Wraps the group's routes, its fallback, and its 405s in a layer; the last one added runs first, as in axum.
     #[must_use]
     pub fn layer<Args>(mut self, layer: impl Layer<S, Args>) -> Routes<S> {
@@ -157,19 +174,19 @@ impl<S: 'static> Routes<S> {
     }
 
     /// Adds another group's routes below `prefix`: `nest("/api", …)` makes its `/orders` `/api/orders`, and its `/`
-    /// `/api`. Its layers, fallback and limits stay its own.
+    /// `/api`. Its layers, fallback and limits stay its own. A [`ServeDir`](crate::ServeDir) is such a group too.
     ///
     /// # Panics
     /// Where the prefix is not like `/api`, or a route conflicts with one that is there.
     #[must_use]
     #[track_caller]
-    pub fn nest(mut self, prefix: &str, group: Routes<S>) -> Routes<S> {
+    pub fn nest(mut self, prefix: &str, group: impl Into<Routes<S>>) -> Routes<S> {
         let is_prefix = prefix.starts_with('/') && prefix.len() > 1 && !prefix.ends_with('/');
         assert!(
             is_prefix,
             "{prefix:?} is no prefix to nest at: write it as \"/api\", or merge the group"
         );
-        self.adopt(prefix, group);
+        self.adopt(prefix, group.into());
         self
     }
 
@@ -179,13 +196,14 @@ impl<S: 'static> Routes<S> {
     /// Where a route conflicts with one that is there, or both have a fallback.
     #[must_use]
     #[track_caller]
-    pub fn merge(mut self, group: Routes<S>) -> Routes<S> {
-        self.adopt("", group);
+    pub fn merge(mut self, group: impl Into<Routes<S>>) -> Routes<S> {
+        self.adopt("", group.into());
         self
     }
 
     #[track_caller]
     fn adopt(&mut self, prefix: &str, group: Routes<S>) {
+        self.requirements.extend(group.requirements);
         let mut theirs: Vec<Option<Endpoint<S>>> = group.endpoints.into_iter().map(Some).collect();
         for resource in group.resources {
             let template = match resource.template.as_str() {
@@ -236,7 +254,7 @@ impl<S: 'static> Routes<S> {
         place
     }
 
-    /// A fallback is there for its prefix and for all that is below.
+    /// A fallback is there for its prefix, with and without a slash behind it, and for all that is below.
     #[track_caller]
     fn insert_fallback(&mut self, prefix: &str) -> usize {
         let place = self.resources.len();
@@ -280,62 +298,6 @@ impl<S: 'static> Routes<S> {
             None => resource.any = Some(index),
         }
         index
-    }
-
-    /// What answers a method on a path.
-    pub(super) fn at<'r, 'p>(&'r self, method: &Method, path: &'p str) -> Option<Found<'r, 'p, S>> {
-        let Ok(found) = self.paths.at(path) else {
-            let resource = &self.resources[*self.fallbacks.at(path).ok()?.value];
-            return Some(self.found(resource, method, None));
-        };
-        let params = (!found.params.is_empty()).then_some(found.params);
-        Some(self.found(&self.resources[*found.value], method, params))
-    }
-
-    fn found<'r, 'p>(
-        &'r self,
-        resource: &Resource,
-        method: &Method,
-        params: Option<Params<'r, 'p>>,
-    ) -> Found<'r, 'p, S> {
-        let index = resource.endpoint(method);
-        Found {
-            endpoint: &self.endpoints[index.unwrap_or_else(|| resource.first())],
-            is_allowed: index.is_some(),
-            params,
-        }
-    }
-
-    pub(super) fn endpoint(&self, index: usize) -> &Endpoint<S> {
-        &self.endpoints[index]
-    }
-
-    pub(super) fn layers(&self) -> &[SharedLayer<S>] {
-        &self.layers
-    }
-
-    /// What `Allow` says for a template.
-    pub(super) fn allowed(&self, template: &str) -> Option<HeaderValue> {
-        let mut all = self.resources.iter();
-        let resource = all.find(|known| known.template == template)?;
-        Some(resource.allowed())
-    }
-
-    /// Whether any route at all takes this method.
-    pub(super) fn knows(&self, method: &Method) -> bool {
-        self.resources.iter().any(|resource| {
-            let takes_any = resource.any.is_some() && !resource.is_fallback;
-            takes_any || resource.methods.iter().any(|(known, _)| known == method)
-        })
-    }
-
-    /// The largest limit that a route has on its bodies, where one has.
-    pub(super) fn largest_body_limit(&self) -> Option<u64> {
-        let limits = self
-            .endpoints
-            .iter()
-            .filter_map(|endpoint| endpoint.route.body_limit);
-        limits.max()
     }
 
     /// Gives every route what it has of the service, before the first request.

@@ -80,7 +80,7 @@ impl<S: Send + Sync + 'static> Service<S> {
     /// As [`Routes::nest`].
     #[must_use]
     #[track_caller]
-    pub fn nest(self, prefix: &str, group: Routes<S>) -> Service<S> {
+    pub fn nest(self, prefix: &str, group: impl Into<Routes<S>>) -> Service<S> {
         self.with_routes(|routes| routes.nest(prefix, group))
     }
 
@@ -90,7 +90,7 @@ impl<S: Send + Sync + 'static> Service<S> {
     /// As [`Routes::merge`].
     #[must_use]
     #[track_caller]
-    pub fn merge(self, group: Routes<S>) -> Service<S> {
+    pub fn merge(self, group: impl Into<Routes<S>>) -> Service<S> {
         self.with_routes(|routes| routes.merge(group))
     }
 

@@ -4,9 +4,9 @@
 
 use crate::support::{Engine, note};
 use crate::{
-    bodies, chaos, configuration, deadline, drain_report, endings, fairness, hosted, http, layers, library,
-    life, logging, places, pool, probes, reviewed, rolling_update, service, sharing, shortages,
-    signals, slow_clients, stalls, streams, timeouts,
+    bodies, chaos, configuration, deadline, drain_report, endings, fairness, files, hosted, http,
+    layers, library, life, logging, places, pool, probes, reviewed, rolling_update, service,
+    sharing, shortages, signals, slow_clients, stalls, streams, timeouts,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -158,6 +158,7 @@ fn the_list_names_only_what_exists() {
         ("drain_report", drain_report::CASES),
         ("endings", endings::CASES),
         ("fairness", fairness::CASES),
+        ("files", files::CASES),
         ("http", http::CASES),
         ("bodies", bodies::CASES),
         ("http::limits", http::LIMITS_CASES),

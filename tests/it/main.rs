@@ -20,6 +20,7 @@ mod configuration;
 mod deadline;
 mod drain_report;
 mod fairness;
+mod files;
 mod hosted;
 mod http;
 mod layers;

@@ -105,5 +105,5 @@ fn a_streamed_body_is_logged_as_its_request_was_whoever_reads_it() {
     let (within, behind, outside, after) = worker.join().unwrap();
     assert_eq!(within, "route=/export request_id=abc");
     assert_eq!(behind, within, "what the engine says of it carries it too");
-    assert_eq!((outside.as_str(), after.as_str()), ("", ""));
+    assert_eq!((outside.as_str(), after.as_str()), (&*within, ""));
 }

@@ -314,3 +314,43 @@ fn one_hook_renders_every_error_and_refusal_and_keeps_their_status_and_headers()
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert!(response.headers().contains_key(header::ALLOW));
 }
+
+#[test]
+fn a_fallback_for_get_alone_says_what_it_takes_whatever_routes_stand_at_its_prefix() {
+    let routes = || {
+        let files = Routes::new().get_fallback(|_: &Request| "file");
+        let nested = Routes::new()
+            .get_fallback(|_: &Request| "file")
+            .post("/", |_: &Request| "posted");
+        Routes::new()
+            .post("/", |_: &Request| "posted")
+            .merge(files)
+            .nest("/static", nested)
+    };
+    for (method, path, status, allow) in [
+        (Method::GET, "/x", 200, None),
+        (Method::HEAD, "/x", 200, None),
+        (Method::POST, "/x", 405, Some("GET, HEAD")),
+        (Method::GET, "/", 405, Some("POST")),
+        (Method::GET, "/static/", 200, None),
+        (Method::GET, "/static/x", 200, None),
+        (Method::PUT, "/static/x", 405, Some("GET, HEAD")),
+        (Method::PUT, "/static/", 405, Some("GET, HEAD")),
+        (Method::PUT, "/static", 405, Some("POST")),
+        (Method::POST, "/static", 200, None),
+    ] {
+        let answer = ask(routes(), Request::new(method.clone(), path));
+        let allowed = answer.2.as_ref().map(|value| value.to_str().unwrap());
+        assert_eq!((answer.0, allowed), (status, allow), "{method} {path}");
+    }
+}
+
+#[test]
+fn a_fallback_is_told_the_parameters_of_the_prefix_that_it_is_nested_at() {
+    let routes = || {
+        let tenant = |request: &Request| request.param("tenant").to_owned();
+        Routes::new().nest("/{tenant}/files", Routes::new().fallback(tenant))
+    };
+    assert_eq!(get(routes(), "/a%20b/files/x/y"), (200, "a b".to_owned()));
+    assert_eq!(get(routes(), "/a/files"), (200, "a".to_owned()));
+}

@@ -1,0 +1,53 @@
+// Two views: all files at /, one of them at /view/NAME. The server answers both paths with the same page.
+const view = document.querySelector("#view");
+
+function element(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+async function all() {
+  const answer = await fetch("/api/files");
+  if (!answer.ok) throw new Error(await answer.text());
+  return answer.json();
+}
+
+async function upload(files) {
+  for (const file of files) {
+    const answer = await fetch(`/api/files/${encodeURIComponent(file.name)}`, { method: "PUT", body: file });
+    if (!answer.ok) alert(`${file.name}: ${await answer.text()}`);
+  }
+  show();
+}
+
+async function showAll() {
+  const input = element("input", { type: "file", multiple: true, onchange: () => upload(input.files) });
+  const rows = (await all()).map(([name, bytes]) => {
+    const link = element("a", { href: `/view/${encodeURIComponent(name)}` }, name);
+    return element("tr", {}, element("td", {}, link), element("td", {}, `${bytes} bytes`));
+  });
+  view.replaceChildren(element("p", {}, input), element("table", {}, ...rows));
+}
+
+async function showOne(name) {
+  const [, bytes] = (await all()).find(([known]) => known === name) ?? [];
+  if (bytes === undefined) return view.replaceChildren(`There is no ${name}.`);
+  const path = encodeURIComponent(name);
+  const remove = async () => {
+    await fetch(`/api/files/${path}`, { method: "DELETE" });
+    location.assign("/");
+  };
+  view.replaceChildren(
+    element("p", {}, `${name}, ${bytes} bytes`),
+    element("p", {}, element("a", { href: `/files/${path}` }, "Download")),
+    element("button", { onclick: remove }, "Delete"),
+  );
+}
+
+function show() {
+  const [, name] = location.pathname.match(/^\/view\/(.+)$/) ?? [];
+  (name ? showOne(decodeURIComponent(name)) : showAll()).catch((error) => view.replaceChildren(String(error)));
+}
+
+show();

@@ -1,0 +1,97 @@
+//! A file store: a page to upload to, downloads that resume where they broke off. `cargo run`, then <http://localhost:8080>.
+
+use seaworthy::http::StatusCode;
+use seaworthy::{
+    Error, IntoResponse, Json, Next, Request, Response, Routes, ServeDir, Service, Settings,
+};
+use std::{fs, fs::File, io, io::Write, path::PathBuf, process::ExitCode};
+use tempfile::NamedTempFile;
+
+#[cfg(test)]
+mod tests;
+
+struct Store {
+    data: PathBuf,
+    public: PathBuf,
+}
+
+fn main() -> ExitCode {
+    Service::build("files", |settings: &mut Settings| {
+        // Half of it is for uploads, which are in memory until they are kept.
+        settings.default_setting("BUFFER_MEMORY", "640MiB");
+        let data = settings.text("DATA_DIR", "data").into();
+        let public = settings.text("PUBLIC_DIR", "public").into();
+        Store { data, public }
+    })
+    .version(env!("CARGO_PKG_VERSION"))
+    .about("keeps files, and has a page to upload them to")
+    .open(|store: Store| Ok(service(store)))
+    .run()
+}
+
+fn service(store: Store) -> Service<Store> {
+    let uploads = Routes::new()
+        .get("/", list)
+        .put("/{name}", keep)
+        .delete("/{name}", remove)
+        .body_limit("300MiB");
+    // Whoever may upload must not replace another's file by its compressed neighbour.
+    let downloads = ServeDir::new(&store.data).precompressed(false);
+    let page = ServeDir::new(&store.public).fallback("index.html");
+    Service::with_state("files", store)
+        .on_start("data", |store: &Store| fs::create_dir_all(&store.data))
+        .nest("/api/files", uploads)
+        .nest("/files", Routes::from(downloads).layer(as_attachment))
+        .merge(page)
+}
+
+fn list(_: &Request, store: &Store) -> Result<Json<Vec<(String, u64)>>, Error> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(&store.data)?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        match entry.metadata() {
+            Ok(found) if found.is_file() && !name.starts_with('.') => all.push((name, found.len())),
+            _ => {} // Deleted meanwhile, or not whole yet.
+        }
+    }
+    all.sort();
+    Ok(Json(all))
+}
+
+/// Kept under its name once it is whole and on the disk: readers and a power cut see it so or not at all.
+fn keep(request: &Request, store: &Store) -> Result<StatusCode, Error> {
+    let path = store.data.join(name(request)?);
+    let is_new = !path.exists();
+    let mut file = NamedTempFile::new_in(&store.data)?;
+    file.write_all(request.body())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(&store.data)?.sync_all()?;
+    match is_new {
+        true => Ok(StatusCode::CREATED),
+        false => Ok(StatusCode::NO_CONTENT),
+    }
+}
+
+fn remove(request: &Request, store: &Store) -> Result<StatusCode, Error> {
+    match fs::remove_file(store.data.join(name(request)?)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::not_found()),
+        removed => Ok(removed.map(|()| StatusCode::NO_CONTENT)?),
+    }
+}
+
+/// A name that `ServeDir` serves.
+fn name(request: &Request) -> Result<&str, Error> {
+    let name = request.param("name");
+    match name.starts_with('.') || name.contains(['/', '\\', '\0']) || name.len() > 255 {
+        true => Err(Error::bad_request("name: expected the name of a file")),
+        false => Ok(name),
+    }
+}
+
+/// A page that somebody uploaded must not run its script as if it were ours.
+fn as_attachment(request: &mut Request, next: Next<'_>) -> Response {
+    let disposition = ("content-disposition", "attachment");
+    let options = ("x-content-type-options", "nosniff");
+    ([disposition, options], next.run(request)).into_response()
+}

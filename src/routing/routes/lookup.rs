@@ -1,0 +1,76 @@
+//! From a method and a path to the endpoint that answers, and what can be asked of a group's routes as a whole.
+
+use super::{Endpoint, Routes};
+use crate::routing::{layer::SharedLayer, resource::Resource};
+use http::{HeaderValue, Method};
+use matchit::Params;
+
+/// What a path and a method lead to.
+pub(crate) struct Found<'r, 'p, S> {
+    pub(crate) endpoint: &'r Endpoint<S>,
+    /// False where the path is there with other methods only; the endpoint is one of those then.
+    pub(crate) is_allowed: bool,
+    /// As they were sent; none where the template has none.
+    pub(crate) params: Option<Params<'r, 'p>>,
+}
+
+impl<S: 'static> Routes<S> {
+    /// What answers a method on a path.
+    pub(crate) fn at<'r, 'p>(&'r self, method: &Method, path: &'p str) -> Option<Found<'r, 'p, S>> {
+        let Ok(found) = self.paths.at(path) else {
+            let found = self.fallbacks.at(path).ok()?;
+            let resource = &self.resources[*found.value];
+            let has_params = resource.template.contains('{');
+            let params = has_params.then_some(found.params);
+            return Some(self.found(resource, method, params));
+        };
+        let params = (!found.params.is_empty()).then_some(found.params);
+        Some(self.found(&self.resources[*found.value], method, params))
+    }
+
+    fn found<'r, 'p>(
+        &'r self,
+        resource: &Resource,
+        method: &Method,
+        params: Option<Params<'r, 'p>>,
+    ) -> Found<'r, 'p, S> {
+        let index = resource.endpoint(method);
+        Found {
+            endpoint: &self.endpoints[index.unwrap_or_else(|| resource.first())],
+            is_allowed: index.is_some(),
+            params,
+        }
+    }
+
+    pub(crate) fn endpoint(&self, index: usize) -> &Endpoint<S> {
+        &self.endpoints[index]
+    }
+
+    pub(crate) fn layers(&self) -> &[SharedLayer<S>] {
+        &self.layers
+    }
+
+    /// What `Allow` says where an endpoint's path is, by the endpoint's index.
+    pub(crate) fn allowed(&self, index: usize) -> Option<HeaderValue> {
+        let mut all = self.resources.iter();
+        let resource = all.find(|resource| resource.has(index))?;
+        Some(resource.allowed())
+    }
+
+    /// Whether any route at all takes this method.
+    pub(crate) fn knows(&self, method: &Method) -> bool {
+        self.resources.iter().any(|resource| {
+            let takes_any = resource.any.is_some() && !resource.is_fallback;
+            takes_any || resource.methods.iter().any(|(known, _)| known == method)
+        })
+    }
+
+    /// The largest limit that a route has on its bodies, where one has.
+    pub(crate) fn largest_body_limit(&self) -> Option<u64> {
+        let limits = self
+            .endpoints
+            .iter()
+            .filter_map(|endpoint| endpoint.route.body_limit);
+        limits.max()
+    }
+}
