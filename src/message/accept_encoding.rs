@@ -2,34 +2,38 @@
 
 use super::request::Request;
 
-/// How much the client wants a coding, in thousandths: 0 where it refuses it, none where it says nothing of it.
+/// How much the client wants a coding, in thousandths: 0 where it refuses it, none where it says nothing of it. An
+/// element that is malformed counts as not sent (section 12.4.2).
 pub(crate) fn quality(request: &Request, coding: &str) -> Option<u16> {
-    let mut of_any = None;
+    let (mut of_coding, mut of_any) = (None, None);
     let lines = request.header_values("accept-encoding");
     for element in lines.flat_map(|line| line.split(',')) {
-        let (named, rest) = element.split_once(';').unwrap_or((element, "q=1"));
-        match named.trim() {
-            named if named.eq_ignore_ascii_case(coding) => return Some(weight(rest)),
-            "*" => of_any = Some(weight(rest)),
-            _ => {}
-        }
+        let (named, parameter) = element.split_once(';').unwrap_or((element, "q=1"));
+        let of_named = match named.trim() {
+            named if named.eq_ignore_ascii_case(coding) => &mut of_coding,
+            // The two are one (section 8.4.1.3).
+            named if named.eq_ignore_ascii_case("x-gzip") && coding == "gzip" => &mut of_coding,
+            "*" => &mut of_any,
+            _ => continue,
+        };
+        *of_named = (*of_named).max(weight(parameter));
     }
-    of_any
+    of_coding.or(of_any)
 }
 
-/// `q=0.5` is 500 (RFC 9110 section 12.4.2); what is no weight refuses, which never hurts.
-fn weight(text: &str) -> u16 {
-    let value = text.trim().strip_prefix(['q', 'Q']).and_then(|rest| {
-        let number = rest.strip_prefix('=')?;
-        let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
-        let is_decimal = decimals.len() <= 3 && decimals.bytes().all(|byte| byte.is_ascii_digit());
-        match whole {
-            "1" => Some(1000),
-            "0" if is_decimal => format!("{decimals:0<3}").parse().ok(),
-            _ => None,
-        }
-    });
-    value.unwrap_or(0)
+/// A `q=0.5` in thousandths.
+fn weight(parameter: &str) -> Option<u16> {
+    let (name, value) = parameter.split_once('=')?;
+    let (whole, decimals) = value.trim().split_once('.').unwrap_or((value.trim(), ""));
+    let is_decimal = decimals.len() <= 3 && decimals.bytes().all(|byte| byte.is_ascii_digit());
+    if !name.trim().eq_ignore_ascii_case("q") || !is_decimal {
+        return None;
+    }
+    match (whole, format!("{decimals:0<3}").parse().ok()?) {
+        ("0", thousandths) => Some(thousandths),
+        ("1", 0) => Some(1000),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -53,23 +57,30 @@ mod tests {
             (&[], "gzip", None),
             (&[""], "gzip", None),
             (&["GZIP"], "gzip", Some(1000)),
+            (&["x-gzip"], "gzip", Some(1000)),
+            (&["gzipped"], "gzip", None),
             (&["gzip;q=0.5", "br;q=0.125"], "br", Some(125)),
-            (&["gzip ; q=0.5"], "gzip", Some(500)),
+            (&["gzip ; Q = 0.5"], "gzip", Some(500)),
             (&["gzip;q=0"], "gzip", Some(0)),
             (&["gzip;q=0.000"], "gzip", Some(0)),
             (&["gzip;q=1.000"], "gzip", Some(1000)),
-            (&["gzip;q=much"], "gzip", Some(0)),
-            (&["gzip;q=0.1234"], "gzip", Some(0)),
             (&["*;q=0.3, gzip;q=0.7"], "gzip", Some(700)),
             (&["*;q=0.3, gzip;q=0.7"], "br", Some(300)),
+            (&["gzip;q=0, *"], "gzip", Some(0)),
             (&["*;q=0"], "br", Some(0)),
-            (&["gzipped"], "gzip", None),
         ] {
-            assert_eq!(
-                quality(&asking(lines), coding),
-                wanted,
-                "{lines:?} {coding}"
-            );
+            let found = quality(&asking(lines), coding);
+            assert_eq!(found, wanted, "{lines:?} {coding}");
+        }
+    }
+
+    #[test]
+    fn what_is_malformed_counts_as_not_sent() {
+        for weight in [
+            "q=much", "q=0.1234", "q=1.001", "q=2", "q=-1", "q=+0.", "q=", "q", "level=9", "",
+        ] {
+            let line = format!("gzip;{weight}");
+            assert_eq!(quality(&asking(&[&line]), "gzip"), None, "{line}");
         }
     }
 }

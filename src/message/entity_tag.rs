@@ -2,15 +2,30 @@
 
 use super::request::Request;
 
-/// Whether the client has a representation with this tag, by its `If-None-Match` (RFC 9110 section 13.1.2), compared
-/// weakly; none where it did not ask.
-pub(crate) fn client_has(request: &Request, tag: &str) -> Option<bool> {
-    let mut asked = None;
-    for list in request.header_values("if-none-match") {
-        let is_in = list.trim() == "*" || tags(list).any(|known| opaque(known) == opaque(tag));
-        asked = Some(is_in || asked == Some(true));
-    }
-    asked
+/// How tags are compared (RFC 9110 section 8.8.3.2).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    /// Equal bytes: neither tag may be weak.
+    Strong,
+    /// Equal in meaning.
+    Weak,
+}
+
+/// Whether the lists of tags in this header (`If-None-Match`, `If-Match`) name this one, or all with `*`; none where the
+/// header is not there.
+pub(crate) fn names(
+    request: &Request,
+    header: &str,
+    tag: &str,
+    comparison: Comparison,
+) -> Option<bool> {
+    let is_same = |known| match comparison {
+        Comparison::Strong => known == tag && opaque(tag) == tag,
+        Comparison::Weak => opaque(known) == opaque(tag),
+    };
+    let mut lists = request.header_values(header).peekable();
+    lists.peek()?;
+    Some(lists.any(|list| list.trim() == "*" || tags(list).any(is_same)))
 }
 
 /// The weak form of a tag.
@@ -46,7 +61,8 @@ mod tests {
         let add = |request: Request, list: &&'static str| {
             request.with_header(header::IF_NONE_MATCH, HeaderValue::from_static(list))
         };
-        client_has(&lists.iter().fold(Request::get("/"), add), tag)
+        let request = lists.iter().fold(Request::get("/"), add);
+        names(&request, "if-none-match", tag, Comparison::Weak)
     }
 
     #[test]

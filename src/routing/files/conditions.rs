@@ -1,6 +1,9 @@
 //! What a request makes its answer depend on: preconditions (RFC 9110 section 13) and a range (section 14).
 
-use crate::message::request::Request;
+use crate::message::{
+    entity_tag::{Comparison, names},
+    request::Request,
+};
 use http::Method;
 use httpdate::parse_http_date;
 use std::{ops::Range, time::SystemTime};
@@ -113,34 +116,6 @@ fn only_range(line: &str) -> Option<(Option<u64>, Option<u64>)> {
 
 fn date(request: &Request, header: &str) -> Option<SystemTime> {
     parse_http_date(request.header(header)?).ok()
-}
-
-/// Whether weak tags count (RFC 9110 section 8.8.3.2).
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Comparison {
-    Strong,
-    Weak,
-}
-
-/// Whether a list of tags names this one; none where the header is not there.
-fn names(request: &Request, header: &str, etag: &str, comparison: Comparison) -> Option<bool> {
-    let mut lines = request.header_values(header).peekable();
-    lines.peek()?;
-    Some(lines.any(|line| {
-        line.trim() == "*"
-            || tags(line).any(|(is_weak, tag)| {
-                tag == etag.trim_matches('"') && (comparison == Comparison::Weak || !is_weak)
-            })
-    }))
-}
-
-/// The tags of a list, without their quotes, and whether each is weak. No quote can stand in one, but a comma may.
-fn tags(line: &str) -> impl Iterator<Item = (bool, &str)> {
-    let mut pieces = line.split('"');
-    std::iter::from_fn(move || {
-        let before = pieces.next()?;
-        Some((before.ends_with("W/"), pieces.next()?))
-    })
 }
 
 #[cfg(test)]

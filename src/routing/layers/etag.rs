@@ -1,7 +1,11 @@
 //! Answers that their clients have already are not sent again.
 
 use crate::{
-    message::{entity_tag, request::Request, response::Response},
+    message::{
+        entity_tag::{self, Comparison},
+        request::Request,
+        response::Response,
+    },
     routing::{
         layer::{Layer, Next, ReadyMade},
         layers::headers::cache_control,
@@ -54,7 +58,8 @@ impl<S> Layer<S, ReadyMade> for ETag {
         }
         let tag = response.headers.get(header::ETAG);
         let tag = tag.and_then(|tag| tag.to_str().ok());
-        match tag.and_then(|tag| entity_tag::client_has(request, tag)) {
+        let has = |tag| entity_tag::names(request, "if-none-match", tag, Comparison::Weak);
+        match tag.and_then(has) {
             Some(true) => not_modified(response),
             _ => response,
         }

@@ -1,16 +1,16 @@
 //! Answers made smaller on their way.
 
-mod accept;
 mod crc32;
 mod gzip;
 
 use super::headers::{cache_control, vary_on};
 use crate::{
     config::settings::parse_size,
-    message::{body::Body, entity_tag, request::Request, response::Response},
+    message::{
+        accept_encoding::quality, body::Body, entity_tag, request::Request, response::Response,
+    },
     routing::layer::{Layer, Next, ReadyMade},
 };
-use accept::wants_gzip;
 use gzip::Compressors;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::{fmt, mem, sync::Arc};
@@ -206,6 +206,12 @@ impl<S> Layer<S, ReadyMade> for Compression {
         }
         response
     }
+}
+
+/// Whether the client takes gzip, and would not rather have the bytes as they are.
+fn wants_gzip(request: &Request) -> bool {
+    let gzip = quality(request, "gzip").unwrap_or(0);
+    gzip > 0 && gzip >= quality(request, "identity").unwrap_or(0)
 }
 
 fn weaken(headers: &mut HeaderMap) {

@@ -212,3 +212,22 @@ fn the_builder_decides_what_pays_and_how_many_streams() {
     drop(first);
     assert_eq!(coding(&ask("/stream")), Some("gzip"));
 }
+
+#[test]
+fn who_would_rather_have_the_bytes_as_they_are_gets_them() {
+    for (list, expected) in [
+        ("gzip, deflate, br, zstd", true),
+        ("br", false),
+        ("*", true),
+        ("*;q=0, gzip", true),
+        ("gzip;q=0, *", false),
+        ("identity", false),
+        ("identity, gzip", true),
+        ("identity;q=0.5, gzip;q=0.4", false),
+        ("identity;q=0, gzip;q=0.001", true),
+    ] {
+        let list_value = HeaderValue::from_static(list);
+        let request = Request::get("/").with_header(header::ACCEPT_ENCODING, list_value);
+        assert_eq!(wants_gzip(&request), expected, "{list}");
+    }
+}
