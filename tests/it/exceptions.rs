@@ -92,10 +92,6 @@ const TINY_HTTP: &[(&str, &str)] = &[
     ),
     // Slow clients.
     (
-        "layers::written::slow_readers_of_what_is_written_hold_no_worker",
-        BLOCKING,
-    ),
-    (
         "fairness::who_is_slower_than_the_least_rate_goes_before_newcomers_are_refused",
         BLOCKING,
     ),
