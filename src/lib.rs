@@ -148,4 +148,6 @@ pub use service::{
     program::{Program, Runnable},
 };
 
+#[cfg(feature = "cookies")]
+pub use cookie;
 pub use http;

@@ -16,23 +16,53 @@ pub trait Handler<S, Args>: Send + Sync + 'static {
     fn call(&self, request: &Request, state: &S) -> Response;
 }
 
-impl<S, F, R> Handler<S, (Request,)> for F
+impl<S, F> Handler<S, (Request,)> for F
 where
-    F: Fn(&Request) -> R + Send + Sync + 'static,
-    R: IntoResponse,
+    F: for<'r> OfRequest<'r> + Send + Sync + 'static,
 {
     fn call(&self, request: &Request, _: &S) -> Response {
-        self(request).into_response()
+        self.answer(request).into_response()
     }
 }
 
-impl<S, F, R> Handler<S, (Request, S)> for F
+impl<S, F> Handler<S, (Request, S)> for F
 where
-    F: Fn(&Request, &S) -> R + Send + Sync + 'static,
-    R: IntoResponse,
+    F: for<'r, 's> OfState<'r, 's, S> + Send + Sync + 'static,
+    S: 'static,
 {
     fn call(&self, request: &Request, state: &S) -> Response {
-        self(request, state).into_response()
+        self.answer(request, state).into_response()
+    }
+}
+
+/// A function of one request. What it returns may borrow from the request: `-> impl IntoResponse` counts as borrowing
+/// since Rust's edition 2024.
+trait OfRequest<'r> {
+    fn answer(&self, request: &'r Request) -> impl IntoResponse;
+}
+
+impl<'r, F, R> OfRequest<'r> for F
+where
+    F: Fn(&'r Request) -> R,
+    R: IntoResponse,
+{
+    fn answer(&self, request: &'r Request) -> impl IntoResponse {
+        self(request)
+    }
+}
+
+/// The same of one request and the state.
+trait OfState<'r, 's, S: 's> {
+    fn answer(&self, request: &'r Request, state: &'s S) -> impl IntoResponse;
+}
+
+impl<'r, 's, F, R, S: 's> OfState<'r, 's, S> for F
+where
+    F: Fn(&'r Request, &'s S) -> R,
+    R: IntoResponse,
+{
+    fn answer(&self, request: &'r Request, state: &'s S) -> impl IntoResponse {
+        self(request, state)
     }
 }
 

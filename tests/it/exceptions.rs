@@ -164,6 +164,8 @@ fn the_list_names_only_what_exists() {
         ("timeouts", timeouts::CASES),
         ("layers", layers::CASES),
         ("layers::concurrency", layers::concurrency::CASES),
+        #[cfg(feature = "cookies")]
+        ("layers::cookies", layers::cookies::CASES),
         ("layers::answers", layers::answers::CASES),
         #[cfg(feature = "compression")]
         ("layers::compression", layers::compression::CASES),

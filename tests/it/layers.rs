@@ -4,6 +4,8 @@ pub(crate) mod answers;
 #[cfg(feature = "compression")]
 pub(crate) mod compression;
 pub(crate) mod concurrency;
+#[cfg(feature = "cookies")]
+pub(crate) mod cookies;
 pub(crate) mod cors;
 pub(crate) mod written;
 
