@@ -110,6 +110,12 @@ pub(crate) trait Exchange: Send {
         false
     }
 
+    /// Whether the client has reset the connection, and so takes no answer. One that has only said that it sends no more
+    /// may still wait for its answer.
+    fn is_reset(&self) -> bool {
+        false
+    }
+
     /// Writes the response, or what fits of it now; the engine finishes the rest. With `close`, the connection ends
     /// after it. A streamed body is read on this thread. True where all of it is sent.
     fn respond(self: Box<Self>, response: Response, close: bool) -> bool;

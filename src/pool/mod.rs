@@ -55,6 +55,9 @@ const HANDOVER: Duration = Duration::from_micros(40);
 /// looks. A request behind a handler that was wrongly expected to be short waits little longer, and less than a millisecond.
 const TICK: Duration = Duration::from_micros(500);
 
+/// Whose request has waited longer may have given up, and is asked; a busy pool's queue of short handlers is shorter.
+const LONG_WAIT: Duration = Duration::from_millis(10);
+
 /// A request with its place in the queue, or a streamed response that goes on.
 struct Job {
     ready: Ready,
@@ -318,6 +321,12 @@ impl Pool {
             return exchange.put_back();
         }
         let _scope = Scope::enter(logged_as(exchange.request()));
+        if started - job.since > LONG_WAIT && exchange.is_reset() {
+            log::debug!(
+                "the client has reset its connection while its request waited: it is not run"
+            );
+            return;
+        }
         self.in_flight.begin(number, exchange.request());
         // Kept, since a layer may do what it likes to its request.
         let index = exchange.request().route.as_ref().map(|route| route.index);

@@ -4,9 +4,9 @@
 
 use crate::support::{Engine, note};
 use crate::{
-    bodies, chaos, configuration, deadline, drain_report, endings, fairness, files, hosted, http,
-    layers, library, life, logging, places, pool, probes, reviewed, rolling_update, service,
-    sharing, shortages, signals, slow_clients, stalls, streams, timeouts,
+    bodies, chaos, configuration, deadline, drain_report, endings, fairness, files,
+    hosted, http, layers, library, life, logging, places, pool, probes, queue, reviewed,
+    rolling_update, service, sharing, shortages, signals, slow_clients, stalls, streams, timeouts,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -180,6 +180,7 @@ fn the_list_names_only_what_exists() {
         ("places", places::CASES),
         ("pool", pool::CASES),
         ("probes", probes::CASES),
+        ("queue", queue::CASES),
         ("reviewed", reviewed::CASES),
         ("rolling_update", rolling_update::CASES),
         ("service", service::CASES),

@@ -32,6 +32,7 @@ mod places;
 mod pool;
 mod probe_command;
 mod probes;
+mod queue;
 mod readme;
 mod real_clients;
 mod reviewed;

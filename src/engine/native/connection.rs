@@ -173,6 +173,10 @@ impl<S: Stream> Connection<S> {
         &mut self.stream
     }
 
+    pub(crate) fn socket(&self) -> &S {
+        &self.stream
+    }
+
     /// The request that the pool is to answer.
     pub(crate) fn request(&mut self) -> &mut Request {
         self.input.get_or_insert_default()

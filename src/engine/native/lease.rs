@@ -1,6 +1,6 @@
 //! What crosses between the reactor and the pool: connections that are leased to answer their request, and returned.
 
-use super::connection::Connection;
+use super::{connection::Connection, socket};
 use crate::{
     engine::{Exchange, rules::Rules},
     message::{request::Request, response::Response},
@@ -203,6 +203,10 @@ impl Exchange for Lease {
 
     fn has_room_for_response(&self) -> bool {
         !self.shared.rules.memory.responses.is_used_up()
+    }
+
+    fn is_reset(&self) -> bool {
+        socket::is_reset(self.connection.socket())
     }
 
     fn put_back(self: Box<Self>) {

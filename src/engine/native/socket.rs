@@ -26,3 +26,10 @@ pub(super) fn is_ready(socket: &impl AsFd, what: PollFlags) -> bool {
     let mut asked = [PollFd::new(socket.as_fd(), what)];
     poll(&mut asked, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
+
+/// Whether the connection is over for both sides, as after a reset. Such news needs no asking for (poll(2)); an end that
+/// only the client has declared is none.
+pub(super) fn is_reset(socket: &impl AsFd) -> bool {
+    let mut asked = [PollFd::new(socket.as_fd(), PollFlags::empty())];
+    poll(&mut asked, PollTimeout::ZERO).is_ok_and(|news| news > 0)
+}

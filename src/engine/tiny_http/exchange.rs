@@ -144,6 +144,10 @@ impl Exchange for TinyExchange {
         !self.shared.rules.memory.responses.is_used_up()
     }
 
+    fn is_reset(&self) -> bool {
+        self.shared.is_gone(self.peer)
+    }
+
     fn respond(mut self: Box<Self>, response: Response, close: bool) -> bool {
         let Some(inner) = self.inner.take() else {
             return false;

@@ -192,6 +192,11 @@ impl Shared {
         (0..OPENING_ATTEMPTS).find_map(|_| self.sockets.open_at(self.find(peer)?, peer))
     }
 
+    /// Whether no socket leads to this client any more: after a reset the kernel knows of no peer.
+    pub(super) fn is_gone(&self, peer: SocketAddr) -> bool {
+        self.find(peer).is_none()
+    }
+
     /// Whether so many bytes can be written to a client without waiting for it. They count as written then.
     pub(super) fn has_room(&self, peer: SocketAddr, bytes: usize) -> bool {
         if self.peers().take_room(peer, bytes) {
