@@ -1,6 +1,7 @@
 //! `Service`: what a program says about itself, and the two ways to run it.
 
 mod binding;
+mod calling;
 pub(crate) mod program;
 mod routing;
 mod running;
@@ -25,15 +26,12 @@ use crate::{
         job::Job,
     },
     message::{
-        error::Error, into_response::IntoResponse, log_context::Scope, refusal::Refusals,
-        request::Request, response::Response, route::ServiceFacts,
+        error::Error, into_response::IntoResponse, refusal::Refusals, request::Request,
+        route::ServiceFacts,
     },
-    phase::{Phase, Stop},
+    phase::Stop,
     pool::{Pool, dispatcher::Dispatcher},
-    routing::{
-        application::{Application, Stateful},
-        routes::Routes,
-    },
+    routing::{application::Stateful, routes::Routes},
 };
 use binding::{log_sizes, open_admin_engine, open_engine, policy};
 use std::{io, process::ExitCode, sync::Arc, thread};
@@ -239,19 +237,6 @@ impl<S: Send + Sync + 'static> Service<S> {
             dispatcher,
             thread,
         })
-    }
-
-    /// Answers one request on this thread, without a socket: layers, routing, and the panic boundary included. For
-    /// tests of handlers; probes are answered as if the service had started.
-    #[must_use]
-    pub fn call(&self, mut request: Request) -> Response {
-        if let Some(answer) = self.health.answer(&request, Phase::Running) {
-            return answer;
-        }
-        let application = &self.application;
-        application.find(&mut request);
-        let _scope = Scope::enter("");
-        application.run(&mut request)
     }
 
     fn bind(self, config: &Config, control: &Control) -> io::Result<(BoundServer, Option<Admin>)> {

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    io::{Cursor, Read},
+    io::{self, Cursor, Read},
 };
 
 /// A response's body. Handlers rarely see one; layers change it by [`Response::map_body`](crate::Response::map_body).
@@ -54,13 +54,38 @@ impl Body {
         }
     }
 
-    /// A reader of all of it, wherever it is.
+    /// A reader of all of it, wherever it is. That of a stream whose length was promised gives no more than that, and fails
+    /// where there is less: a layer that sends it on without a length cannot make a whole of a part.
     #[must_use]
     pub fn into_reader(self) -> Box<dyn Read + Send> {
         match self {
             Body::Static(bytes) => Box::new(bytes),
             Body::Bytes(bytes) => Box::new(Cursor::new(bytes)),
-            Body::Stream(reader, _) => reader,
+            Body::Stream(reader, None) => reader,
+            Body::Stream(reader, Some(left)) => Box::new(Exactly { reader, left }),
+        }
+    }
+}
+
+/// A reader of as many bytes as were promised.
+struct Exactly {
+    reader: Box<dyn Read + Send>,
+    left: u64,
+}
+
+impl Read for Exactly {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let wanted = into.len().min(most);
+        if wanted == 0 {
+            return Ok(0);
+        }
+        match self.reader.read(&mut into[..wanted])? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            count => {
+                self.left -= count as u64;
+                Ok(count)
+            }
         }
     }
 }
@@ -106,6 +131,22 @@ impl fmt::Debug for Body {
         match self.len() {
             Some(length) => write!(f, "Body({kind}, {length} bytes)"),
             None => write!(f, "Body({kind})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_read_to_its_promised_length_and_no_further_and_fails_where_it_is_shorter() {
+        for (length, expected) in [(3, Some("exa")), (5, Some("exact")), (6, None)] {
+            let body = Body::Stream(Box::new(&b"exact"[..]), Some(length));
+            let mut text = String::new();
+            let read = body.into_reader().read_to_string(&mut text);
+            assert_eq!(read.is_ok(), expected.is_some(), "{length}");
+            assert_eq!(text, expected.unwrap_or("exact"), "{length}");
         }
     }
 }

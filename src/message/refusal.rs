@@ -82,6 +82,14 @@ impl Refusal {
         }
     }
 
+    /// Its answer in the form of the service's hook, rendered on this thread.
+    pub(crate) fn rendered(self, render: Option<&Render>) -> Response {
+        match render {
+            Some(render) => rendered(&self.error(), render, None),
+            None => self.response(),
+        }
+    }
+
     /// The answer of a service that renders nothing itself.
     pub(crate) fn response(self) -> Response {
         let mut response = Response::text(self.status, self.reason);

@@ -65,19 +65,8 @@ impl Dispatcher {
 
     /// The probes and `/version`.
     pub(crate) fn answer_probe(&self, request: &Request) -> Option<Response> {
-        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-        if !is_read || !health::is_reserved(request.path()) {
-            return None;
-        }
-        let probe = self.health.answer(request, self.state.phase());
-        probe.or_else(|| {
-            let text = format!(
-                "{{\"name\":{:?},\"version\":{:?}}}\n",
-                self.name, self.version
-            );
-            let json = HeaderValue::from_static("application/json");
-            Some(text.into_response().with_header(header::CONTENT_TYPE, json))
-        })
+        let phase = self.state.phase();
+        probe(&self.health, phase, self.name, self.version, request)
     }
 
     /// Runs layers and handler on this thread; a panic is a 500 and a log record.
@@ -98,4 +87,23 @@ impl Dispatcher {
     pub(crate) fn log_probe(&self, request: &Request, answer: &Response) {
         access_log::probe(self.access_log, &self.trusted_proxies, request, answer);
     }
+}
+
+/// What a service of this name and version answers to a probe or `/version`; none where the request is neither.
+pub(crate) fn probe(
+    health: &Health,
+    phase: Phase,
+    name: &str,
+    version: &str,
+    request: &Request,
+) -> Option<Response> {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !is_read || !health::is_reserved(request.path()) {
+        return None;
+    }
+    health.answer(request, phase).or_else(|| {
+        let text = format!("{{\"name\":{name:?},\"version\":{version:?}}}\n");
+        let json = HeaderValue::from_static("application/json");
+        Some(text.into_response().with_header(header::CONTENT_TYPE, json))
+    })
 }

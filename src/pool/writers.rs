@@ -190,7 +190,7 @@ impl Written {
             },
             State::Alone(write) => {
                 let mut all = Vec::new();
-                write(&mut all).map_err(reason)?;
+                caught(|| write(&mut all))?;
                 (all, State::Done)
             }
             State::Done => (Vec::new(), State::Done),
@@ -232,11 +232,15 @@ fn write_all(write: Producer, pieces: Sender<io::Result<Vec<u8>>>) {
         pieces,
         piece: Vec::new(),
     };
-    let written = panics::catch(|| write(&mut out).map_err(reason));
-    let panicked = |panicked| Err(io::Error::other(format!("panicked: {panicked}")));
-    let end = written.unwrap_or_else(panicked).and_then(|()| out.flush());
+    let end = caught(|| write(&mut out)).and_then(|()| out.flush());
     // Where nobody reads any more, nobody needs to know.
     let _ = out.pieces.send(end.map(|()| Vec::new()));
+}
+
+/// How writing ended, for whoever reads: it learns of an error and of a panic alike that this is not the whole.
+fn caught(write: impl FnOnce() -> Result<(), Error>) -> io::Result<()> {
+    let panicked = |panicked| Err(io::Error::other(format!("panicked: {panicked}")));
+    panics::catch(|| write().map_err(reason)).unwrap_or_else(panicked)
 }
 
 /// What the log is told.

@@ -4,7 +4,7 @@
 
 use crate::support::{Engine, note};
 use crate::{
-    bodies, chaos, configuration, deadline, drain_report, endings, fairness, files,
+    bodies, calling, chaos, configuration, deadline, drain_report, endings, fairness, files,
     hosted, http, layers, library, life, logging, places, pool, probes, queue, reviewed,
     rolling_update, service, sharing, shortages, signals, slow_clients, stalls, streams, timeouts,
 };
@@ -160,6 +160,7 @@ fn the_list_names_only_what_exists() {
         ("files::precompressed", files::precompressed::CASES),
         ("http", http::CASES),
         ("bodies", bodies::CASES),
+        ("calling", calling::CASES),
         ("http::limits", http::LIMITS_CASES),
         ("timeouts", timeouts::CASES),
         ("layers", layers::CASES),

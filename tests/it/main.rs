@@ -13,6 +13,7 @@ mod endings;
 mod exceptions;
 
 mod bodies;
+mod calling;
 mod chaos;
 mod cluster;
 mod command_line;

@@ -23,6 +23,6 @@ pub(crate) use chunks::Chunks;
 pub(crate) use head::{Limits, Progress, is_blank, read_head};
 #[cfg(any(test, fuzzing, feature = "tiny_http"))]
 pub(crate) use terms::validate;
-pub(crate) use write::{CONTINUE, Framing, LAST_CHUNK, framing, write_chunk, write_head};
+pub(crate) use write::{CONTINUE, Framing, LAST_CHUNK, framing, is_ours, write_chunk, write_head};
 #[cfg(feature = "tiny_http")]
 pub(crate) use {target::read_target, terms::Terms};

@@ -140,7 +140,7 @@ fn write_status_line(out: &mut Vec<u8>, status: StatusCode) {
 
 /// Whether [`write_head`] writes this field itself. `Keep-Alive` goes with `Connection`, which
 /// would have to name it.
-fn is_ours(name: &HeaderName) -> bool {
+pub(crate) fn is_ours(name: &HeaderName) -> bool {
     *name == header::CONTENT_LENGTH
         || *name == header::TRANSFER_ENCODING
         || *name == header::CONNECTION

@@ -129,10 +129,13 @@ impl Compression {
     /// Compresses the body. False where it stays as it is.
     fn compress(&self, response: &mut Response) -> bool {
         let (body, is_smaller) = match mem::take(&mut response.body) {
-            Body::Stream(reader, length) => match self.compressors.stream(reader) {
-                Ok(compressed) => (Body::Stream(Box::new(compressed), None), true),
-                Err(reader) => (Body::Stream(reader, length), false),
-            },
+            stream @ Body::Stream(..) => {
+                let length = stream.len();
+                match self.compressors.stream(stream.into_reader()) {
+                    Ok(compressed) => (Body::Stream(Box::new(compressed), None), true),
+                    Err(reader) => (Body::Stream(reader, length), false),
+                }
+            }
             in_memory => {
                 let bytes = in_memory.as_bytes().unwrap_or_default();
                 let compressed = self.compressors.whole(bytes);
