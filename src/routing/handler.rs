@@ -9,7 +9,8 @@ use crate::message::{into_response::IntoResponse, request::Request, response::Re
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler for a service whose state is `{S}`",
     label = "expected `Fn(&Request) -> impl IntoResponse` or `Fn(&Request, &{S}) -> impl IntoResponse`",
-    note = "a closure has to name its parameters' types: `|request: &Request| …` or `|request: &Request, state: &{S}| …`"
+    note = "a closure has to name its parameters' types: `|request: &Request| …` or `|request: &Request, state: &{S}| …`",
+    note = "what it returns has to be an answer: text, bytes, `Json`, a status, a `Response`, a tuple, an `Option` or a `Result` of one"
 )]
 pub trait Handler<S, Args>: Send + Sync + 'static {
     /// Answers the request, on a worker thread.

@@ -29,6 +29,7 @@ mod library;
 mod life;
 mod logging;
 mod manifests;
+mod messages;
 mod places;
 mod pool;
 mod probe_command;
