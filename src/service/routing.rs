@@ -57,9 +57,6 @@ impl<S: Send + Sync + 'static> Service<S> {
         path: &str,
         handler: impl Handler<S, Args>,
     ) -> Service<S> {
-        if matches!(method, Method::GET | Method::HEAD) {
-            refuse_reserved(path);
-        }
         self.with_routes(|routes| routes.route(method, path, handler))
     }
 
@@ -77,7 +74,7 @@ impl<S: Send + Sync + 'static> Service<S> {
     /// Adds a group's routes below `prefix`; see [`Routes::nest`].
     ///
     /// # Panics
-    /// As [`Routes::nest`].
+    /// As [`Routes::nest`], and where a route is reserved for a probe.
     #[must_use]
     #[track_caller]
     pub fn nest(self, prefix: &str, group: impl Into<Routes<S>>) -> Service<S> {
@@ -87,7 +84,7 @@ impl<S: Send + Sync + 'static> Service<S> {
     /// Adds a group's routes as they are; see [`Routes::merge`].
     ///
     /// # Panics
-    /// As [`Routes::merge`].
+    /// As [`Routes::merge`], and where a route is reserved for a probe.
     #[must_use]
     #[track_caller]
     pub fn merge(self, group: impl Into<Routes<S>>) -> Service<S> {
@@ -103,16 +100,54 @@ impl<S: Send + Sync + 'static> Service<S> {
 
     #[track_caller]
     fn with_routes(mut self, change: impl FnOnce(Routes<S>) -> Routes<S>) -> Service<S> {
-        self.application.routes = change(std::mem::take(&mut self.application.routes));
+        let routes = change(std::mem::take(&mut self.application.routes));
+        // It would never reach its route, whichever group that came from.
+        let reserved = routes
+            .reads()
+            .find(|template| health::is_reserved(template));
+        assert!(
+            reserved.is_none(),
+            "the route {:?} can never match: seaworthy itself answers there",
+            reserved.unwrap_or_default()
+        );
+        self.application.routes = routes;
         self
     }
 }
 
-/// What seaworthy answers itself never reaches a route.
-#[track_caller]
-fn refuse_reserved(path: &str) {
-    assert!(
-        !health::is_reserved(path),
-        "{path} is answered by seaworthy itself"
-    );
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::request::Request;
+
+    fn answer(_: &Request) -> &'static str {
+        ""
+    }
+
+    #[test]
+    #[should_panic(expected = "the route \"/readyz\" can never match")]
+    fn a_route_where_a_probe_is_answered_is_a_mistake_that_is_named() {
+        let _ = Service::new("test").get("/readyz", answer);
+    }
+
+    #[test]
+    #[should_panic(expected = "the route \"/version\" can never match")]
+    fn so_is_one_that_comes_in_a_group() {
+        let _ = Service::new("test").merge(Routes::new().get("/version", answer));
+    }
+
+    #[test]
+    #[should_panic(expected = "the route \"/livez/{check}\" can never match")]
+    fn so_is_one_that_comes_to_lie_there_by_its_groups_prefix() {
+        let _ = Service::new("test").nest("/livez", Routes::new().get("/{check}", answer));
+    }
+
+    #[test]
+    fn what_can_match_may_be_added_beside_the_probes() {
+        let _ = Service::new("test")
+            .post("/readyz/enable", answer)
+            .any("/{page}", answer)
+            .get("/versions", answer)
+            .fallback(answer);
+    }
 }

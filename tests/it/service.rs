@@ -15,6 +15,7 @@ both_engines! {
     handlers_layers_checks_and_tasks_share_the_services_state,
     problem_json_is_one_call_and_covers_every_refusal,
     a_layer_cannot_touch_the_connection_whatever_it_does_to_its_request,
+    a_groups_limit_on_bodies_takes_the_services_place_larger_or_smaller,
     a_handler_learns_its_deadline_and_that_the_service_is_stopping,
     waiting_until_ready_ends_with_readiness_or_with_the_reason,
     a_timeout_that_no_clock_can_be_added_to_is_a_long_one,
@@ -167,6 +168,31 @@ fn a_layer_cannot_touch_the_connection_whatever_it_does_to_its_request(engine: E
         (last.text(), last.header("connection")),
         ("b", Some("close"))
     );
+    end(running);
+}
+
+fn a_groups_limit_on_bodies_takes_the_services_place_larger_or_smaller(engine: Engine) {
+    let group = || Routes::new().post("/", |request: &Request| request.body().len().to_string());
+    let inner = Routes::new().nest("/inner", group().body_limit("10"));
+    let service = Service::new("test")
+        .post("/", |request: &Request| request.body().len().to_string())
+        .nest("/large", inner.merge(group()).body_limit("4KiB"));
+    let running = start(service, engine, &[("MAX_BODY_BYTES", "100")]);
+    running.wait_ready(PATIENCE).expect("it becomes ready");
+    for (path, most) in [("/", 100), ("/large", 4096), ("/large/inner", 10)] {
+        for (len, status) in [(most, 200), (most + 1, 413)] {
+            let body = "x".repeat(len);
+            for framed in [
+                format!("Content-Length: {len}\r\n\r\n{body}"),
+                format!("Transfer-Encoding: chunked\r\n\r\n{len:x}\r\n{body}\r\n0\r\n\r\n"),
+            ] {
+                let mut client = Client::connect(running.addr());
+                client.send(format!("POST {path} HTTP/1.1\r\nHost: test\r\n{framed}"));
+                let answer = client.response();
+                assert_eq!(answer.status, status, "{path} {len}: {}", answer.text());
+            }
+        }
+    }
     end(running);
 }
 

@@ -65,6 +65,17 @@ impl<S: 'static> Routes<S> {
         })
     }
 
+    /// The templates of the routes that answer GET or HEAD by name.
+    pub(crate) fn reads(&self) -> impl Iterator<Item = &str> {
+        let reads = |resource: &&Resource| {
+            let of_read =
+                |(method, _): &(Method, usize)| matches!(*method, Method::GET | Method::HEAD);
+            !resource.is_fallback && resource.methods.iter().any(of_read)
+        };
+        let resources = self.resources.iter().filter(reads);
+        resources.map(|resource| resource.template.as_str())
+    }
+
     /// The largest limit that a route has on its bodies, where one has.
     pub(crate) fn largest_body_limit(&self) -> Option<u64> {
         let limits = self
