@@ -36,7 +36,9 @@ pub use bearer::{Bearer, bearer};
 #[cfg(feature = "compression")]
 pub use compression::{Compression, compression};
 pub use concurrency::{Concurrency, concurrency};
-pub use cors::{AllowHeaders, AllowMethods, AllowOrigin, Any, Cors, ExposeHeaders, cors};
+pub use cors::{
+    AllowHeaders, AllowMethods, AllowOrigin, Any, Cors, ExposeHeaders, NotAnOrigin, cors,
+};
 pub use deadline::{Deadline, deadline};
 pub use etag::{ETag, etag};
 pub use request_id::{RequestIds, request_id};

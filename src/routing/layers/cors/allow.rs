@@ -2,7 +2,7 @@
 
 use crate::message::request::Request;
 use http::{HeaderName, HeaderValue, Method};
-use std::fmt;
+use std::{error::Error, fmt, str::FromStr};
 
 /// All of them, `*`: of origins, methods or headers.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +12,17 @@ pub struct Any;
 /// [`predicate`](AllowOrigin::predicate) lets in.
 ///
 /// An origin is written as browsers send it: `https://shop.example`, in lower case, without a slash at its end, and
-/// without the port where that is the scheme's own.
+/// without the port where that is the scheme's own. The default allows none.
+///
+/// As a setting it is `*` or a list separated by commas, read by [`Settings::parse_optional`](crate::Settings::parse_optional):
+///
+/// ```
+/// use seaworthy::{Settings, layers::{self, AllowOrigin}};
+///
+/// let mut settings = Settings::from_pairs([("ALLOWED_ORIGINS", "https://shop.example, http://localhost:3000")]);
+/// let origins: Option<AllowOrigin> = settings.parse_optional("ALLOWED_ORIGINS", "origins such as https://shop.example");
+/// let cors = layers::cors().allow_origin(origins.unwrap_or_default());
+/// ```
 #[derive(Debug)]
 pub struct AllowOrigin(Origins);
 
@@ -38,10 +48,6 @@ impl AllowOrigin {
         is_allowed: impl Fn(&str, &Request) -> bool + Send + Sync + 'static,
     ) -> AllowOrigin {
         AllowOrigin(Origins::Predicate(Box::new(is_allowed)))
-    }
-
-    pub(super) fn none() -> AllowOrigin {
-        AllowOrigin(Origins::List(Vec::new()))
     }
 
     pub(super) fn is_any(&self) -> bool {
@@ -74,6 +80,13 @@ impl AllowOrigin {
 /// Where it is not written as browsers send origins: it would never match.
 #[track_caller]
 fn checked(origin: &str) -> String {
+    match parse_origin(origin) {
+        Ok(origin) => origin,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn parse_origin(origin: &str) -> Result<String, NotAnOrigin> {
     let is_host = |host: &str| {
         let is_plain = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_uppercase();
         !host.is_empty() && host.bytes().all(is_plain) && !host.contains(['/', '?', '#', '@', ','])
@@ -84,11 +97,49 @@ fn checked(origin: &str) -> String {
         Some((scheme, host)) => is_host(scheme) && is_host(host),
         None => origin == "null",
     };
-    assert!(
-        is_written_well,
-        "{origin:?} is no origin as browsers send it: write \"https://shop.example\", or layers::Any for all"
-    );
-    origin.to_owned()
+    let origin = origin.to_owned();
+    match is_written_well {
+        true => Ok(origin),
+        false => Err(NotAnOrigin(origin)),
+    }
+}
+
+/// A text that no browser sends as its page's origin, such as one with a path; see [`AllowOrigin`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotAnOrigin(String);
+
+impl fmt::Display for NotAnOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} is no origin as browsers send it: write \"https://shop.example\", or layers::Any for all",
+            self.0
+        )
+    }
+}
+
+impl Error for NotAnOrigin {}
+
+impl Default for AllowOrigin {
+    /// None.
+    fn default() -> AllowOrigin {
+        AllowOrigin(Origins::List(Vec::new()))
+    }
+}
+
+impl FromStr for AllowOrigin {
+    type Err = NotAnOrigin;
+
+    /// `*`, or origins separated by commas, with white space around them or none.
+    fn from_str(text: &str) -> Result<AllowOrigin, NotAnOrigin> {
+        if text.trim() == "*" {
+            return Ok(AllowOrigin(Origins::Any));
+        }
+        let origins = text.split(',').map(str::trim);
+        let named = origins.filter(|origin| !origin.is_empty());
+        let all: Result<_, _> = named.map(parse_origin).collect();
+        Ok(AllowOrigin(Origins::List(all?)))
+    }
 }
 
 impl From<Any> for AllowOrigin {

@@ -2,7 +2,7 @@
 
 mod allow;
 
-pub use allow::{AllowHeaders, AllowMethods, AllowOrigin, Any, ExposeHeaders};
+pub use allow::{AllowHeaders, AllowMethods, AllowOrigin, Any, ExposeHeaders, NotAnOrigin};
 
 use super::headers::vary_on;
 use crate::{
@@ -50,7 +50,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 #[must_use]
 pub fn cors() -> Cors {
     Cors {
-        origin: AllowOrigin::none(),
+        origin: AllowOrigin::default(),
         methods: None,
         headers: None,
         exposed: None,
