@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # The examples, each of which is a package of its own: that they hold, and that they are short enough to read.
-#   tests/examples.sh            needs nothing but Rust
-#   tests/examples.sh images     builds their images too, and starts them: needs podman, curl, Rust's musl target, and root
+#   tests/examples.sh            needs Rust and, for SQLite, a C compiler
+#   tests/examples.sh images     builds their images and starts them: needs podman, curl, jq, musl-gcc (Debian's musl-tools),
+#                                Rust's musl target, and root
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# One for all of them, so that what they share is compiled once.
+export CARGO_TARGET_DIR=$PWD/target/examples
 scratch=$(mktemp -d)
 container=
 
@@ -21,45 +24,82 @@ fail() {
     exit 1
 }
 
-# The lines of main.rs apart from imports and tests.
+# The lines of main.rs apart from its unit tests.
 lines() {
-    awk '/^use /{ inside = 1 } !inside && !/^(#\[cfg\(test\)\]|mod tests;)$/ { count++ } inside && /;$/{ inside = 0 }
-         END { print count }' "examples/$1/src/main.rs"
+    grep -vc '^#\[cfg(test)\]$\|^mod tests;$' "examples/$1/src/main.rs"
 }
 
 check() { # EXAMPLE MOST_LINES
-    local manifest=examples/$1/Cargo.toml count
+    local manifest=examples/$1/Cargo.toml began=$SECONDS count
     count=$(lines "$1")
     [ "$count" -le "$2" ] || fail "$1 has $count lines, and should have $2 at most"
     cargo fmt --check --manifest-path "$manifest"
-    cargo clippy --quiet --locked --all-targets --manifest-path "$manifest" -- -D warnings
-    cargo test --quiet --locked --manifest-path "$manifest"
-    echo "ok: $1 holds, in $count lines"
+    timeout 1200 cargo clippy --quiet --locked --all-targets --manifest-path "$manifest" -- -D warnings
+    timeout 1200 cargo test --quiet --locked --manifest-path "$manifest"
+    echo "ok: $1 holds, in $count lines, after $((SECONDS - began)) s"
+}
+
+# The one that is part of seaworthy's own package, which compiles no C.
+check_hello() {
+    local url pid
+    if cargo tree --locked --all-features --edges all --prefix none | grep '^cc v'; then
+        fail "seaworthy's own tests and examples compile C"
+    fi
+    CARGO_TARGET_DIR='' timeout 1200 cargo build --quiet --locked --example hello --target-dir target
+    HOST=127.0.0.1 PORT=0 LOG_FORMAT=json DRAIN_DELAY=0 target/debug/examples/hello >"$scratch/hello.log" &
+    pid=$!
+    local until=$((SECONDS + 20))
+    until url=$(grep -o '"addr":"[^"]*' "$scratch/hello.log") && grep -q '"started"' "$scratch/hello.log"; do
+        [ "$SECONDS" -lt "$until" ] || { kill "$pid"; fail "hello does not start"; }
+        sleep 0.05
+    done
+    exec 3<>"/dev/tcp/127.0.0.1/${url##*:}"
+    printf 'GET /users/ada HTTP/1.1\r\nHost: hello\r\nConnection: close\r\n\r\n' >&3
+    grep -q 'Hello, ada!' <&3 || { kill "$pid"; fail "hello does not greet"; }
+    exec 3<&-
+    kill "$pid"
+    wait "$pid" || fail "hello does not end well"
+    echo "ok: hello greets and ends well, without a C compiler"
 }
 
 # The last stage of the Containerfile is what runs. The first one only compiles, which is done here.
-image() { # EXAMPLE
-    local target binary=$scratch/$1/$1
+image() { # EXAMPLE SETTING...
+    local example=$1 target binary=$scratch/$1/$1 began=$SECONDS
+    shift
     target="$(uname -m)-unknown-linux-musl"
-    mkdir -p "$scratch/$1/data"
+    mkdir -p "$scratch/$example/data"
     # From within, where Cargo finds how static binaries are linked.
-    (cd "examples/$1" && cargo build --quiet --release --locked --target "$target")
-    cp "examples/$1/target/$target/release/$1" "$binary"
-    podman build --quiet --format docker --isolation chroot --build-context "build=$scratch/$1" \
-        --file "examples/$1/Containerfile" --tag "localhost/$1:examples" . >"$scratch/log" 2>&1 || fail "$(cat "$scratch/log")"
-    container=$(podman run --detach --read-only --no-healthcheck "localhost/$1:examples")
+    (cd "examples/$example" && TARGET_CC=musl-gcc timeout 1200 cargo build --quiet --release --locked --target "$target")
+    cp "$CARGO_TARGET_DIR/$target/release/$example" "$binary"
+    podman build --quiet --format docker --isolation chroot --build-context "build=$scratch/$example" \
+        --file "examples/$example/Containerfile" --tag "localhost/$example:examples" . >"$scratch/log" 2>&1 ||
+        fail "$(cat "$scratch/log")"
+    container=$(podman run --detach --read-only --no-healthcheck "${@/#/--env=}" "localhost/$example:examples")
     local until=$((SECONDS + 20))
-    until podman exec "$container" "/$1" probe ready >/dev/null 2>&1; do
-        [ "$SECONDS" -lt "$until" ] || fail "$1 does not become ready"
+    until podman exec "$container" "/$example" probe ready >/dev/null 2>&1; do
+        [ "$SECONDS" -lt "$until" ] || fail "$example does not become ready"
         sleep 0.1
     done
     local networks='{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}'
-    "try_$1" "http://$(podman inspect "$container" --format "$networks" | cut -d' ' -f1):8080"
+    "try_$example" "http://$(podman inspect "$container" --format "$networks" | cut -d' ' -f1):8080"
     podman stop --time 20 "$container" >/dev/null
-    [ "$(podman inspect "$container" --format '{{.State.ExitCode}}')" = 0 ] || fail "$1 does not end well"
+    [ "$(podman inspect "$container" --format '{{.State.ExitCode}}')" = 0 ] || fail "$example does not end well"
     podman rm --volumes "$container" >/dev/null
     container=
-    echo "ok: $1 is an image whose binary has $(wc -c <"$binary") bytes, and starts and ends well"
+    echo "ok: $example is an image whose binary has $(wc -c <"$binary") bytes, starts and ends well, after $((SECONDS - began)) s"
+}
+
+try_orders() { # URL
+    local ask=(curl -sS --fail --max-time 20 -H 'Authorization: Bearer hunter2')
+    "${ask[@]}" -H 'Content-Type: application/json' --data '{"item": "tea", "quantity": 2}' "$1/orders" >/dev/null
+    [ "$("${ask[@]}" "$1/orders" | jq -c 'map([.item, .quantity, .state])')" = '[["tea",2,"open"]]' ] ||
+        fail "orders does not keep what is ordered"
+}
+
+# There is nobody at these addresses, and it says so within its deadline.
+try_proxy() { # URL
+    [ "$(curl -sS --max-time 20 "$1/products/7" | jq -c '[.status, .instance]')" = '[502,"/products/7"]' ] ||
+        fail "proxy does not tell of upstreams that are not there"
 }
 
 # The volume is the service's to write to.
@@ -68,7 +108,12 @@ try_files() { # URL
     curl -sS --fail --max-time 20 "$1/files/script" | cmp - tests/examples.sh || fail "files does not keep what is uploaded"
 }
 
+check_hello
+check orders 190
 check files 90
+check proxy 60
 if [ "${1:-}" = images ]; then
+    image orders API_TOKEN=hunter2
     image files
+    image proxy PRODUCTS_URL=http://127.0.0.1:9 STOCK_URL=http://127.0.0.1:9
 fi

@@ -4,7 +4,7 @@ use seaworthy::http::StatusCode;
 use seaworthy::{
     Error, IntoResponse, Json, Next, Request, Response, Routes, ServeDir, Service, Settings,
 };
-use std::{fs, fs::File, io, io::Write, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeSet, fs, fs::File, io, io::Write, path::PathBuf, process::ExitCode};
 use tempfile::NamedTempFile;
 
 #[cfg(test)]
@@ -24,7 +24,6 @@ fn main() -> ExitCode {
         Store { data, public }
     })
     .version(env!("CARGO_PKG_VERSION"))
-    .about("keeps files, and has a page to upload them to")
     .open(|store: Store| Ok(service(store)))
     .run()
 }
@@ -45,17 +44,13 @@ fn service(store: Store) -> Service<Store> {
         .merge(page)
 }
 
-fn list(_: &Request, store: &Store) -> Result<Json<Vec<(String, u64)>>, Error> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(&store.data)?.flatten() {
+fn list(_: &Request, store: &Store) -> Result<Json<BTreeSet<(String, u64)>>, Error> {
+    let files = fs::read_dir(&store.data)?.flatten().filter_map(|entry| {
         let name = entry.file_name().to_string_lossy().into_owned();
-        match entry.metadata() {
-            Ok(found) if found.is_file() && !name.starts_with('.') => all.push((name, found.len())),
-            _ => {} // Deleted meanwhile, or not whole yet.
-        }
-    }
-    all.sort();
-    Ok(Json(all))
+        let found = entry.metadata().ok()?; // It may have been deleted meanwhile.
+        (found.is_file() && !name.starts_with('.')).then_some((name, found.len()))
+    });
+    Ok(Json(files.collect()))
 }
 
 /// Kept under its name once it is whole and on the disk: readers and a power cut see it so or not at all.
