@@ -2,14 +2,18 @@
 //!
 //! Quota and memory limit are the tightest from the process's own group up to the topmost that is visible, in
 //! version 1, version 2 and mixed hierarchies. Nothing is remembered between readings, so that a pod that is resized
-//! in place can be read again.
+//! in place can be read again: [`Limits::reread`], and before memory grows, [`MemoryLimit`].
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use files::Files;
+use groups::Groups;
+
+mod files;
+mod groups;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Handlers block, on a database or on another service, most of their time: so many of them share a CPU.
 pub(crate) const WORKERS_PER_CPU: usize = 4;
@@ -41,19 +45,37 @@ impl Limits {
         }
     }
 
+    /// Reads them again, below `root` as [`read`](Limits::read) does below `/`.
+    ///
+    /// # Errors
+    /// Where one of the files is there and cannot be read now, as for want of a descriptor: to take that for no limit
+    /// would have the service grow when it should not.
+    pub(crate) fn reread(root: &Path) -> io::Result<Limits> {
+        let files = Files::below_root(root);
+        let limits = Limits {
+            descriptor_limit: descriptors::limit(),
+            ..Limits::read_through(&files)
+        };
+        files.finish().map(|()| limits)
+    }
+
     /// Reads the limits as the files below `root` tell them, but for the descriptors.
     pub(crate) fn read_from(root: &Path) -> Limits {
-        let groups = Groups::of_this_process(root);
+        Limits::read_through(&Files::below_root(root))
+    }
+
+    fn read_through(files: &Files) -> Limits {
+        let groups = Groups::of_this_process(files);
+        let quotas = groups.of("cpu");
         Limits {
             // `num_cpus::get` applies the quota of its first call for ever, which a resize makes wrong; and the
             // standard library rounds the quota down. So the kernel is asked, and `num_cpus` where it does not say.
-            cpus: allowed_cpus(root).unwrap_or_else(num_cpus::get).max(1),
-            cpu_quota: groups
-                .of("cpu")
+            cpus: allowed_cpus(files).unwrap_or_else(num_cpus::get).max(1),
+            cpu_quota: quotas
                 .iter()
-                .filter_map(|group| cpu_quota(group))
+                .filter_map(|group| cpu_quota(files, group))
                 .reduce(f64::min),
-            memory_limit: memory_limit(&groups.of("memory")),
+            memory_limit: memory_limit(files, &groups.of("memory")),
             descriptor_limit: None,
         }
     }
@@ -73,14 +95,6 @@ impl Limits {
     }
 }
 
-/// Reads one of the kernel's files. They say that they are empty, so a buffer that follows what they say grows from
-/// 32 bytes, a system call each time, and all this is on the way to the first answer.
-fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
-    let mut text = String::with_capacity(8 * 1024);
-    File::open(path)?.read_to_string(&mut text)?;
-    Ok(text)
-}
-
 /// CPUs in decimal notation, to the thousandth as Kubernetes counts them, without the code that prints any float.
 pub(crate) fn show_cpus(cpus: f64) -> String {
     let thousandths = (cpus * 1000.0).round() as u64;
@@ -91,126 +105,35 @@ pub(crate) fn show_cpus(cpus: f64) -> String {
         .to_owned()
 }
 
-/// Where the process stands in every hierarchy, and where those are mounted.
-struct Groups {
+/// The files that tell the memory limit, found once: reading those few again takes some microseconds.
+pub(crate) struct MemoryLimit {
     root: PathBuf,
-    memberships: String,
-    mounts: Vec<Mount>,
+    groups: Vec<PathBuf>,
 }
 
-/// A mounted cgroup hierarchy, or the part of one below `top`.
-struct Mount {
-    top: String,
-    point: String,
-    /// The controllers of a version 1 hierarchy; `None` is version 2.
-    controllers: Option<String>,
-}
-
-impl Groups {
-    fn of_this_process(root: &Path) -> Groups {
-        let text = |name: &str| read_text(root.join("proc/self").join(name)).unwrap_or_default();
-        Groups {
+impl MemoryLimit {
+    /// Finds them below `root`.
+    pub(crate) fn find(root: &Path) -> MemoryLimit {
+        let files = Files::below_root(root);
+        MemoryLimit {
             root: root.to_owned(),
-            memberships: text("cgroup"),
-            mounts: text("mountinfo").lines().filter_map(Mount::parse).collect(),
+            groups: Groups::of_this_process(&files).of("memory"),
         }
     }
 
-    /// The directories of the groups that bound the process's use of what `controller` controls, its own group first
-    /// in each hierarchy. A hierarchy that does not have the controller has no such files, so it does no harm here.
-    fn of(&self, controller: &str) -> Vec<PathBuf> {
-        let memberships = self.memberships.lines().filter_map(parse_membership);
-        let with_controller = memberships
-            .filter(|(controllers, _)| has(controllers, controller) || controllers.is_empty());
-        with_controller
-            .flat_map(|(controllers, group)| self.lineage(controllers, group, controller))
-            .collect()
-    }
-
-    fn lineage(&self, controllers: &str, group: &str, controller: &str) -> Vec<PathBuf> {
-        let mounted: Vec<&Mount> = self
-            .mounts
-            .iter()
-            .filter(|mount| mount.shows(controllers, controller))
-            .collect();
-        let below_top = mounted
-            .iter()
-            .filter_map(|mount| Some(self.upwards(mount, mount.below_top(group)?)));
-        let groups: Vec<PathBuf> = below_top.flatten().collect();
-        match mounted.first() {
-            // The group lies outside of what is mounted, as when the container was moved or has the host's view of
-            // itself: the top of the mount is then the nearest that can be known.
-            Some(mount) if groups.is_empty() => self.upwards(mount, ""),
-            _ => groups,
-        }
-    }
-
-    /// The directories from the group up to the mount point.
-    fn upwards(&self, mount: &Mount, group: &str) -> Vec<PathBuf> {
-        let point = self.root.join(mount.point.trim_start_matches('/'));
-        let own = point.join(group.trim_start_matches('/'));
-        own.ancestors()
-            .take_while(|group| group.starts_with(&point))
-            .map(Path::to_owned)
-            .collect()
+    /// The limit now, in bytes; `None` without one.
+    ///
+    /// # Errors
+    /// As [`Limits::reread`].
+    pub(crate) fn read(&self) -> io::Result<Option<u64>> {
+        let files = Files::below_root(&self.root);
+        let limit = memory_limit(&files, &self.groups);
+        files.finish().map(|()| limit)
     }
 }
 
-impl Mount {
-    /// A line of `mountinfo`: `36 35 98:0 /top /point options [fields] - type source options`.
-    fn parse(line: &str) -> Option<Mount> {
-        let (placed, kind) = line.split_once(" - ")?;
-        let mut placed = placed.split(' ').skip(3);
-        let (top, point) = (placed.next()?, placed.next()?);
-        let mut kind = kind.split(' ');
-        let controllers = match kind.next()? {
-            "cgroup" => Some(kind.nth(1)?.to_owned()),
-            "cgroup2" => None,
-            _ => return None,
-        };
-        Some(Mount {
-            top: unescape(top),
-            point: unescape(point),
-            controllers,
-        })
-    }
-
-    fn shows(&self, membership: &str, controller: &str) -> bool {
-        match &self.controllers {
-            Some(options) => has(options, controller) && has(membership, controller),
-            None => membership.is_empty(),
-        }
-    }
-
-    /// The group's path below the top of this mount; `None` where it lies elsewhere.
-    fn below_top<'a>(&self, group: &'a str) -> Option<&'a str> {
-        let below = group.strip_prefix(self.top.trim_end_matches('/'))?;
-        let inside = (below.is_empty() || below.starts_with('/'))
-            && !below.split('/').any(|part| part == "..");
-        inside.then_some(below)
-    }
-}
-
-/// A line of `/proc/self/cgroup`, `4:cpu,cpuacct:/group`, as controllers and group; version 2 names no controllers.
-fn parse_membership(line: &str) -> Option<(&str, &str)> {
-    let (_, rest) = line.split_once(':')?;
-    rest.split_once(':')
-}
-
-fn has(list: &str, word: &str) -> bool {
-    list.split(',').any(|listed| listed == word)
-}
-
-/// Undoes what the kernel does to spaces, tabs, newlines and backslashes in `mountinfo`.
-fn unescape(path: &str) -> String {
-    path.replace("\\040", " ")
-        .replace("\\011", "\t")
-        .replace("\\012", "\n")
-        .replace("\\134", "\\")
-}
-
-fn cpu_quota(group: &Path) -> Option<f64> {
-    let text = |name: &str| read_text(group.join(name)).ok();
+fn cpu_quota(files: &Files, group: &Path) -> Option<f64> {
+    let text = |name: &str| files.text(group.join(name));
     let (quota, period) = match text("cpu.max") {
         Some(line) => {
             let (quota, period) = line.trim().split_once(' ')?;
@@ -225,11 +148,11 @@ fn cpu_quota(group: &Path) -> Option<f64> {
 }
 
 /// The tightest limit of these groups, of which the process's own comes first.
-fn memory_limit(groups: &[PathBuf]) -> Option<u64> {
+fn memory_limit(files: &Files, groups: &[PathBuf]) -> Option<u64> {
     let mut tightest = u64::MAX;
     let mut limit_above_is_known = false;
     for group in groups {
-        let text = |name: &str| read_text(group.join(name)).ok();
+        let text = |name: &str| files.text(group.join(name));
         if let Some(limit) = text("memory.max") {
             tightest = tightest.min(parse_limit(&limit));
         } else if let Some(limit) = text("memory.limit_in_bytes") {
@@ -253,13 +176,13 @@ fn parse_limit(text: &str) -> u64 {
 }
 
 /// The CPUs that the process's affinity and its cpuset leave it, of those that are online.
-fn allowed_cpus(root: &Path) -> Option<usize> {
-    let status = read_text(root.join("proc/self/status")).ok()?;
+fn allowed_cpus(files: &Files) -> Option<usize> {
+    let status = files.text("proc/self/status")?;
     let allowed = status
         .lines()
         .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
     // The list names CPUs that could be plugged in too, on some virtual machines a hundred more than there are.
-    let online = read_text(root.join("sys/devices/system/cpu/online")).ok()?;
+    let online = files.text("sys/devices/system/cpu/online")?;
     let (allowed, online) = (parse_ranges(allowed)?, parse_ranges(&online)?);
     let pairs = allowed
         .iter()

@@ -239,6 +239,12 @@ impl Settings {
         self.errors.iter().any(|bad| bad.name == name)
     }
 
+    /// Whether this setting, which was read, has a value that was given, or that the program set.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        let entry = self.entries.iter().find(|entry| entry.name == name);
+        entry.is_some_and(|entry| !matches!(entry.source, Source::Default))
+    }
+
     /// Says how a default came about, where it was worked out; a value that was given is left as it is.
     pub(crate) fn explain_default(&mut self, name: &str, how: String) {
         if let Some(entry) = self

@@ -13,18 +13,24 @@ use derived::{
     GIB, KIB, MIB, buffer_memory, max_body_bytes, max_connections, queue_capacity, workers,
 };
 
+use sizes::{Sizes, Sizing};
+
 use super::ip_range::IpRange;
 use super::limits::Limits;
 use super::settings::{Settings, SettingsError, show_duration};
 
 mod choices;
 mod derived;
+pub(crate) mod sizes;
 #[cfg(test)]
 mod tests;
 
 /// At least as many as a kubelet's probe has, or no pod would ever be ready. At most as many as nginx takes by default: a
 /// header is found by comparing its name with each, which a client must not be able to make expensive.
 const HEADERS: RangeInclusive<u64> = 4..=1000;
+
+/// The first answer may be the last. The upper bound is only there because every number has one.
+const CONNECTION_REQUESTS: RangeInclusive<u64> = 1..=1_000_000_000;
 
 /// A wait that is to be bounded: there is no value for "for ever", and zero would refuse everyone.
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=LONGEST_TIMEOUT;
@@ -42,6 +48,9 @@ const SHUTDOWN_MARGIN: Duration = Duration::from_secs(2);
 /// let mut config = seaworthy::Config::default();
 /// config.port = 0;
 /// ```
+/// `workers`, `queue_capacity`, `max_connections` and `buffer_memory` are where the service begins: it follows the limits
+/// of its cgroup as they change, but for those that were set or that the program has changed.
+///
 /// A timeout that is longer than a day, as [`Duration::MAX`] is, counts as a day, and none is shorter than a millisecond.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -94,6 +103,11 @@ pub struct Config {
     /// `KEEP_ALIVE_TIMEOUT`: how long a connection may be idle before its first request and between two, 75 s by default. It should be longer than
     /// what the load balancers and clients in front allow; the README has a table of those.
     pub keep_alive_timeout: Duration,
+    /// `MAX_CONNECTION_AGE`: an answer that a connection gets when it is that old is its last one and says so, give or
+    /// take a tenth that is each connection's own; unset by default.
+    pub max_connection_age: Option<Duration>,
+    /// `MAX_CONNECTION_REQUESTS`: the same after so many answers; unset by default.
+    pub max_connection_requests: Option<u64>,
     /// `REQUEST_TIMEOUT`: what [`Request::deadline`](crate::Request::deadline) tells handlers, counted from the request's
     /// head; unset by default. A group of routes may have its own.
     pub request_timeout: Option<Duration>,
@@ -104,6 +118,9 @@ pub struct Config {
     /// `TERMINATION_GRACE_PERIOD`: what the pod's `terminationGracePeriodSeconds` says, so that a drain that does not
     /// fit in it is an error at start and not a SIGKILL at the end; unset by default.
     pub termination_grace_period: Option<Duration>,
+    /// Which sizes follow the limits, and what they were when this was read.
+    pub(crate) sizing: Sizing,
+    pub(crate) sized: Sizes,
 }
 
 impl Config {
@@ -128,6 +145,17 @@ impl Config {
         let queue_timeout = timeout(settings, "QUEUE_TIMEOUT", 10);
         let max_connections = max_connections(settings, limits);
         let buffer_memory = buffer_memory(settings, limits);
+        let min_body_rate = settings.size_within("MIN_BODY_RATE", 240, 0..=GIB) as u32;
+        let max_head_bytes = settings.size_within("MAX_HEAD_BYTES", 32 * KIB, KIB..=MIB) as usize;
+        let max_headers = settings.number("MAX_HEADERS", 100, HEADERS) as usize;
+        let (wanted_body_bytes, max_body_bytes) = max_body_bytes(settings, buffer_memory);
+        let sized = Sizes {
+            workers,
+            queue_capacity,
+            max_connections,
+            buffer_memory,
+            max_body_bytes,
+        };
         let config = Config {
             host,
             port,
@@ -142,19 +170,24 @@ impl Config {
             queue_timeout,
             max_connections,
             buffer_memory,
-            min_body_rate: settings.size_within("MIN_BODY_RATE", 240, 0..=GIB) as u32,
-            max_head_bytes: settings.size_within("MAX_HEAD_BYTES", 32 * KIB, KIB..=MIB) as usize,
-            max_headers: settings.number("MAX_HEADERS", 100, HEADERS) as usize,
-            max_body_bytes: max_body_bytes(settings, buffer_memory),
+            min_body_rate,
+            max_head_bytes,
+            max_headers,
+            max_body_bytes,
             head_timeout: timeout(settings, "HEAD_TIMEOUT", 10),
             body_timeout: timeout(settings, "BODY_TIMEOUT", 30),
             write_timeout: timeout(settings, "WRITE_TIMEOUT", 30),
             keep_alive_timeout: timeout(settings, "KEEP_ALIVE_TIMEOUT", 75),
+            max_connection_age: settings.optional_duration("MAX_CONNECTION_AGE", TIMEOUTS),
+            max_connection_requests: settings
+                .optional_number("MAX_CONNECTION_REQUESTS", CONNECTION_REQUESTS),
             request_timeout: settings.optional_duration("REQUEST_TIMEOUT", TIMEOUTS),
             drain_delay: phase(settings, "DRAIN_DELAY", 5),
             shutdown_timeout: phase(settings, "SHUTDOWN_TIMEOUT", 20),
             termination_grace_period: settings
                 .optional_duration("TERMINATION_GRACE_PERIOD", PHASES),
+            sizing: Sizing::of(settings, &sized, wanted_body_bytes),
+            sized,
         };
         config.check_ports(settings);
         config.check_grace_period(settings);
@@ -183,12 +216,43 @@ impl Config {
             &mut self.write_timeout,
             &mut self.keep_alive_timeout,
         ];
-        for wait in waits.into_iter().chain(&mut self.request_timeout) {
+        let optional = self.request_timeout.iter_mut();
+        let optional = optional.chain(&mut self.max_connection_age);
+        for wait in waits.into_iter().chain(optional) {
             *wait = (*wait).clamp(*TIMEOUTS.start(), LONGEST_TIMEOUT);
         }
         self.drain_delay = self.drain_delay.min(LONGEST_TIMEOUT);
         self.shutdown_timeout = self.shutdown_timeout.min(LONGEST_TIMEOUT);
         self
+    }
+
+    /// Which sizes follow the limits. One that the program has changed since it was read does not.
+    pub(crate) fn sizing(&self) -> Sizing {
+        let (read, now) = (self.sized, self.sizes());
+        let changed = |read: usize, now: usize| (read != now).then_some(now);
+        let sizing = self.sizing.clone();
+        let body_bytes = changed(read.max_body_bytes, now.max_body_bytes);
+        Sizing {
+            workers: changed(read.workers, now.workers).or(sizing.workers),
+            queue_capacity: changed(read.queue_capacity, now.queue_capacity)
+                .or(sizing.queue_capacity),
+            max_connections: changed(read.max_connections, now.max_connections)
+                .or(sizing.max_connections),
+            buffer_memory: changed(read.buffer_memory, now.buffer_memory).or(sizing.buffer_memory),
+            max_body_bytes: body_bytes.unwrap_or(sizing.max_body_bytes),
+            root: sizing.root,
+        }
+    }
+
+    /// The sizes as they are here.
+    pub(crate) fn sizes(&self) -> Sizes {
+        Sizes {
+            workers: self.workers,
+            queue_capacity: self.queue_capacity,
+            max_connections: self.max_connections,
+            buffer_memory: self.buffer_memory,
+            max_body_bytes: self.max_body_bytes,
+        }
     }
 
     fn check_ports(&self, settings: &mut Settings) {

@@ -1,8 +1,10 @@
 use std::fs;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
+pub(crate) use tree::Tree;
+
+mod tree;
 
 const V1_MOUNTS: &str = "\
 31 23 0:28 / /sys/fs/cgroup ro - tmpfs tmpfs rw,mode=755
@@ -333,7 +335,8 @@ struct RealGroup(PathBuf);
 
 impl RealGroup {
     fn with_half_a_cpu() -> Result<RealGroup, String> {
-        let own = Groups::of_this_process(Path::new("/")).of("cpu");
+        let files = Files::below_root(Path::new("/"));
+        let own = Groups::of_this_process(&files).of("cpu");
         let controls = |group: &&PathBuf| group.join("cpu.cfs_quota_us").exists();
         let parent = own
             .iter()
@@ -355,44 +358,5 @@ impl RealGroup {
 impl Drop for RealGroup {
     fn drop(&mut self) {
         let _ = fs::remove_dir(&self.0);
-    }
-}
-
-/// A file system in a directory of this test alone, removed when the test ends.
-struct Tree(PathBuf);
-
-impl Tree {
-    fn new(mountinfo: &str, cgroup: &str) -> Tree {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("seaworthy-cgroup-{}-{number}", std::process::id());
-        let tree = Tree(std::env::temp_dir().join(name));
-        tree.write("proc/self/mountinfo", mountinfo);
-        tree.write("proc/self/cgroup", cgroup);
-        tree
-    }
-
-    fn cpus(&self, allowed: &str, online: &str) {
-        let status = format!(
-            "Name:\tx\nCpus_allowed:\tff\nCpus_allowed_list:\t{allowed}\nMems_allowed:\t1\n"
-        );
-        self.write("proc/self/status", &status);
-        self.write("sys/devices/system/cpu/online", &format!("{online}\n"));
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.0.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn limits(&self) -> Limits {
-        Limits::read_from(&self.0)
-    }
-}
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }

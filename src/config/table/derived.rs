@@ -17,7 +17,7 @@ const LARGEST_SIZE: u64 = if usize::BITS < 64 {
 };
 
 const MOST_WORKERS: u64 = 1024;
-const QUEUE_PER_WORKER: u64 = 64;
+const QUEUE_PER_WORKER: usize = 64;
 const MOST_QUEUED: u64 = 1_000_000;
 
 const DEFAULT_MOST_CONNECTIONS: u64 = 10_000;
@@ -29,9 +29,40 @@ const SPARE_DESCRIPTORS: u64 = 32;
 
 const DEFAULT_BUFFER_MEMORY: u64 = 256 * MIB;
 const BUFFER_SHARE_OF_MEMORY: u64 = 4;
+const LEAST_BUFFER_MEMORY: u64 = 64 * KIB;
+
+pub(super) fn default_workers(limits: &Limits) -> usize {
+    limits.default_workers().min(MOST_WORKERS as usize)
+}
+
+pub(super) fn queue_for(workers: usize) -> usize {
+    QUEUE_PER_WORKER * workers
+}
+
+/// How many idle connections the memory has room for.
+pub(super) fn affordable_connections(memory_limit: Option<u64>) -> u64 {
+    let affordable = memory_limit.map_or(u64::MAX, |memory| memory / MEMORY_PER_CONNECTION);
+    affordable.clamp(1, DEFAULT_MOST_CONNECTIONS)
+}
+
+/// What is wanted, or what can be had where that is less.
+pub(super) fn connections_within(wanted: u64, descriptor_limit: Option<u64>) -> u64 {
+    let possible = descriptor_limit.map_or(u64::MAX, |descriptors| {
+        descriptors.saturating_sub(SPARE_DESCRIPTORS).max(1)
+    });
+    wanted.min(possible)
+}
+
+pub(super) fn default_buffer_memory(memory_limit: Option<u64>) -> usize {
+    let share = memory_limit.map(|memory| memory / BUFFER_SHARE_OF_MEMORY);
+    let bytes = share.map_or(DEFAULT_BUFFER_MEMORY, |share| {
+        share.clamp(LEAST_BUFFER_MEMORY, LARGEST_SIZE)
+    });
+    bytes as usize
+}
 
 pub(super) fn workers(settings: &mut Settings, limits: &Limits) -> usize {
-    let default = (limits.default_workers() as u64).min(MOST_WORKERS);
+    let default = default_workers(limits) as u64;
     let workers = settings.number("WORKERS", default, 1..=MOST_WORKERS);
     let cpus = limits.cpus;
     let reason = match limits.cpu_quota {
@@ -51,23 +82,16 @@ pub(super) fn workers(settings: &mut Settings, limits: &Limits) -> usize {
 }
 
 pub(super) fn queue_capacity(settings: &mut Settings, workers: usize) -> usize {
-    let capacity = settings.number(
-        "QUEUE_CAPACITY",
-        QUEUE_PER_WORKER * workers as u64,
-        0..=MOST_QUEUED,
-    );
+    let capacity = settings.number("QUEUE_CAPACITY", queue_for(workers) as u64, 0..=MOST_QUEUED);
     settings.explain_default("QUEUE_CAPACITY", format!("{QUEUE_PER_WORKER} × WORKERS"));
     capacity as usize
 }
 
 pub(super) fn max_connections(settings: &mut Settings, limits: &Limits) -> usize {
-    let affordable = limits
-        .memory_limit
-        .map_or(u64::MAX, |memory| memory / MEMORY_PER_CONNECTION);
-    let default = affordable.clamp(1, DEFAULT_MOST_CONNECTIONS);
+    let default = affordable_connections(limits.memory_limit);
     let wanted = settings.number("MAX_CONNECTIONS", default, 1..=MOST_CONNECTIONS);
     let reason = match limits.memory_limit {
-        Some(memory) if affordable <= DEFAULT_MOST_CONNECTIONS => {
+        Some(memory) if memory / MEMORY_PER_CONNECTION <= DEFAULT_MOST_CONNECTIONS => {
             format!(
                 "memory limit {} ÷ {}",
                 show_size(memory),
@@ -82,28 +106,22 @@ pub(super) fn max_connections(settings: &mut Settings, limits: &Limits) -> usize
 
 /// Lowers what is wanted to what can be had, rather than to refuse to start: the limit belongs to the node.
 fn within_descriptors(settings: &mut Settings, wanted: u64, limits: &Limits) -> u64 {
-    let Some(descriptors) = limits.descriptor_limit else {
-        return wanted;
-    };
-    let possible = descriptors.saturating_sub(SPARE_DESCRIPTORS).max(1);
-    if wanted > possible {
+    let possible = connections_within(wanted, limits.descriptor_limit);
+    if let Some(descriptors) = limits.descriptor_limit
+        && possible < wanted
+    {
         let why = format!(
             "lowered from {wanted}: descriptor limit {descriptors} less {SPARE_DESCRIPTORS}"
         );
         settings.adjust("MAX_CONNECTIONS", possible.to_string(), why);
     }
-    wanted.min(possible)
+    possible
 }
 
 pub(super) fn buffer_memory(settings: &mut Settings, limits: &Limits) -> usize {
-    let least = 64 * KIB;
-    let share = limits
-        .memory_limit
-        .map(|memory| memory / BUFFER_SHARE_OF_MEMORY);
-    let default = share.map_or(DEFAULT_BUFFER_MEMORY, |share| {
-        share.clamp(least, LARGEST_SIZE)
-    });
-    let bytes = settings.size_within("BUFFER_MEMORY", default, least..=LARGEST_SIZE);
+    let default = default_buffer_memory(limits.memory_limit) as u64;
+    let range = LEAST_BUFFER_MEMORY..=LARGEST_SIZE;
+    let bytes = settings.size_within("BUFFER_MEMORY", default, range);
     let reason = match limits.memory_limit {
         Some(memory) => format!("a quarter of the memory limit {}", show_size(memory)),
         None => "no memory limit".to_owned(),
@@ -112,13 +130,14 @@ pub(super) fn buffer_memory(settings: &mut Settings, limits: &Limits) -> usize {
     bytes as usize
 }
 
-/// Lowered to what requests may hold together: a larger body would be told to come again for ever.
-pub(super) fn max_body_bytes(settings: &mut Settings, buffer_memory: usize) -> usize {
+/// What was asked for, and that lowered to what requests may hold together: a larger body would be told to come again
+/// for ever.
+pub(super) fn max_body_bytes(settings: &mut Settings, buffer_memory: usize) -> (usize, usize) {
     let wanted = settings.size_within("MAX_BODY_BYTES", MIB, 0..=LARGEST_SIZE);
     let possible = buffer_memory as u64 / 2;
     if wanted > possible {
         let why = format!("lowered from {}: half of BUFFER_MEMORY", show_size(wanted));
         settings.adjust("MAX_BODY_BYTES", show_size(possible), why);
     }
-    wanted.min(possible) as usize
+    (wanted as usize, wanted.min(possible) as usize)
 }

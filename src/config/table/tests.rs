@@ -82,6 +82,10 @@ fn the_defaults_are_those_of_the_readme() {
         (config.trusted_proxies.len(), config.request_timeout),
         (0, None)
     );
+    assert_eq!(
+        (config.max_connection_age, config.max_connection_requests),
+        (None, None)
+    );
 }
 
 #[test]
@@ -108,6 +112,8 @@ fn every_setting_can_be_given() {
         ("BODY_TIMEOUT", "2s"),
         ("WRITE_TIMEOUT", "3s"),
         ("KEEP_ALIVE_TIMEOUT", "4s"),
+        ("MAX_CONNECTION_AGE", "5m"),
+        ("MAX_CONNECTION_REQUESTS", "1"),
         ("REQUEST_TIMEOUT", "5s"),
         ("DRAIN_DELAY", "0"),
         ("SHUTDOWN_TIMEOUT", "0"),
@@ -140,6 +146,10 @@ fn every_setting_can_be_given() {
         (1, 0, 1)
     );
     assert_eq!(config.max_headers, 1000);
+    assert_eq!(
+        (config.max_connection_age, config.max_connection_requests),
+        (Some(Duration::from_secs(300)), Some(1))
+    );
     assert_eq!(
         config.termination_grace_period,
         Some(Duration::from_secs(2))
