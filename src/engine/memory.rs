@@ -5,7 +5,17 @@
 //! work that was done, and is sent whatever the share says; so no handler begins while all of it is in use, and
 //! responses hold at most their share and one response of each worker.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+/// So much may be added to what a share holds before the memory limit is read again: 4 MiB in both. A pod may be given
+/// less memory at any moment, and a burst of uploads fills what it had in less time than goes by between two ticks.
+const STEP: usize = 2 * 1024 * 1024;
+
+/// Tells how many bytes both shares may have under the memory limit as it is now; `None` where that cannot be told.
+pub(crate) type CurrentLimit = Arc<dyn Fn() -> Option<usize> + Send + Sync>;
 
 /// Both shares. All connections have them in common.
 pub(crate) struct Memory {
@@ -14,27 +24,52 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Two halves of so many bytes.
-    pub(crate) fn new(bytes: usize) -> Memory {
+    /// Two halves of so many bytes. They follow the memory limit where there is something that tells it.
+    pub(crate) fn new(bytes: usize, limit: Option<CurrentLimit>) -> Memory {
         Memory {
-            requests: Share::new(bytes / 2),
-            responses: Share::new(bytes / 2),
+            requests: Share::new(bytes / 2, limit.clone()),
+            responses: Share::new(bytes / 2, limit),
         }
+    }
+
+    /// From now on there are so many bytes. What is held beyond them is held until its connections let go of it.
+    pub(crate) fn resize(&self, bytes: usize) {
+        self.requests.resize(bytes / 2);
+        self.responses.resize(bytes / 2);
     }
 }
 
 /// One budget, in bytes.
 pub(crate) struct Share {
     used: AtomicUsize,
-    most: usize,
+    most: AtomicUsize,
+    /// Up to here nothing has to be looked at: within the budget, and within a [`STEP`] of the least that was in use
+    /// since the memory limit was last read.
+    unchecked: AtomicUsize,
+    step: usize,
+    limit: Option<CurrentLimit>,
 }
 
 impl Share {
-    fn new(most: usize) -> Share {
+    fn new(most: usize, limit: Option<CurrentLimit>) -> Share {
+        let step = limit.as_ref().map_or(usize::MAX, |_| STEP);
         Share {
             used: AtomicUsize::new(0),
-            most,
+            most: AtomicUsize::new(most),
+            unchecked: AtomicUsize::new(most.min(step)),
+            step,
+            limit,
         }
+    }
+
+    /// The whole budget.
+    pub(crate) fn most(&self) -> usize {
+        self.most.load(Relaxed)
+    }
+
+    fn resize(&self, most: usize) {
+        self.most.store(most, Relaxed);
+        self.note_reading(self.used.load(Relaxed));
     }
 
     /// Brings what a connection is charged for up or down to what it holds now. False where that takes the sum over
@@ -43,26 +78,50 @@ impl Share {
         let before = std::mem::replace(charged, holds);
         if holds <= before {
             if holds < before {
-                self.used.fetch_sub(before - holds, Relaxed);
+                let used = self.used.fetch_sub(before - holds, Relaxed) - (before - holds);
+                if self.unchecked.load(Relaxed) > used.saturating_add(self.step) {
+                    self.note_reading(used);
+                }
             }
             return true;
         }
-        self.used.fetch_add(holds - before, Relaxed) + (holds - before) <= self.most
+        let used = self.used.fetch_add(holds - before, Relaxed) + (holds - before);
+        used <= self.unchecked.load(Relaxed) || self.has_room_for(used)
+    }
+
+    /// The same for what may be too much, or has grown by so much that the memory limit is to be read again.
+    #[cold]
+    fn has_room_for(&self, used: usize) -> bool {
+        if used <= self.most()
+            && let Some(limit) = &self.limit
+        {
+            if let Some(bytes) = limit() {
+                self.most.store(bytes / 2, Relaxed);
+            }
+            self.note_reading(used);
+        }
+        used <= self.most()
+    }
+
+    #[cold]
+    fn note_reading(&self, used: usize) {
+        let unchecked = self.most().min(used.saturating_add(self.step));
+        self.unchecked.store(unchecked, Relaxed);
     }
 
     /// Whether half of it is in use.
     pub(crate) fn is_half_used(&self) -> bool {
-        self.used.load(Relaxed) >= self.most / 2
+        self.used.load(Relaxed) >= self.most() / 2
     }
 
     /// Whether nothing is left of it.
     pub(crate) fn is_used_up(&self) -> bool {
-        self.used.load(Relaxed) >= self.most
+        self.used.load(Relaxed) >= self.most()
     }
 
     /// Whether more is in use than there is.
     pub(crate) fn is_exceeded(&self) -> bool {
-        self.used.load(Relaxed) > self.most
+        self.used.load(Relaxed) > self.most()
     }
 
     /// Whether a connection that is charged for so much is the only one that holds any of it.
@@ -82,7 +141,7 @@ mod tests {
 
     #[test]
     fn what_one_connection_gives_back_another_can_have() {
-        let Memory { requests, .. } = Memory::new(200);
+        let Memory { requests, .. } = Memory::new(200, None);
         let (mut first, mut second) = (0, 0);
         assert!(requests.settle(&mut first, 80));
         assert!(!requests.settle(&mut second, 30), "over the budget");
@@ -95,9 +154,64 @@ mod tests {
 
     #[test]
     fn neither_way_can_take_what_is_the_others() {
-        let memory = Memory::new(200);
+        let memory = Memory::new(200, None);
         assert!(!memory.requests.settle(&mut 0, 1000));
         assert!(memory.responses.settle(&mut 0, 100));
         assert!(memory.responses.is_used_up() && !memory.responses.is_exceeded());
+    }
+
+    /// Shares of a memory whose limit can be changed, and how many times it was read.
+    fn limited(bytes: usize) -> (Memory, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+        let (limit, readings) = (Arc::new(AtomicUsize::new(bytes)), Arc::default());
+        let current: CurrentLimit = {
+            let (limit, readings) = (Arc::clone(&limit), Arc::clone(&readings));
+            Arc::new(move || {
+                AtomicUsize::fetch_add(&readings, 1, Relaxed);
+                Some(limit.load(Relaxed))
+            })
+        };
+        (Memory::new(bytes, Some(current)), limit, readings)
+    }
+
+    #[test]
+    fn a_burst_that_begins_after_the_memory_limit_was_lowered_does_not_fill_what_there_was() {
+        let (Memory { requests, .. }, limit, _) = limited(50 * STEP);
+        // What was held before says nothing of what may be held now.
+        let mut before = 0;
+        assert!(requests.settle(&mut before, 24 * STEP));
+        requests.settle(&mut before, 0);
+        limit.store(4 * STEP, Relaxed);
+        let mut held = 0;
+        let fits = (1..).find(|step| !requests.settle(&mut held, step * STEP / 4));
+        assert_eq!(fits, Some(9), "two steps of four quarters, and one more");
+        assert!(requests.is_exceeded() && requests.most() == 2 * STEP);
+    }
+
+    #[test]
+    fn the_limit_is_read_once_a_step_and_not_for_what_comes_and_goes_within_one() {
+        let (Memory { requests, .. }, _, readings) = limited(50 * STEP);
+        let mut held = 0;
+        for _ in 0..1000 {
+            assert!(requests.settle(&mut held, STEP - 1));
+            requests.settle(&mut held, 0);
+        }
+        assert_eq!(readings.load(Relaxed), 0);
+        for step in 1..=100 {
+            assert!(requests.settle(&mut held, step * STEP / 10));
+        }
+        assert!((8..=10).contains(&readings.load(Relaxed)), "{readings:?}");
+    }
+
+    #[test]
+    fn what_is_held_beyond_a_lowered_bound_is_in_nobody_elses_way_once_it_is_given_back() {
+        let memory = Memory::new(200, None);
+        let (mut held, mut other) = (0, 0);
+        assert!(memory.requests.settle(&mut held, 100));
+        memory.resize(100);
+        assert!(memory.requests.is_exceeded() && !memory.requests.settle(&mut other, 1));
+        memory.requests.settle(&mut held, 0);
+        assert!(memory.requests.settle(&mut other, 50));
+        memory.resize(400);
+        assert!(memory.requests.settle(&mut other, 200));
     }
 }

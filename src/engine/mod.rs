@@ -8,6 +8,7 @@
 mod date;
 mod discarded;
 pub(crate) mod http1;
+pub(crate) mod lifetime;
 pub(crate) mod listen;
 pub(crate) mod memory;
 pub(crate) mod native;
@@ -79,6 +80,10 @@ pub(crate) trait Engine: Send + Sync {
     /// Accepts what is in the listener's backlog, closes the listener, and closes idle connections. Connections
     /// with a request in flight end with their response. Returns at once; `pull` does the work.
     fn stop_accepting(&self);
+
+    /// From now on so many connections may be open, and so many bytes are for bodies and unsent responses. Nothing that
+    /// is there is ended for it: what is above a bound is not replaced.
+    fn resize(&self, max_connections: usize, buffer_memory: usize);
 
     /// How many responses were sent to their end by [`pull`](Engine::pull), after [`Exchange::respond`] had left them to
     /// it because their clients took them slowly.

@@ -1,15 +1,25 @@
 //! What the configuration and the service ask of every connection, whichever engine drives it.
 
-use super::{http1::Limits, memory::Memory};
+use super::{
+    http1::Limits,
+    lifetime::Lifetime,
+    memory::{CurrentLimit, Memory},
+};
 use crate::{
-    config::table::Config,
+    config::{limits::MemoryLimit, table::Config},
     message::{
         refusal::{Refusal, Refusals},
         response::Response,
     },
 };
 use http::Method;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 /// What a service asks of the engine that reads its requests.
 #[derive(Clone, Default)]
@@ -49,14 +59,18 @@ pub(crate) struct Rules {
     /// Bytes a second; who is slower is the first to go where memory is short.
     pub(crate) min_body_rate: u32,
     pub(crate) memory: Memory,
+    /// How many connections may be open.
+    pub(crate) max_connections: AtomicUsize,
+    /// How long connections live.
+    pub(crate) lifetime: Lifetime,
     pub(crate) policy: Policy,
-    /// `MAX_BODY_BYTES`; that of `limits` is what no route goes beyond.
+    /// `MAX_BODY_BYTES`, whether there is memory for it or not; that of `limits` is what no route goes beyond.
     pub(crate) max_body_bytes: u64,
 }
 
 impl Rules {
     pub(crate) fn of(config: &Config, policy: Policy) -> Rules {
-        let max_body_bytes = config.max_body_bytes as u64;
+        let max_body_bytes = config.sizing().max_body_bytes as u64;
         let own = policy.body_limits.as_ref().map_or(0, |own| own.largest());
         Rules {
             limits: Limits {
@@ -69,21 +83,49 @@ impl Rules {
             write_timeout: config.write_timeout,
             keep_alive_timeout: config.keep_alive_timeout,
             min_body_rate: config.min_body_rate,
-            memory: Memory::new(config.buffer_memory),
+            memory: Memory::new(config.buffer_memory, current_limit(config)),
+            max_connections: AtomicUsize::new(config.max_connections),
+            lifetime: Lifetime::of(config),
             policy,
             max_body_bytes,
         }
     }
 
-    /// How many bytes a body may have that is sent with this method to this path.
+    pub(crate) fn max_connections(&self) -> usize {
+        self.max_connections.load(Relaxed)
+    }
+
+    /// From now on so many connections may be open, and so many bytes are for bodies and unsent responses.
+    pub(crate) fn resize(&self, max_connections: usize, buffer_memory: usize) {
+        self.max_connections.store(max_connections, Relaxed);
+        self.memory.resize(buffer_memory);
+    }
+
+    /// How many bytes a body may have that is sent with this method to this path: never more than requests may hold
+    /// together, or it would be told to come again for ever.
     pub(crate) fn body_limit(&self, method: &Method, path: &str) -> u64 {
         let own = self.policy.body_limits.as_ref();
         own.and_then(|own| own.of(method, path))
             .unwrap_or(self.max_body_bytes)
+            .min(self.memory.requests.most() as u64)
     }
 
     /// The answer to a refused request.
     pub(crate) fn refused(&self, refusal: Refusal) -> Response {
         self.policy.refusals.response(refusal)
     }
+}
+
+/// What `BUFFER_MEMORY` follows; nothing where it was set.
+fn current_limit(config: &Config) -> Option<CurrentLimit> {
+    let sizing = config.sizing();
+    if sizing.buffer_memory.is_some() {
+        return None;
+    }
+    // Found when it is first asked for, which is not on the way to the first answer.
+    let files = OnceLock::new();
+    Some(Arc::new(move || {
+        let limit = files.get_or_init(|| MemoryLimit::find(&sizing.root)).read();
+        limit.ok().map(|limit| sizing.buffer_memory_under(limit))
+    }))
 }

@@ -32,8 +32,6 @@ pub(crate) struct ServiceFacts {
     pub(crate) state: Arc<State>,
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) trusted_proxies: Vec<IpRange>,
-    /// What one body can have of `BUFFER_MEMORY` at all, in bytes.
-    pub(crate) largest_body: u64,
 }
 
 impl Route {
@@ -55,7 +53,6 @@ impl Route {
     /// Gives it what it has of its service, before the first request.
     pub(crate) fn finish(&mut self, service: &Arc<ServiceFacts>) {
         self.logged_as = Box::leak(self.template.clone().into_boxed_str());
-        self.body_limit = self.body_limit.map(|limit| limit.min(service.largest_body));
         self.service = Some(Arc::clone(service));
     }
 }

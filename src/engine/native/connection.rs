@@ -13,6 +13,7 @@ use crate::{
     engine::{
         discarded::Discarded,
         http1::{Chunks, Refusal},
+        lifetime::Past,
         outgoing::Outgoing,
         pace::Pace,
         rules::Rules,
@@ -103,6 +104,8 @@ struct Behind(Vec<u8>);
 pub(crate) struct Connection<S> {
     stream: S,
     peer: SocketAddr,
+    /// Where that bounds how long it lives.
+    pub(crate) past: Option<Box<Past>>,
     state: State,
     /// When the state has lasted too long.
     pub(crate) deadline: Instant,
@@ -148,6 +151,7 @@ impl<S: Stream> Connection<S> {
         Connection {
             stream,
             peer,
+            past: None,
             state: State::Fresh(now),
             deadline: now + first_byte_timeout,
             input: None,
@@ -180,6 +184,11 @@ impl<S: Stream> Connection<S> {
     /// The request that the pool is to answer.
     pub(crate) fn request(&mut self) -> &mut Request {
         self.input.get_or_insert_default()
+    }
+
+    /// The answer to the request that was handed out is the last one.
+    pub(crate) fn end_with_this_answer(&mut self) {
+        self.asked.keep_alive = false;
     }
 
     pub(crate) fn is_idle(&self) -> bool {

@@ -63,7 +63,7 @@ pub(crate) fn start(
     let poll = mio::Poll::new()?;
     let shared = Arc::new(Shared::new(&poll, Rules::of(config, policy))?);
     let listener = mio::net::TcpListener::from_std(listener);
-    let reactor = Reactor::new(poll, listener, config.max_connections, Arc::clone(&shared))?;
+    let reactor = Reactor::new(poll, listener, Arc::clone(&shared))?;
     Ok(Box::new(Native {
         shared,
         reactor: Mutex::new(reactor),
@@ -92,6 +92,10 @@ impl Engine for Native {
 
     fn stop_accepting(&self) {
         self.shared.enter(Stage::Closing);
+    }
+
+    fn resize(&self, max_connections: usize, buffer_memory: usize) {
+        self.shared.rules.resize(max_connections, buffer_memory);
     }
 
     fn sent_later(&self) -> u64 {

@@ -79,7 +79,6 @@ impl Reactor {
     pub(super) fn new(
         poll: Poll,
         mut listener: mio::net::TcpListener,
-        max_connections: usize,
         shared: Arc<Shared>,
     ) -> io::Result<Reactor> {
         poll.registry()
@@ -91,7 +90,7 @@ impl Reactor {
             has_events_left: false,
             ready_bytes: 0,
             acceptor: Some(Acceptor::new(listener)),
-            table: Table::new(max_connections),
+            table: Table::new(),
             returned: VecDeque::new(),
             stepping: None,
             scratch: vec![0; SCRATCH].into_boxed_slice(),
@@ -327,6 +326,11 @@ impl Reactor {
                 if let Some(mut lease) = self.table.lease(place) {
                     if lease.connection.is_reserve {
                         self.admit(&mut lease, now, ready);
+                    } else if self
+                        .table
+                        .retires(place, self.shared.rules.max_connections())
+                    {
+                        lease.connection.end_with_this_answer();
                     }
                     ready.push(Ready::Request(lease));
                 }

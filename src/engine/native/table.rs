@@ -38,7 +38,8 @@ pub(super) struct Table {
     deadlines: Vec<Option<Instant>>,
     free: Vec<usize>,
     pub(super) leased: usize,
-    max_connections: usize,
+    /// Leased with the word that their answer is the last one, for there are more than there may be.
+    retiring: Vec<usize>,
     /// The places of the connections beyond the limit, the oldest first.
     reserve: VecDeque<usize>,
     /// Connections that could be spared when last looked, the best last.
@@ -47,13 +48,13 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(max_connections: usize) -> Table {
+    pub(super) fn new() -> Table {
         Table {
             places: Vec::new(),
             deadlines: Vec::new(),
             free: Vec::new(),
             leased: 0,
-            max_connections,
+            retiring: Vec::new(),
             reserve: VecDeque::with_capacity(RESERVE),
             candidates: Vec::new(),
             search_at: None,
@@ -64,9 +65,23 @@ impl Table {
         self.places.len() == self.free.len()
     }
 
-    /// Whether there is an ordinary place left.
-    pub(super) fn has_room(&self) -> bool {
-        self.places.len() - self.free.len() - self.reserve.len() < self.max_connections
+    /// How many connections there are that were not let in beyond the limit.
+    pub(super) fn ordinary(&self) -> usize {
+        self.places.len() - self.free.len() - self.reserve.len()
+    }
+
+    /// Whether the one at this place, whose request is handed out, is to end with its answer: where there are more than
+    /// `most`, because that was lowered, each that asks goes until there are no more than that.
+    pub(super) fn retires(&mut self, place: usize, most: usize) -> bool {
+        // Given back unanswered, it is handed out again.
+        if self.retiring.contains(&place) {
+            return true;
+        }
+        let retires = self.ordinary() - self.retiring.len() > most;
+        if retires {
+            self.retiring.push(place);
+        }
+        retires
     }
 
     pub(super) fn reserve_is_full(&self) -> bool {
@@ -110,6 +125,9 @@ impl Table {
             self.leased -= 1;
         }
         self.leave_reserve(place);
+        if !self.retiring.is_empty() {
+            self.retiring.retain(|retiring| *retiring != place);
+        }
         self.places[place] = Place::Free;
         self.deadlines[place] = None;
         self.free.push(place);

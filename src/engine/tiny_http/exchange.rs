@@ -155,7 +155,7 @@ impl Exchange for TinyExchange {
         let close = close
             || self.head.is_last
             || !self.head.terms.keep_alive
-            || self.shared.peers().must_close(self.peer);
+            || self.shared.peers().ends_with(self.peer, &self.shared.rules);
         let outgoing = Outgoing::new(&self.method, self.version, response, close);
         self.release_body();
         let answer = Answer {

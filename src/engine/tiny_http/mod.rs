@@ -85,7 +85,7 @@ pub(crate) fn start(
     let (notes, inbox) = unbounded();
     let acceptor = Acceptor::start(listener)?;
     let rules = Rules::of(config, policy);
-    let peers = Peers::new(&rules, config.max_connections);
+    let peers = Peers::new(&rules);
     let shared = Arc::new(Shared::new(address, acceptor, peers, notes, rules));
     let watchdog = Watchdog::new(Arc::clone(&shared), inbox);
     thread::Builder::new()
@@ -124,6 +124,10 @@ impl Engine for TinyHttp {
     fn stop_accepting(&self) {
         self.shared.stopping.store(true, SeqCst);
         self.shared.tell(Note::Stop);
+    }
+
+    fn resize(&self, max_connections: usize, buffer_memory: usize) {
+        self.shared.rules.resize(max_connections, buffer_memory);
     }
 
     fn sent_later(&self) -> u64 {

@@ -8,7 +8,7 @@ use super::{
     sock_diag::{Diagnosis, TICKS},
     sockets::Sockets,
 };
-use crate::engine::{http1::Refusal, pace::Pace};
+use crate::engine::{http1::Refusal, lifetime::Past, pace::Pace};
 use line::Line;
 use nix::sys::socket::Shutdown;
 use std::{
@@ -133,6 +133,7 @@ enum Identity {
 /// One connection.
 pub(super) struct Peer {
     pub(super) stage: Stage,
+    pub(super) past: Past,
     /// Since when it is in that stage.
     since: Instant,
     /// When the last request that is known had arrived wholly.
@@ -174,6 +175,7 @@ impl Peer {
     pub(super) fn new(stage: Stage, since: Instant) -> Peer {
         Peer {
             stage,
+            past: Past::beginning(since),
             since,
             heard: since,
             accounted: Some(0),
@@ -387,8 +389,10 @@ impl Peer {
         self.stage == Stage::Ended || self.shut.is_some() && !self.is_busy()
     }
 
-    /// Whether there is more to be known of it than that it is there.
+    /// Whether there is more to be known of it than that it is there; what came about after `now` no look could find.
     pub(super) fn is_worth_remembering(&self, now: Instant) -> bool {
-        self.is_busy() || self.stage == Stage::Ended && now < self.since + MEMORY_OF_THE_ENDED
+        self.is_busy()
+            || self.since > now
+            || self.stage == Stage::Ended && now < self.since + MEMORY_OF_THE_ENDED
     }
 }

@@ -49,17 +49,24 @@ pub(super) struct Peers {
     known: HashMap<SocketAddr, Peer>,
     /// Bytes a second.
     min_body_rate: u32,
-    max_connections: usize,
-    /// Whether so many connections have a request, or have begun to send one.
+    /// `MAX_CONNECTIONS` at the last review.
+    most: usize,
+    /// How many there may be for as long as none comes: more than that where it was lowered.
+    tolerated: usize,
+    /// How many of them are to end with their next answer.
+    surplus: usize,
+    /// Whether `MAX_CONNECTIONS` have a request, or have begun to send one.
     is_full: bool,
 }
 
 impl Peers {
-    pub(super) fn new(rules: &Rules, max_connections: usize) -> Peers {
+    pub(super) fn new(rules: &Rules) -> Peers {
         Peers {
             known: HashMap::new(),
             min_body_rate: rules.min_body_rate,
-            max_connections,
+            most: rules.max_connections(),
+            tolerated: rules.max_connections(),
+            surplus: 0,
             is_full: false,
         }
     }
@@ -101,6 +108,24 @@ impl Peers {
     /// Whether the connection is to end with the response in flight.
     pub(super) fn must_close(&self, peer: SocketAddr) -> bool {
         self.known.get(&peer).is_some_and(Peer::must_close)
+    }
+
+    /// The same when that response is about to begin: it may be the last that this connection gets, or the connection one
+    /// of too many.
+    pub(super) fn ends_with(&mut self, peer: SocketAddr, rules: &Rules) -> bool {
+        let Some(known) = self.known.get_mut(&peer) else {
+            return false;
+        };
+        if known.must_close() {
+            return true;
+        }
+        let lifetime = &rules.lifetime;
+        let is_over = lifetime.is_bounded() && known.past.ends(lifetime, peer, Instant::now());
+        if self.surplus > 0 && !is_over {
+            self.surplus -= 1;
+            known.close_after = true;
+        }
+        is_over || known.close_after
     }
 
     /// So much of a body has arrived.
@@ -302,7 +327,7 @@ impl Peers {
             review.open += usize::from(!known.has_ignored_its_end(now));
         }
         if stopped.is_none() {
-            self.make_room(look, parting, &mut review);
+            self.make_room(look, parting, &mut review, rules.max_connections());
         }
         self.known.retain(|peer, known| {
             let is_there = connections.contains_key(peer);

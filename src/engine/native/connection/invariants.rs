@@ -18,6 +18,7 @@ use super::Rules;
 use crate::{
     engine::{
         http1::{CONTINUE, invariants::LIMITS},
+        lifetime::Lifetime,
         memory::Memory,
         rules::Policy,
     },
@@ -25,7 +26,7 @@ use crate::{
     message::response::Response,
 };
 use http::{Method, StatusCode};
-use std::{rc::Rc, time::Duration};
+use std::{rc::Rc, sync::atomic::AtomicUsize, time::Duration};
 
 /// What the connections of a run may hold together.
 const BUFFER_MEMORY: usize = 64 * 1024;
@@ -337,7 +338,9 @@ fn rules(memory: usize) -> Rc<Rules> {
         write_timeout: Duration::from_secs(30),
         keep_alive_timeout: Duration::from_secs(75),
         min_body_rate: 240,
-        memory: Memory::new(memory),
+        memory: Memory::new(memory, None),
+        max_connections: AtomicUsize::new(1),
+        lifetime: Lifetime::default(),
         policy: Policy::default(),
         max_body_bytes: LIMITS.max_body_bytes,
     })

@@ -5,6 +5,7 @@ use crate::{
     engine::{
         discarded::{Discarded, MUCH_MEMORY},
         http1::Refusal,
+        lifetime::Past,
         outgoing::{Outgoing, Sending},
         pace::Pace,
         rules::{LEAST_PROGRESS, Rules},
@@ -31,7 +32,13 @@ impl<S: Stream> Connection<S> {
         now: Instant,
         rules: &Rules,
     ) -> Next {
-        let close = close || !self.asked.keep_alive;
+        let is_over = rules.lifetime.is_bounded() && {
+            let past = self
+                .past
+                .get_or_insert_with(|| Box::new(Past::beginning(now)));
+            past.ends(&rules.lifetime, self.peer, now)
+        };
+        let close = close || is_over || !self.asked.keep_alive;
         let method = match self.asked.is_head {
             true => Method::HEAD,
             false => Method::GET,

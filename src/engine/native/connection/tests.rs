@@ -18,12 +18,12 @@ use super::{
     },
 };
 use crate::{
-    engine::{http1::Limits, memory::Memory, rules::Policy},
+    engine::{http1::Limits, lifetime::Lifetime, memory::Memory, rules::Policy},
     message::request::Request,
     message::{body::Body, response::Response},
 };
 use http::StatusCode;
-use std::{rc::Rc, time::Duration};
+use std::{rc::Rc, sync::atomic::AtomicUsize, time::Duration};
 
 const BUFFER_MEMORY: usize = 4 << 20;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,7 +54,9 @@ fn rules_with(memory: usize) -> Rc<Rules> {
         write_timeout: WRITE_TIMEOUT,
         keep_alive_timeout: KEEP_ALIVE_TIMEOUT,
         min_body_rate: MIN_BODY_RATE,
-        memory: Memory::new(memory),
+        memory: Memory::new(memory, None),
+        max_connections: AtomicUsize::new(1),
+        lifetime: Lifetime::default(),
         policy: Policy::default(),
         max_body_bytes: 1 << 20,
     })

@@ -3,6 +3,7 @@
 use super::{EVENTS, LAST_CHANCE, Reactor};
 use crate::engine::{
     Ready,
+    lifetime::Past,
     native::{
         connection::{Connection, waiting::Claim},
         lease::{Lease, Stage},
@@ -35,8 +36,9 @@ impl Reactor {
             else {
                 break;
             };
-            let is_held_back = acceptor.holds_back(now) && !self.table.has_room();
-            if is_held_back || (self.table.reserve_is_full() && !self.table.has_room()) {
+            let has_room = self.table.ordinary() < self.shared.rules.max_connections();
+            let is_held_back = acceptor.holds_back(now) && !has_room;
+            if is_held_back || (self.table.reserve_is_full() && !has_room) {
                 if !acceptor.is_awaited() {
                     break;
                 }
@@ -65,7 +67,7 @@ impl Reactor {
             return;
         };
         if let Some((stream, peer)) = acceptor.accept_one(now) {
-            let has_room = self.table.has_room() || self.make_room(Claim::Connection, now, ready);
+            let has_room = self.has_room() || self.make_room(Claim::Connection, now, ready);
             self.add(stream, peer, now, !has_room);
         } else if acceptor.lacks_descriptors() {
             acceptor.wait_for_room(now);
@@ -76,13 +78,20 @@ impl Reactor {
 
     /// A connection beyond the limit has a request: it gets an ordinary place, where one is free or can be made so.
     pub(super) fn admit(&mut self, lease: &mut Lease, now: Instant, ready: &mut Vec<Ready>) {
-        if self.table.has_room() || self.make_room(Claim::Request, now, ready) {
+        if self.has_room() || self.make_room(Claim::Request, now, ready) {
             self.table.admit(lease);
         }
     }
 
+    /// Whether there is an ordinary place left.
+    fn has_room(&self) -> bool {
+        self.table.ordinary() < self.shared.rules.max_connections()
+    }
+
     /// Closes the connection that can best be spared, if any can. Each is looked at first, and one that moves stays.
+    /// Where the limit was lowered and there are more, two have to go for each that comes, until there are not.
     fn make_room(&mut self, claim: Claim, now: Instant, ready: &mut Vec<Ready>) -> bool {
+        let enough = self.table.ordinary().saturating_sub(2);
         for _ in 0..LOOKS {
             let rules = &self.shared.rules;
             let Some(place) = self.table.best_spared(claim, now, rules) else {
@@ -92,7 +101,8 @@ impl Reactor {
                 let moves = connection.look_once_more(context);
                 moves.unwrap_or_else(|| connection.make_way())
             });
-            if matches!(self.table.places[place], Place::Free) {
+            let is_gone = matches!(self.table.places[place], Place::Free);
+            if is_gone && (self.has_room() || self.table.ordinary() <= enough) {
                 return true;
             }
         }
@@ -121,6 +131,8 @@ impl Reactor {
         };
         let mut connection = Connection::new(stream, peer, now, first_byte_timeout);
         connection.is_reserve = is_reserve;
+        let is_bounded = self.shared.rules.lifetime.is_bounded();
+        connection.past = is_bounded.then(|| Box::new(Past::beginning(now)));
         let place = self.table.take_place();
         let registered =
             self.poll

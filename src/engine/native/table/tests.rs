@@ -27,11 +27,11 @@ impl Leases {
     }
 
     /// A new connection that has a place in `table`.
-    fn enter(&self, table: &mut Table) -> usize {
+    fn enter(&self, table: &mut Table, most: usize) -> usize {
         let peer = self.listener.local_addr().unwrap();
         let stream = mio::net::TcpStream::connect(peer).unwrap();
         let mut connection = Connection::new(stream, peer, Instant::now(), Duration::from_secs(1));
-        connection.is_reserve = !table.has_room();
+        connection.is_reserve = table.ordinary() >= most;
         let place = table.take_place();
         let shared = Arc::clone(&self.shared);
         let lease = Lease {
@@ -50,30 +50,30 @@ impl Leases {
 #[test]
 fn connections_that_were_refused_leave_nothing_behind() {
     let leases = Leases::new();
-    let mut table = Table::new(1);
-    leases.enter(&mut table);
+    let mut table = Table::new();
+    leases.enter(&mut table, 1);
     for _ in 0..1000 {
-        let place = leases.enter(&mut table);
+        let place = leases.enter(&mut table, 1);
         assert_eq!(table.reserve().collect::<Vec<_>>(), [place]);
         let lease = table.lease(place).unwrap();
         assert!(lease.connection.is_reserve);
         table.clear(place);
     }
     assert_eq!((table.places.len(), table.reserve.len()), (2, 0));
-    assert!(table.reserve.capacity() < 100 && !table.has_room());
+    assert!(table.reserve.capacity() < 100 && table.ordinary() == 1);
 }
 
 #[test]
 fn one_that_was_admitted_beyond_the_limit_makes_room_there_for_another() {
     let leases = Leases::new();
-    let mut table = Table::new(1);
-    let first = leases.enter(&mut table);
-    let beyond: Vec<usize> = (0..RESERVE).map(|_| leases.enter(&mut table)).collect();
+    let mut table = Table::new();
+    let first = leases.enter(&mut table, 1);
+    let beyond: Vec<usize> = (0..RESERVE).map(|_| leases.enter(&mut table, 1)).collect();
     assert!(table.reserve_is_full());
     let mut lease = table.lease(beyond[3]).unwrap();
     table.clear(first);
     table.admit(&mut lease);
-    assert!(!table.has_room() && !table.reserve_is_full());
+    assert!(table.ordinary() == 1 && !table.reserve_is_full());
     table.put(beyond[3], lease);
     let rest: Vec<usize> = table.reserve().collect();
     assert_eq!(rest, [&beyond[..3], &beyond[4..]].concat());
@@ -82,13 +82,35 @@ fn one_that_was_admitted_beyond_the_limit_makes_room_there_for_another() {
 #[test]
 fn those_beyond_the_limit_take_nobody_an_ordinary_place() {
     let leases = Leases::new();
-    let mut table = Table::new(2);
-    let ordinary = [leases.enter(&mut table), leases.enter(&mut table)];
-    let beyond = [leases.enter(&mut table), leases.enter(&mut table)];
-    assert!(!table.has_room());
+    let mut table = Table::new();
+    let ordinary = [leases.enter(&mut table, 2), leases.enter(&mut table, 2)];
+    let beyond = [leases.enter(&mut table, 2), leases.enter(&mut table, 2)];
+    assert_eq!(table.ordinary(), 2);
     table.clear(ordinary[0]);
-    assert!(table.has_room());
-    leases.enter(&mut table);
-    assert!(!table.has_room());
+    assert_eq!(table.ordinary(), 1);
+    leases.enter(&mut table, 2);
+    assert_eq!(table.ordinary(), 2);
     assert_eq!(table.reserve().collect::<Vec<_>>(), beyond);
+}
+
+#[test]
+fn as_many_end_with_their_answer_as_there_are_too_many() {
+    let leases = Leases::new();
+    let mut table = Table::new();
+    let places: Vec<usize> = (0..5).map(|_| leases.enter(&mut table, 5)).collect();
+    let told = |table: &mut Table, place: usize, most| {
+        let lease = table.lease(place).unwrap();
+        let retires = table.retires(place, most);
+        table.put(place, lease);
+        retires
+    };
+    assert!(places.iter().all(|place| !told(&mut table, *place, 5)));
+    let retiring = places.iter().filter(|place| told(&mut table, **place, 3));
+    assert_eq!(retiring.count(), 2);
+    // One that has not had its answer yet is still to go, and counts once.
+    assert!(told(&mut table, places[0], 3));
+    table.clear(places[0]);
+    table.clear(places[1]);
+    assert!(!told(&mut table, places[2], 3));
+    assert!(table.retiring.is_empty());
 }

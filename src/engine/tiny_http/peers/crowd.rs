@@ -13,14 +13,16 @@ const RESERVE: usize = 16;
 
 impl Peers {
     /// Ends as many connections as there are too many, of those without a request: who has the least claim goes first.
-    /// Where there are not so many of them, newcomers are let in for probes only.
+    /// Where there are not so many of them, newcomers are let in for probes only. Where the limit was lowered, those that
+    /// are there end with their next answer; only where newcomers come, two others go for each at once.
     pub(super) fn make_room(
         &mut self,
         look: &Look<'_>,
         parting: &HashSet<SocketAddr>,
         review: &mut Review,
+        most: usize,
     ) {
-        let mut in_place = 0;
+        let (mut in_place, mut retiring) = (0, 0);
         let mut idle: Vec<(Claim, SocketAddr, RawFd)> = Vec::new();
         for (&peer, &fd) in look.connections {
             let known = self.known.get(&peer).filter(|_| !parting.contains(&peer));
@@ -28,10 +30,13 @@ impl Peers {
                 continue;
             };
             in_place += 1;
+            retiring += usize::from(known.close_after);
             idle.extend(known.claim(look.now).map(|claim| (claim, peer, fd)));
         }
-        self.is_full = in_place - idle.len() >= self.max_connections;
-        let too_many = in_place.saturating_sub(self.max_connections);
+        self.is_full = in_place - idle.len() >= most;
+        let newcomers = self.count_newcomers(in_place, most);
+        let too_many = (2 * newcomers).min(in_place.saturating_sub(most));
+        self.surplus = in_place.saturating_sub(most + too_many + retiring);
         if too_many == 0 {
             return;
         }
@@ -44,6 +49,16 @@ impl Peers {
                 review.to_end.push((peer, known.end_reading(fd, look.now)));
             }
         }
+    }
+
+    /// How many of so many connections came when there were too many already.
+    fn count_newcomers(&mut self, in_place: usize, most: usize) -> usize {
+        if most < self.most {
+            self.tolerated = in_place;
+        }
+        self.most = most;
+        self.tolerated = self.tolerated.min(in_place).max(most);
+        in_place - self.tolerated.min(in_place)
     }
 
     /// Whether it came when every place was taken.

@@ -264,7 +264,7 @@ fn signals_interrupt_nothing() {
 
 #[test]
 fn an_idle_connection_holds_no_buffer_and_little_else() {
-    assert!(size_of::<Connection<mio::net::TcpStream>>() <= 280);
+    assert!(size_of::<Connection<mio::net::TcpStream>>() <= 288);
     let mut rig = rig();
     for request in [GET, &post(&[0; 100_000]), &put(&[&[0; 100_000]])] {
         rig.send(request);
