@@ -24,16 +24,21 @@ use crate::{
         control::Control,
         drain_report::DrainReport,
         job::Job,
+        tick::Tick,
     },
     message::{
         error::Error, into_response::IntoResponse, refusal::Refusals, request::Request,
         route::ServiceFacts,
     },
     phase::Stop,
-    pool::{Pool, dispatcher::Dispatcher},
+    pool::{
+        Pool,
+        dispatcher::Dispatcher,
+        resize::{Resizer, log_sizes},
+    },
     routing::{application::Stateful, routes::Routes},
 };
-use binding::{log_sizes, open_admin_engine, open_engine, policy};
+use binding::{open_admin_engine, open_engine, policy};
 use std::{io, process::ExitCode, sync::Arc, thread};
 
 /// An HTTP service: its routes, layers, checks, tasks and background services.
@@ -218,7 +223,7 @@ impl<S: Send + Sync + 'static> Service<S> {
     /// Where an address cannot be bound; the error names it.
     pub fn start(self, config: Config) -> io::Result<Running> {
         let control = Control::new(false);
-        let (server, admin) = self.bind(&config.bounded(), &control)?;
+        let (server, admin) = self.bind(&config.bounded(), &Limits::read(), &control)?;
         let addr = server.pool.local_addr();
         let dispatcher = Arc::clone(server.pool.dispatcher());
         let admin_addr = admin.as_ref().map(Admin::local_addr);
@@ -239,7 +244,12 @@ impl<S: Send + Sync + 'static> Service<S> {
         })
     }
 
-    fn bind(self, config: &Config, control: &Control) -> io::Result<(BoundServer, Option<Admin>)> {
+    fn bind(
+        self,
+        config: &Config,
+        limits: &Limits,
+        control: &Control,
+    ) -> io::Result<(BoundServer, Option<Admin>)> {
         let mut application = self.application;
         let mut start_tasks = self.start_tasks;
         for requirement in application.routes.take_requirements() {
@@ -249,7 +259,6 @@ impl<S: Send + Sync + 'static> Service<S> {
             state: Arc::clone(control.state()),
             request_timeout: config.request_timeout,
             trusted_proxies: config.trusted_proxies.clone(),
-            largest_body: config.buffer_memory as u64 / 2,
         });
         application.routes.finish(|route| route.finish(&facts));
         let refusals = Arc::new(Refusals::rendered_by(application.render.as_ref()));
@@ -278,7 +287,11 @@ impl<S: Send + Sync + 'static> Service<S> {
             config.queue_capacity,
             config.queue_timeout,
         );
+        let mut tick = Tick::default();
+        let mut resizer = Resizer::new(&pool, config, limits);
+        tick.watch("limits", move || resizer.look());
         let server = BoundServer {
+            tick,
             pool,
             start_tasks,
             background: self.background,
@@ -296,9 +309,9 @@ impl<S: Send + Sync + 'static> Execute for Service<S> {
         limits: &Limits,
         control: &Arc<Control>,
     ) -> io::Result<DrainReport> {
-        let (server, admin) = self.bind(config, control)?;
+        let (server, admin) = self.bind(config, limits, control)?;
         log::info!(addr:% = server.pool.local_addr(), engine = config.http_engine.name(), pid = std::process::id(); "listening");
-        log_sizes(config, limits);
+        log_sizes("sized", &config.sizes(), limits);
         let report = lifecycle::live(server, control);
         // The probes on it are answered to the very end.
         drop(admin);

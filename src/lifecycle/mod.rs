@@ -5,6 +5,7 @@ pub(crate) mod control;
 pub(crate) mod drain_report;
 pub(crate) mod job;
 pub(crate) mod signals;
+pub(crate) mod tick;
 
 use crate::{
     phase::{Phase, Stop},
@@ -18,6 +19,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use tick::Tick;
 
 /// How long a service that was stopped before it had started may spend on ending.
 const EARLY_STOP: Duration = Duration::from_millis(500);
@@ -25,6 +27,7 @@ const EARLY_STOP: Duration = Duration::from_millis(500);
 /// A server whose address is bound, of which nothing runs yet.
 pub(crate) struct BoundServer {
     pub(crate) pool: Arc<Pool>,
+    pub(crate) tick: Tick,
     pub(crate) start_tasks: Vec<Task>,
     pub(crate) background: Vec<Background>,
     pub(crate) drain_delay: Duration,
@@ -35,6 +38,7 @@ pub(crate) struct BoundServer {
 pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
     let BoundServer {
         pool,
+        tick,
         start_tasks,
         background,
         drain_delay,
@@ -42,11 +46,14 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
     } = server;
     let begun = Instant::now();
     let stop = Stop::default();
-    let mut threads = match WorkerThreads::start(&pool) {
+    let threads = match WorkerThreads::start(&pool) {
         Ok(threads) => threads,
         Err(error) => return fail_start(&pool, Failure::new("workers", error.to_string())),
     };
 
+    if let Err(error) = tick.start(&stop) {
+        return fail_start(&pool, Failure::without_thread("tick", &error));
+    }
     match run_start_tasks(start_tasks, &stop, control) {
         Started::Yes => {}
         Started::No(failure) => return fail_start(&pool, failure),
@@ -69,7 +76,7 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
     };
     control.enter(Phase::Running);
     log::info!(startup_ms = millis(begun.elapsed()); "started");
-    threads.start_rest(&pool);
+    threads.start_rest();
 
     let reason = control.wait_for_stop();
     let drain_delay = reason.delay(drain_delay);

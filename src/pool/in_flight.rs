@@ -3,7 +3,7 @@
 use crate::message::request::Request;
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
             AtomicU64, AtomicUsize,
             Ordering::{Relaxed, SeqCst},
@@ -13,14 +13,22 @@ use std::{
 };
 
 /// What the worker threads do, and have done.
+#[derive(Default)]
 pub(crate) struct InFlight {
-    workers: Vec<Worker>,
+    workers: Mutex<Workers>,
     drain: Mutex<Drain>,
+}
+
+#[derive(Default)]
+struct Workers {
+    working: Vec<Arc<Worker>>,
+    /// What those have answered that have left.
+    answered_before: u64,
 }
 
 /// Written by one thread alone, in plain stores, and on a cache line of its own.
 #[repr(align(64))]
-struct Worker {
+pub(crate) struct Worker {
     /// The route of the request that it runs.
     running: AtomicUsize,
     /// How many requests it has answered.
@@ -55,37 +63,26 @@ const NO_ROUTE: usize = usize::MAX - 1;
 const UNROUTED: &str = "(no route)";
 
 impl InFlight {
-    pub(crate) fn new(threads: usize) -> InFlight {
-        let worker = |_| Worker {
+    /// A thread begins to work: what it does from now on it notes here.
+    pub(super) fn enter(&self) -> Arc<Worker> {
+        let worker = Arc::new(Worker {
             running: AtomicUsize::new(NOTHING),
             answered: AtomicU64::new(0),
-        };
-        InFlight {
-            workers: (0..threads).map(worker).collect(),
-            drain: Mutex::default(),
-        }
+        });
+        self.workers().working.push(Arc::clone(&worker));
+        worker
     }
 
-    /// Notes that worker `number` runs this request now.
-    pub(crate) fn begin(&self, number: usize, request: &Request) {
-        let index = request.route.as_ref().map_or(NO_ROUTE, |route| route.index);
-        self.workers[number].running.store(index, Relaxed);
+    /// A thread ends that has nothing to do; what it has answered still counts.
+    pub(super) fn leave(&self, worker: &Arc<Worker>) {
+        let mut workers = self.workers();
+        workers.working.retain(|other| !Arc::ptr_eq(other, worker));
+        workers.answered_before += worker.answered.load(Relaxed);
     }
 
-    /// Notes that it has ended.
-    pub(crate) fn end(&self, number: usize) {
-        self.workers[number].running.store(NOTHING, Relaxed);
-    }
-
-    /// Counts the request that worker `number` runs as answered.
-    pub(crate) fn note_answered(&self, number: usize) {
-        let answered = &self.workers[number].answered;
-        answered.store(answered.load(Relaxed) + 1, Relaxed);
-    }
-
-    /// Counts it among those of the drain too.
-    pub(crate) fn note_finished(&self, number: usize, took: Duration) {
-        let route = self.workers[number].running.load(Relaxed);
+    /// Counts the request that a worker runs among those of the drain too.
+    pub(super) fn note_finished(&self, worker: &Worker, took: Duration) {
+        let route = worker.running.load(Relaxed);
         let mut drain = self.drain();
         drain.finished += 1;
         if drain.slowest.is_none_or(|(_, slowest)| took > slowest) {
@@ -101,11 +98,7 @@ impl InFlight {
 
     /// What was answered, by workers and by the engine.
     pub(crate) fn answered(&self, sent_later: u64, template: impl Fn(usize) -> String) -> Answered {
-        let by_workers: u64 = self
-            .workers
-            .iter()
-            .map(|worker| worker.answered.load(Relaxed))
-            .sum();
+        let by_workers = self.workers().answered();
         let drain = self.drain();
         Answered {
             in_all: by_workers + sent_later,
@@ -119,7 +112,7 @@ impl InFlight {
     /// What runs now, by route.
     pub(crate) fn running(&self, template: impl Fn(usize) -> String) -> Vec<(String, usize)> {
         let mut counts = Vec::new();
-        for worker in &self.workers {
+        for worker in &self.workers().working {
             match worker.running.load(Relaxed) {
                 NOTHING => {}
                 route => count(&mut counts, &name(route, &template)),
@@ -128,8 +121,39 @@ impl InFlight {
         counts
     }
 
+    fn workers(&self) -> MutexGuard<'_, Workers> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn drain(&self) -> MutexGuard<'_, Drain> {
         self.drain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Workers {
+    fn answered(&self) -> u64 {
+        let working = self.working.iter();
+        let now: u64 = working.map(|worker| worker.answered.load(Relaxed)).sum();
+        self.answered_before + now
+    }
+}
+
+impl Worker {
+    /// Notes that this request runs now.
+    pub(super) fn begin(&self, request: &Request) {
+        let index = request.route.as_ref().map_or(NO_ROUTE, |route| route.index);
+        self.running.store(index, Relaxed);
+    }
+
+    /// Notes that it has ended.
+    pub(super) fn end(&self) {
+        self.running.store(NOTHING, Relaxed);
+    }
+
+    /// Counts it as answered.
+    pub(super) fn note_answered(&self) {
+        self.answered
+            .store(self.answered.load(Relaxed) + 1, Relaxed);
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) mod dispatcher;
 mod ending;
 mod idle;
 pub(crate) mod in_flight;
+pub(crate) mod resize;
+mod roster;
 pub(crate) mod threads;
 mod writers;
 
@@ -33,13 +35,14 @@ use crate::{
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use dispatcher::{AtOnce, Dispatcher};
 use idle::{IdleThreads, Look};
-use in_flight::{Admission, InFlight};
+use in_flight::{Admission, InFlight, Worker};
+use roster::Roster;
 use std::{
     mem,
     sync::{
         Arc, Mutex, MutexGuard, TryLockError,
         atomic::{
-            AtomicBool, AtomicU64, AtomicUsize,
+            AtomicBool, AtomicU8, AtomicU64, AtomicUsize,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -57,6 +60,10 @@ const TICK: Duration = Duration::from_micros(500);
 
 /// Whose request has waited longer may have given up, and is asked; a busy pool's queue of short handlers is shorter.
 const LONG_WAIT: Duration = Duration::from_millis(10);
+/// Nothing will come any more: every thread ends.
+const CLOSED: u8 = 1;
+/// There are more threads than there should be: as many end as are too many.
+const TOO_MANY: u8 = 2;
 
 /// A request with its place in the queue, or a streamed response that goes on.
 struct Job {
@@ -71,7 +78,7 @@ pub(crate) struct Pool {
     engine: Box<dyn Engine>,
     slots: AtomicUsize,
     /// Requests that may be running or waiting at once: `WORKERS` + `QUEUE_CAPACITY`.
-    most_admitted: usize,
+    most_admitted: AtomicUsize,
     queue_timeout: Duration,
     /// Bounded by `most_admitted`, which counts what is running too, so the channel need not be.
     queue: (Sender<Job>, Receiver<Job>),
@@ -85,7 +92,9 @@ pub(crate) struct Pool {
     /// When a leader last pulled or a job began, in nanoseconds since `born`: the monitor sees by it whether anything
     /// goes on.
     last_progress: AtomicU64,
-    closed: AtomicBool,
+    /// Why a thread may have to end: [`CLOSED`], [`TOO_MANY`].
+    endings: AtomicU8,
+    roster: Roster,
     idle: IdleThreads,
     in_flight: InFlight,
     writers: Arc<Writers>,
@@ -113,7 +122,7 @@ impl Pool {
             dispatcher,
             engine,
             slots: AtomicUsize::new(workers),
-            most_admitted: workers + queue_capacity,
+            most_admitted: AtomicUsize::new(workers + queue_capacity),
             queue_timeout,
             queue: unbounded(),
             queued_nanos: AtomicU64::new(0),
@@ -123,9 +132,10 @@ impl Pool {
             has_leader: AtomicBool::new(false),
             born: Instant::now(),
             last_progress: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
+            endings: AtomicU8::new(0),
+            roster: Roster::default(),
             idle: IdleThreads::default(),
-            in_flight: InFlight::new(workers + 1),
+            in_flight: InFlight::default(),
             writers: Writers::new(),
         })
     }
@@ -138,22 +148,17 @@ impl Pool {
         self.slots.load(Relaxed)
     }
 
-    /// For want of threads.
-    pub(crate) fn reduce_slots(&self, slots: usize) {
-        self.slots.store(slots, Relaxed);
-    }
-
-    /// One thread's life.
-    pub(crate) fn work(&self, number: usize) {
+    /// The life of the thread of this number.
+    fn work(&self, number: usize) {
         self.writers.serve_this_thread();
+        let worker = self.in_flight.enter();
         loop {
             while let Some(job) = self.take() {
                 self.wake_one_before(&job);
-                self.run(job, number);
+                self.run(job, &worker);
             }
-            if self.closed.load(SeqCst) {
-                self.idle.wake_all();
-                return;
+            if self.endings.load(SeqCst) != 0 && self.ends(number) {
+                return self.in_flight.leave(&worker);
             }
             match self.become_leader() {
                 Some(leader) => self.lead_caught(leader),
@@ -213,7 +218,7 @@ impl Pool {
     fn lead(&self, mut leader: MutexGuard<'_, Leader>) {
         let mut ready = mem::take(&mut leader.ready);
         if self.engine.pull(leader.expiry, &mut ready) == Pulled::Closed {
-            self.closed.store(true, SeqCst);
+            self.endings.fetch_or(CLOSED, SeqCst);
         }
         let now = Instant::now();
         for one in ready.drain(..) {
@@ -255,7 +260,7 @@ impl Pool {
             self.shed(exchange, Refusal::OVERLOADED);
             return;
         }
-        if self.admitted.fetch_add(1, SeqCst) >= self.most_admitted {
+        if self.admitted.fetch_add(1, SeqCst) >= self.most_admitted.load(Relaxed) {
             self.admitted.fetch_sub(1, SeqCst);
             self.shed(exchange, Refusal::OVERLOADED);
             return;
@@ -288,27 +293,27 @@ impl Pool {
     }
 
     /// Runs a job in its slot, and gives the slot back whatever happens.
-    fn run(&self, job: Job, number: usize) {
+    fn run(&self, job: Job, worker: &Worker) {
         let was_admitted = matches!(job.ready, Ready::Request(_));
         let admission = was_admitted.then(|| Admission::of(&self.admitted));
         // The handler has a boundary of its own, which answers 500. This one is for what else is not ours: a body's
         // reader, a destructor.
-        if let Err(panicked) = panics::catch(|| self.run_job(job, number, admission)) {
+        if let Err(panicked) = panics::catch(|| self.run_job(job, worker, admission)) {
             log::error!(panic:% = panicked; "a panic outside the handler cut a connection");
         }
-        self.in_flight.end(number);
+        worker.end();
         self.running.fetch_sub(1, SeqCst);
     }
 
-    fn run_job(&self, job: Job, number: usize, admission: Option<Admission<'_>>) {
+    fn run_job(&self, job: Job, worker: &Worker, admission: Option<Admission<'_>>) {
         let started = Instant::now();
         self.note_progress(started);
         let mut exchange = match job.ready {
             Ready::Stream(mut exchange) => {
                 let _scope = Scope::enter(logged_as(exchange.request()));
-                self.in_flight.begin(number, exchange.request());
+                worker.begin(exchange.request());
                 if exchange.stream() {
-                    self.note_answered(number, started);
+                    self.note_answered(worker, started);
                 }
                 return;
             }
@@ -327,7 +332,7 @@ impl Pool {
             );
             return;
         }
-        self.in_flight.begin(number, exchange.request());
+        worker.begin(exchange.request());
         // Kept, since a layer may do what it likes to its request.
         let index = exchange.request().route.as_ref().map(|route| route.index);
         let handling = Instant::now();
@@ -342,14 +347,14 @@ impl Pool {
             drop(admission);
         }
         if self.answer(exchange, response, took, false) {
-            self.note_answered(number, started);
+            self.note_answered(worker, started);
         }
     }
 
-    fn note_answered(&self, number: usize, started: Instant) {
-        self.in_flight.note_answered(number);
+    fn note_answered(&self, worker: &Worker, started: Instant) {
+        worker.note_answered();
         if self.dispatcher.state.is_stopping() {
-            self.in_flight.note_finished(number, started.elapsed());
+            self.in_flight.note_finished(worker, started.elapsed());
         }
     }
 
@@ -362,7 +367,7 @@ impl Pool {
     fn look(&self) -> Look {
         let last_progress = Duration::from_nanos(self.last_progress.load(Relaxed));
         let still_for = self.born.elapsed().saturating_sub(last_progress);
-        if self.closed.load(SeqCst) {
+        if self.is_closed() {
             return Look::StepIn;
         }
         if still_for < TICK {
@@ -373,6 +378,10 @@ impl Pool {
             true => Look::Sleep,
             false => Look::StepIn,
         }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.endings.load(SeqCst) & CLOSED != 0
     }
 
     pub(crate) fn stop_accepting(&self) {

@@ -1,19 +1,20 @@
-//! The pool's threads.
+//! The pool's threads: how they begin, how many there are, how they end.
 
-use super::Pool;
+use super::{Pool, TOO_MANY, roster::Member};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::{
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::Ordering::{Relaxed, SeqCst},
+    },
     thread::{self, JoinHandle},
     time::Instant,
 };
 
 /// The threads, for the main thread to join.
 pub(crate) struct WorkerThreads {
-    threads: Vec<JoinHandle<()>>,
-    /// Each thread holds a clone.
-    running: Option<Sender<()>>,
+    pool: Arc<Pool>,
     /// Disconnected once every thread has let go of its end.
     ended: Receiver<()>,
 }
@@ -29,47 +30,111 @@ impl WorkerThreads {
     /// Where the system gives no thread.
     pub(crate) fn start(pool: &Arc<Pool>) -> io::Result<WorkerThreads> {
         let (running, ended) = crossbeam_channel::bounded(0);
-        let threads = (0..LEAST)
-            .map(|number| spawn(pool, number, running.clone()))
-            .collect::<io::Result<_>>()?;
+        let mut members = pool.roster.lock();
+        members.wanted = LEAST;
+        for number in 0..LEAST {
+            let member = begin(pool, number, running.clone())?;
+            members.threads.push(member);
+        }
+        members.running = Some(running);
         Ok(WorkerThreads {
-            threads,
-            running: Some(running),
+            pool: Arc::clone(pool),
             ended,
         })
     }
 
     /// Starts the rest, up to one thread more than the pool has slots. Where the system gives fewer (a limit on
     /// processes), the pool has fewer slots, and the log says so.
-    pub(crate) fn start_rest(&mut self, pool: &Arc<Pool>) {
-        let Some(running) = self.running.take() else {
-            return;
-        };
-        let wanted = pool.slots() + 1;
-        for number in self.threads.len()..wanted {
-            match spawn(pool, number, running.clone()) {
-                Ok(thread) => self.threads.push(thread),
-                Err(error) => {
-                    pool.reduce_slots(number - 1);
-                    log::warn!(workers = number - 1, wanted = wanted - 1, reason:% = error; "fewer workers than wanted");
-                    return;
-                }
-            }
-        }
+    pub(crate) fn start_rest(&self) {
+        self.pool.resize_threads(self.pool.slots());
     }
 
     /// Joins every thread, or gives up at the deadline: false then.
-    pub(crate) fn join(&mut self, deadline: Instant) -> bool {
-        self.running = None;
+    pub(crate) fn join(&self, deadline: Instant) -> bool {
+        self.pool.roster.lock().running = None;
         let all_ended = self.ended.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected);
         if all_ended {
-            for thread in self.threads.drain(..) {
+            let threads = std::mem::take(&mut self.pool.roster.lock().threads);
+            for member in threads {
                 // A worker's panics are caught inside; a thread that died all the same has nothing more to say here.
-                let _ = thread.join();
+                let _ = member.thread.join();
             }
         }
         all_ended
     }
+}
+
+impl Pool {
+    /// From now on there are so many slots and one thread more. Threads that are too many end when they have nothing to
+    /// do; none is interrupted.
+    pub(super) fn resize_threads(self: &Arc<Self>, slots: usize) {
+        let mut members = self.roster.lock();
+        let Some(running) = members.running.clone() else {
+            return;
+        };
+        members.forget_ended();
+        members.wanted = slots + 1;
+        while members.working() < members.wanted {
+            let number = members.free_number();
+            match begin(self, number, running.clone()) {
+                Ok(member) => members.threads.push(member),
+                Err(error) => {
+                    members.wanted = members.working();
+                    let workers = members.wanted - 1;
+                    log::warn!(workers = workers, wanted = slots, reason:% = error; "fewer workers than wanted");
+                }
+            }
+        }
+        // After there are threads for them, and before any thread leaves.
+        self.slots.store(members.wanted - 1, Relaxed);
+        let too_many = members.working() > members.wanted;
+        match too_many {
+            true => self.endings.fetch_or(TOO_MANY, SeqCst),
+            false => self.endings.fetch_and(!TOO_MANY, SeqCst),
+        };
+        drop(members);
+        if too_many {
+            self.idle.wake_all();
+        }
+    }
+
+    /// Whether the thread of this number, which has no work, is to end.
+    #[cold]
+    pub(super) fn ends(&self, number: usize) -> bool {
+        if self.is_closed() {
+            self.idle.wake_all();
+            return true;
+        }
+        let leaves = self.leaves(number);
+        if leaves {
+            // It may be the one that would have led.
+            self.idle.wake_one();
+        }
+        leaves
+    }
+
+    /// Takes a thread that is too many off the roster. There is always one left that runs no handler: whoever comes
+    /// out of a slot beyond the lowered number goes first, and takes no other.
+    fn leaves(&self, number: usize) -> bool {
+        let mut members = self.roster.lock();
+        let working = members.working();
+        let leaves = working > members.wanted && working > self.running.load(SeqCst) + 1;
+        if leaves {
+            members.let_go(number);
+        }
+        if members.working() <= members.wanted {
+            self.endings.fetch_and(!TOO_MANY, SeqCst);
+        }
+        leaves
+    }
+}
+
+fn begin(pool: &Arc<Pool>, number: usize, running: Sender<()>) -> io::Result<Member> {
+    spawn(pool, number, running).map(|thread| Member {
+        number,
+        thread,
+        is_working: true,
+    })
 }
 
 fn spawn(pool: &Arc<Pool>, number: usize, running: Sender<()>) -> io::Result<JoinHandle<()>> {
@@ -81,4 +146,27 @@ fn spawn(pool: &Arc<Pool>, number: usize, running: Sender<()>) -> io::Result<Joi
     thread::Builder::new()
         .name(format!("worker-{number}"))
         .spawn(work)
+}
+
+#[cfg(test)]
+impl Pool {
+    /// How many threads there are that have not left.
+    pub(crate) fn threads_working(&self) -> usize {
+        self.roster.lock().working()
+    }
+
+    /// How many requests may run and wait.
+    pub(crate) fn most_admitted(&self) -> usize {
+        self.most_admitted.load(Relaxed)
+    }
+
+    /// How many run and wait.
+    pub(crate) fn admitted_now(&self) -> usize {
+        self.admitted.load(Relaxed)
+    }
+
+    /// How many handlers run.
+    pub(crate) fn running_now(&self) -> usize {
+        self.running.load(SeqCst)
+    }
 }

@@ -1,11 +1,7 @@
 //! From a configuration to bound addresses.
 
 use crate::{
-    config::{
-        limits::{Limits, show_cpus},
-        settings::show_size,
-        table::{Config, HttpEngine},
-    },
+    config::table::{Config, HttpEngine},
     engine::{
         self, Engine,
         listen::{self, PeerTimeout},
@@ -33,33 +29,14 @@ pub(super) fn open_engine(
 /// The admin port is for a few probes, and takes little of what the limits leave.
 pub(super) fn open_admin_engine(config: &Config, port: u16) -> io::Result<Box<dyn Engine>> {
     const MAX_CONNECTIONS: usize = 64;
-    let max_connections = config.max_connections.min(MAX_CONNECTIONS);
+    const BUFFER_MEMORY: usize = 1024 * 1024;
     let config = Config {
-        max_connections,
+        max_connections: config.max_connections.min(MAX_CONNECTIONS),
+        buffer_memory: config.buffer_memory.min(BUFFER_MEMORY),
         ..config.clone()
     };
     open_engine(&config, port, Policy::default())
         .map_err(|error| io::Error::new(error.kind(), format!("ADMIN_PORT: {error}")))
-}
-
-pub(super) fn log_sizes(config: &Config, limits: &Limits) {
-    let quota = limits
-        .cpu_quota
-        .map_or_else(|| "none".to_owned(), show_cpus);
-    let memory = limits
-        .memory_limit
-        .map_or_else(|| "none".to_owned(), show_size);
-    log::info!(
-        cpus = limits.cpus,
-        cpu_quota = quota.as_str(),
-        memory_limit = memory.as_str(),
-        workers = config.workers,
-        queue_capacity = config.queue_capacity,
-        max_connections = config.max_connections,
-        buffer_memory = config.buffer_memory,
-        max_body_bytes = config.max_body_bytes;
-        "sized"
-    );
 }
 
 /// What the service asks of the engine that reads its requests.

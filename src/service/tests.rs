@@ -4,7 +4,7 @@
 
 use super::Service;
 use crate::{
-    config::table::Config,
+    config::{limits::Limits, table::Config},
     lifecycle::{self, control::Control, signals},
     message::request::Request,
 };
@@ -21,6 +21,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+mod resizing;
 
 /// Set for the process that is to be the service: for how long its slow route takes, in milliseconds.
 const SLOW_MS: &str = "SEAWORTHY_TEST_SLOW_MS";
@@ -99,7 +101,7 @@ fn be_the_service(slow: Duration) -> ! {
         ("DRAIN_DELAY", "2s"),
     ];
     let config = Config::from_pairs(settings).unwrap();
-    let (server, _admin) = service.bind(&config, &control).unwrap();
+    let (server, _admin) = service.bind(&config, &Limits::read(), &control).unwrap();
     println!("listening on {}", server.pool.local_addr());
     let report = lifecycle::live(server, &control);
     println!("{report:?}");

@@ -5,8 +5,9 @@
 use crate::support::{Engine, note};
 use crate::{
     bodies, calling, chaos, configuration, deadline, drain_report, endings, fairness, files,
-    hosted, http, layers, library, life, logging, places, pool, probes, queue, reviewed,
-    rolling_update, service, sharing, shortages, signals, slow_clients, stalls, streams, timeouts,
+    hosted, http, layers, library, life, lifetimes, logging, places, pool, probes, queue, resize,
+    reviewed, rolling_update, service, sharing, shortages, signals, slow_clients, stalls, streams,
+    timeouts,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -176,12 +177,14 @@ fn the_list_names_only_what_exists() {
         ("hosted", hosted::CASES),
         ("streams", streams::CASES),
         ("life", life::CASES),
+        ("lifetimes", lifetimes::CASES),
         ("deadline", deadline::CASES),
         ("logging", logging::CASES),
         ("places", places::CASES),
         ("pool", pool::CASES),
         ("probes", probes::CASES),
         ("queue", queue::CASES),
+        ("resize", resize::CASES),
         ("reviewed", reviewed::CASES),
         ("rolling_update", rolling_update::CASES),
         ("service", service::CASES),

@@ -31,6 +31,8 @@ impl Engine for Silence {
 
     fn stop_accepting(&self) {}
 
+    fn resize(&self, _: usize, _: usize) {}
+
     fn sent_later(&self) -> u64 {
         0
     }

@@ -1,0 +1,62 @@
+//! Who works in the pool: how many threads there are, how many there should be, and what each of them does.
+
+use crossbeam_channel::Sender;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+};
+
+/// The threads of a pool. Only what begins or ends a thread locks it.
+#[derive(Default)]
+pub(super) struct Roster(Mutex<Members>);
+
+#[derive(Default)]
+pub(super) struct Members {
+    /// How many there should be: one more than slots.
+    pub(super) wanted: usize,
+    pub(super) threads: Vec<Member>,
+    /// Each thread holds a clone; none once the threads are being joined, and no other begins.
+    pub(super) running: Option<Sender<()>>,
+}
+
+/// One thread.
+pub(super) struct Member {
+    pub(super) number: usize,
+    pub(super) thread: JoinHandle<()>,
+    /// It works, or is about to: it has not left because there are too many.
+    pub(super) is_working: bool,
+}
+
+impl Roster {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Members> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Members {
+    /// How many threads work, be it that they wait for work.
+    pub(super) fn working(&self) -> usize {
+        let working = self.threads.iter().filter(|member| member.is_working);
+        working.count()
+    }
+
+    /// The lowest number that no thread has.
+    pub(super) fn free_number(&self) -> usize {
+        let is_free = |number: &usize| self.threads.iter().all(|known| known.number != *number);
+        (0..).find(is_free).unwrap_or_default()
+    }
+
+    /// The thread of this number works no more.
+    pub(super) fn let_go(&mut self, number: usize) {
+        let mut threads = self.threads.iter_mut();
+        if let Some(member) = threads.find(|member| member.number == number) {
+            member.is_working = false;
+        }
+    }
+
+    /// Forgets the threads that have left and ended.
+    pub(super) fn forget_ended(&mut self) {
+        self.threads
+            .retain(|member| member.is_working || !member.thread.is_finished());
+    }
+}

@@ -1,0 +1,206 @@
+//! A pod that is resized in place: other limits in its cgroup, and the process runs on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Cgroup, Client, Engine, Resources, Server, Setup, eventually, number};
+
+both_engines! {
+    a_resized_pod_has_the_workers_and_the_memory_of_its_new_size,
+    what_was_set_stays_when_the_pod_is_resized,
+    fewer_cpus_in_the_cpuset_are_fewer_workers,
+    uploads_that_begin_after_a_shrink_to_16_mebibytes_do_not_get_the_pod_killed: alone,
+    resizes_back_and_forth_under_load_lose_nothing_and_leave_nothing: alone,
+}
+
+/// Waits for the record of the resize of this number, counted from 1.
+fn resized(server: &Server, number: usize) -> Value {
+    let all = || -> Vec<Value> {
+        let records = server.records().into_iter();
+        records.filter(|one| one["msg"] == "resized").collect()
+    };
+    eventually("the resize is logged", || all().len() >= number);
+    let all = all();
+    assert_eq!(all.len(), number, "once a change: {all:?}");
+    all[number - 1].clone()
+}
+
+fn quota(group: &Cgroup, microseconds: u32) {
+    assert!(group.write("cpu.cfs_quota_us", &microseconds.to_string()));
+}
+
+fn memory(group: &Cgroup, mebibytes: u64) {
+    assert!(group.write("memory.limit_in_bytes", &(mebibytes << 20).to_string()));
+}
+
+fn workers_of(server: &Server) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid()));
+    let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).ok();
+    let names = tasks.unwrap().flatten().filter_map(name);
+    names.filter(|name| name.starts_with("worker-")).count()
+}
+
+fn a_resized_pod_has_the_workers_and_the_memory_of_its_new_size(engine: Engine) {
+    let half = [
+        ("cpu.cfs_period_us", "100000"),
+        ("cpu.cfs_quota_us", "50000"),
+    ];
+    let Some(cpu) = Cgroup::new("cpu", &half) else {
+        return;
+    };
+    let Some(ram) = Cgroup::new("memory", &[("memory.limit_in_bytes", "104857600")]) else {
+        return;
+    };
+    let before = format!("{}\n{}", cpu.enter(), ram.enter());
+    let server = Setup::new(engine).before(&before).start().ready();
+    eventually("all workers have begun", || workers_of(&server) == 5);
+    quota(&cpu, 150_000);
+    memory(&ram, 16);
+    // Two files are written one after the other, and a look may come between them.
+    let grown = server.wait_for("the resize", |record| {
+        record["msg"] == "resized"
+            && record["cpu_quota"] == "1.5"
+            && record["memory_limit"] == "16MiB"
+    });
+    let sizes = [
+        "workers",
+        "queue_capacity",
+        "max_connections",
+        "buffer_memory",
+    ];
+    assert_eq!(
+        sizes.map(|name| number(&grown, name)),
+        [8.0, 512.0, 2730.0, 4.0 * 1024.0 * 1024.0],
+        "{grown}"
+    );
+    eventually("the pool has grown", || workers_of(&server) == 9);
+    quota(&cpu, 50_000);
+    eventually("the pool has shrunk", || workers_of(&server) == 5);
+    server.get("/").expect(200);
+    server.stop().expect_clean();
+}
+
+fn what_was_set_stays_when_the_pod_is_resized(engine: Engine) {
+    let half = [
+        ("cpu.cfs_period_us", "100000"),
+        ("cpu.cfs_quota_us", "50000"),
+    ];
+    let Some(cpu) = Cgroup::new("cpu", &half) else {
+        return;
+    };
+    let setup = Setup::new(engine).set("WORKERS", "3");
+    let server = setup.before(&cpu.enter()).start().ready();
+    quota(&cpu, 200_000);
+    let record = resized(&server, 1);
+    assert_eq!((number(&record, "workers"), workers_of(&server)), (3.0, 4));
+    server.stop().expect_clean();
+}
+
+fn fewer_cpus_in_the_cpuset_are_fewer_workers(engine: Engine) {
+    let Ok(all) = std::fs::read_to_string("/sys/fs/cgroup/cpuset/cpuset.cpus") else {
+        return crate::support::note("skipped: no cpuset of version 1 is mounted here");
+    };
+    let Some((first, _)) = all.trim().split_once(['-', ',']) else {
+        return crate::support::note("skipped: there is one CPU only");
+    };
+    let Some(set) = Cgroup::new(
+        "cpuset",
+        &[("cpuset.cpus", all.trim()), ("cpuset.mems", "0")],
+    ) else {
+        return;
+    };
+    let server = Setup::new(engine).before(&set.enter()).start().ready();
+    assert!(set.write("cpuset.cpus", first));
+    assert_eq!(number(&resized(&server, 1), "workers"), 4.0);
+    eventually("the pool has shrunk", || workers_of(&server) == 5);
+    server.stop().expect_clean();
+}
+
+/// The handler of a GET takes no notice of its body, which is in memory before it runs all the same.
+fn uploads_that_begin_after_a_shrink_to_16_mebibytes_do_not_get_the_pod_killed(engine: Engine) {
+    const SIZE: usize = 1_000_000;
+    let Some(ram) = Cgroup::new("memory", &[("memory.limit_in_bytes", "104857600")]) else {
+        return;
+    };
+    let mut server = Setup::new(engine).before(&ram.enter()).start().ready();
+    let address = server.address;
+    memory(&ram, 16);
+    let upload = move || {
+        let mut client = Client::connect(address);
+        client.send(format!(
+            "GET /status/201 HTTP/1.1\r\nHost: test\r\nContent-Length: {SIZE}\r\n\r\n"
+        ));
+        for piece in vec![b'x'; SIZE].chunks(SIZE / 20) {
+            // Who is refused in the middle may find its connection closed to more.
+            if client.try_send(piece).is_err() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        client.response().status
+    };
+    let uploads: Vec<_> = (0..60).map(|_| thread::spawn(upload)).collect();
+    let answers = uploads.into_iter().map(|upload| upload.join());
+    let statuses: Vec<u16> = answers.map(|answer| answer.expect("an answer")).collect();
+    assert!(
+        statuses.iter().all(|status| [201, 503].contains(status)) && statuses.contains(&201),
+        "{statuses:?}"
+    );
+    assert!(server.is_running(), "{:#?}", server.records());
+    server.get("/livez").expect(200);
+    server.stop().expect_clean();
+}
+
+/// `RESIZES=100` for the full number: each is seen within two seconds.
+fn resizes_back_and_forth_under_load_lose_nothing_and_leave_nothing(engine: Engine) {
+    let rounds = std::env::var("RESIZES").map_or(2, |rounds| rounds.parse().unwrap());
+    let half = [
+        ("cpu.cfs_period_us", "100000"),
+        ("cpu.cfs_quota_us", "50000"),
+    ];
+    let Some(cpu) = Cgroup::new("cpu", &half) else {
+        return;
+    };
+    let Some(ram) = Cgroup::new("memory", &[("memory.limit_in_bytes", "104857600")]) else {
+        return;
+    };
+    let before = format!("{}\n{}", cpu.enter(), ram.enter());
+    let mut server = Setup::new(engine).before(&before).start().ready();
+    eventually("all workers have begun", || workers_of(&server) == 5);
+    let resources = Resources::warm(&server);
+    let enough = Arc::new(AtomicBool::new(false));
+    let client = |_| {
+        let (address, enough) = (server.address, Arc::clone(&enough));
+        thread::spawn(move || {
+            let (mut client, mut answers) = (Client::connect(address), 0);
+            while !enough.load(Ordering::Relaxed) {
+                if client.get("/bytes/3000").expect(200).closes() {
+                    client = Client::connect(address);
+                }
+                answers += 1;
+                thread::sleep(Duration::from_millis(2));
+            }
+            answers
+        })
+    };
+    let clients: Vec<_> = (0..8).map(client).collect();
+    for _ in 0..rounds {
+        quota(&cpu, 200_000);
+        memory(&ram, 16);
+        eventually("the pool has grown", || workers_of(&server) == 9);
+        quota(&cpu, 50_000);
+        memory(&ram, 100);
+        eventually("the pool has shrunk", || workers_of(&server) == 5);
+    }
+    enough.store(true, Ordering::Relaxed);
+    let answers = clients
+        .into_iter()
+        .map(|client| client.join().expect("no request is lost"));
+    assert!(answers.sum::<usize>() > 100);
+    resources.expect_again(&mut server, engine, 1);
+    server.stop().expect_clean();
+}
