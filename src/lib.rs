@@ -57,6 +57,7 @@
 //! | logger and panic hook are installed | `observe/` | main; `log-writer` writes |
 //! | addresses are bound | `service.rs`, `engine/listen.rs`, `admin.rs` | main; `admin` answers on its port |
 //! | start-up tasks, then checks and background services run | `lifecycle/mod.rs`, `health/`, `lifecycle/background.rs` | `start-up`, `check-NAME`, one each |
+//! | every two seconds the limits are read again and followed | `lifecycle/tick.rs`, `pool/resize.rs` | `tick` |
 //! | a signal sets the stopping state: unready at once | `lifecycle/signals.rs`, `phase.rs` | `signals` |
 //! | drain delay, listener closed, workers joined by the deadline | `lifecycle/mod.rs` | main |
 //! | background services stopped in reverse order, drain report, exit code | `lifecycle/background.rs`, `lifecycle/drain_report.rs` | main |

@@ -71,6 +71,12 @@ impl Past {
         }
     }
 
+    /// Whether its connection was accepted before that.
+    #[cfg(feature = "tiny_http")]
+    pub(crate) fn began_before(&self, time: Instant) -> bool {
+        self.accepted < time
+    }
+
     /// Counts an answer that begins now, and says whether it is the connection's last.
     pub(crate) fn ends(&mut self, lifetime: &Lifetime, peer: SocketAddr, now: Instant) -> bool {
         self.answers = self.answers.saturating_add(1);

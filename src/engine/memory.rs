@@ -4,6 +4,8 @@
 //! takes can stop the other way. Requests keep to their share, but for one that is alone. A response is the result of
 //! work that was done, and is sent whatever the share says; so no handler begins while all of it is in use, and
 //! responses hold at most their share and one response of each worker.
+//!
+//! Where it follows the memory limit, that is read again before either share grows by another [`STEP`].
 
 use std::sync::{
     Arc,

@@ -48,9 +48,9 @@ impl Tick {
 impl Watch {
     /// Looks once; false where that panicked.
     fn survives(&mut self) -> bool {
-        let looked = panics::catch(|| (self.look)());
+        let looked = panics::catch(&mut self.look);
         if let Err(panicked) = &looked {
-            log::error!(watch = self.name, panic:% = panicked; "a watch panicked and has ended");
+            log::error!(watch = self.name, reason:% = panicked; "a watch panicked and has ended");
         }
         looked.is_ok()
     }

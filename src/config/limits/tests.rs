@@ -4,6 +4,7 @@ use std::process::Command;
 use super::*;
 pub(crate) use tree::Tree;
 
+mod again;
 mod tree;
 
 const V1_MOUNTS: &str = "\

@@ -66,3 +66,6 @@ impl Sizing {
             .unwrap_or_else(|| default_buffer_memory(memory_limit))
     }
 }
+
+#[cfg(test)]
+mod tests;

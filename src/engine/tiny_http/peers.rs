@@ -53,8 +53,9 @@ pub(super) struct Peers {
     most: usize,
     /// How many there may be for as long as none comes: more than that where it was lowered.
     tolerated: usize,
-    /// How many of them are to end with their next answer.
+    /// How many of those that were there then are to end with their next answer.
     surplus: usize,
+    lowered: Instant,
     /// Whether `MAX_CONNECTIONS` have a request, or have begun to send one.
     is_full: bool,
 }
@@ -67,6 +68,7 @@ impl Peers {
             most: rules.max_connections(),
             tolerated: rules.max_connections(),
             surplus: 0,
+            lowered: Instant::now(),
             is_full: false,
         }
     }
@@ -121,7 +123,7 @@ impl Peers {
         }
         let lifetime = &rules.lifetime;
         let is_over = lifetime.is_bounded() && known.past.ends(lifetime, peer, Instant::now());
-        if self.surplus > 0 && !is_over {
+        if self.surplus > 0 && !is_over && known.past.began_before(self.lowered) {
             self.surplus -= 1;
             known.close_after = true;
         }

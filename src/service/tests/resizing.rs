@@ -293,6 +293,57 @@ fn connections_above_a_lowered_bound_end_with_their_answers_and_none_before() {
     }
 }
 
+/// Else a bound that was lowered would never be met where clients ask too seldom to be told.
+#[test]
+fn where_there_are_too_many_connections_two_idle_ones_go_for_each_newcomer() {
+    for &engine in ENGINES {
+        let service = Service::new("test").get("/", |_: &Request| "hello");
+        let mut scene = Scene::start(service, engine, &[]);
+        let address = scene.address();
+        let greeted = |_| {
+            let mut client = connect(address);
+            assert!(ask(&mut client, GET).unwrap().contains(" 200 "));
+            client
+        };
+        let idle: Vec<TcpStream> = (0..30).map(greeted).collect();
+        scene.resize((SMALL.0, "61440\n"));
+        thread::sleep(Duration::from_millis(600));
+        let ended = || {
+            let has_ended = |client: &&TcpStream| {
+                client.set_nonblocking(true).unwrap();
+                matches!(client.peek(&mut [0]), Ok(0))
+            };
+            idle.iter().filter(has_ended).count()
+        };
+        assert_eq!(ended(), 0, "nobody has come");
+        let _newcomers: Vec<TcpStream> = (0..5).map(greeted).collect();
+        eventually("ten have gone for five", || ended() >= 10);
+        thread::sleep(Duration::from_millis(600));
+        assert_eq!(ended(), 10, "{}", engine.name());
+        scene.stop();
+    }
+}
+
+#[test]
+fn a_body_that_does_not_fit_any_more_at_all_is_refused_for_its_length_and_fits_again_after_the_next_resize()
+ {
+    for &engine in ENGINES {
+        let service = Service::new("test").put("/", |_: &Request| NoContent);
+        let mut scene = Scene::start(service, engine, &[]);
+        let upload = |address| {
+            let head = "PUT / HTTP/1.1\r\nHost: test\r\nContent-Length: 200000\r\n\r\n";
+            let request = [head.as_bytes(), &[b'x'; 200_000]].concat();
+            ask(&mut connect(address), &request).unwrap()
+        };
+        scene.resize((SMALL.0, "1048576\n"));
+        // Told to come again, it would do so for ever.
+        assert!(upload(scene.address()).contains(" 413 "));
+        scene.resize(LARGE);
+        assert!(upload(scene.address()).contains(" 204 "));
+        scene.stop();
+    }
+}
+
 /// Nothing that was let in is given back before all have come: what is in memory then is what was let in at all.
 #[test]
 fn a_burst_of_uploads_after_a_shrink_meets_the_new_limit_before_anybody_looks() {

@@ -6,7 +6,7 @@ use crate::engine::tiny_http::{
     peer::{Claim, Review},
     sockets::Look,
 };
-use std::{collections::HashSet, net::SocketAddr, os::fd::RawFd};
+use std::{collections::HashSet, net::SocketAddr, os::fd::RawFd, time::Instant};
 
 /// Newcomers beyond `MAX_CONNECTIONS`, who may still ask for a probe: they are ended at once only where there are more.
 const RESERVE: usize = 16;
@@ -34,7 +34,7 @@ impl Peers {
             idle.extend(known.claim(look.now).map(|claim| (claim, peer, fd)));
         }
         self.is_full = in_place - idle.len() >= most;
-        let newcomers = self.count_newcomers(in_place, most);
+        let newcomers = self.count_newcomers(in_place, most, look.now);
         let too_many = (2 * newcomers).min(in_place.saturating_sub(most));
         self.surplus = in_place.saturating_sub(most + too_many + retiring);
         if too_many == 0 {
@@ -52,9 +52,10 @@ impl Peers {
     }
 
     /// How many of so many connections came when there were too many already.
-    fn count_newcomers(&mut self, in_place: usize, most: usize) -> usize {
+    fn count_newcomers(&mut self, in_place: usize, most: usize, now: Instant) -> usize {
         if most < self.most {
             self.tolerated = in_place;
+            self.lowered = now;
         }
         self.most = most;
         self.tolerated = self.tolerated.min(in_place).max(most);
