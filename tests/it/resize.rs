@@ -126,7 +126,12 @@ fn uploads_that_begin_after_a_shrink_to_16_mebibytes_do_not_get_the_pod_killed(e
     let Some(ram) = Cgroup::new("memory", &[("memory.limit_in_bytes", "104857600")]) else {
         return;
     };
-    let mut server = Setup::new(engine).before(&ram.enter()).start().ready();
+    // glibc keeps what was freed for each thread, up to many times what is in use. The image is linked with musl, which
+    // gives it back; so does glibc where it is told to.
+    let setup = Setup::new(engine)
+        .set("MALLOC_ARENA_MAX", 2)
+        .set("MALLOC_MMAP_THRESHOLD_", 128 * 1024);
+    let mut server = setup.before(&ram.enter()).start().ready();
     let address = server.address;
     memory(&ram, 16);
     let upload = move || {
@@ -141,15 +146,14 @@ fn uploads_that_begin_after_a_shrink_to_16_mebibytes_do_not_get_the_pod_killed(e
             }
             thread::sleep(Duration::from_millis(5));
         }
-        client.response().status
+        client.try_response().map(|answer| answer.status)
     };
     let uploads: Vec<_> = (0..60).map(|_| thread::spawn(upload)).collect();
-    let answers = uploads.into_iter().map(|upload| upload.join());
-    let statuses: Vec<u16> = answers.map(|answer| answer.expect("an answer")).collect();
-    assert!(
-        statuses.iter().all(|status| [201, 503].contains(status)) && statuses.contains(&201),
-        "{statuses:?}"
-    );
+    let answers = uploads.into_iter().map(|upload| upload.join().unwrap());
+    let answers: Vec<_> = answers.collect();
+    let is_expected = |answer: &Result<u16, _>| matches!(answer, Ok(201 | 503));
+    assert!(answers.iter().all(is_expected), "{answers:?}");
+    assert!(answers.iter().any(|answer| matches!(answer, Ok(201))));
     assert!(server.is_running(), "{:#?}", server.records());
     server.get("/livez").expect(200);
     server.stop().expect_clean();
@@ -170,8 +174,15 @@ fn resizes_back_and_forth_under_load_lose_nothing_and_leave_nothing(engine: Engi
     };
     let before = format!("{}\n{}", cpu.enter(), ram.enter());
     let mut server = Setup::new(engine).before(&before).start().ready();
-    eventually("all workers have begun", || workers_of(&server) == 5);
+    // Once before it counts: every thread that there may be has run.
+    resize_under_load(&server, &cpu, &ram, 1);
     let resources = Resources::warm(&server);
+    resize_under_load(&server, &cpu, &ram, rounds);
+    resources.expect_again(&mut server, engine, 1);
+    server.stop().expect_clean();
+}
+
+fn resize_under_load(server: &Server, cpu: &Cgroup, ram: &Cgroup, rounds: usize) {
     let enough = Arc::new(AtomicBool::new(false));
     let client = |_| {
         let (address, enough) = (server.address, Arc::clone(&enough));
@@ -189,18 +200,16 @@ fn resizes_back_and_forth_under_load_lose_nothing_and_leave_nothing(engine: Engi
     };
     let clients: Vec<_> = (0..8).map(client).collect();
     for _ in 0..rounds {
-        quota(&cpu, 200_000);
-        memory(&ram, 16);
-        eventually("the pool has grown", || workers_of(&server) == 9);
-        quota(&cpu, 50_000);
-        memory(&ram, 100);
-        eventually("the pool has shrunk", || workers_of(&server) == 5);
+        quota(cpu, 200_000);
+        memory(ram, 16);
+        eventually("the pool has grown", || workers_of(server) == 9);
+        quota(cpu, 50_000);
+        memory(ram, 100);
+        eventually("the pool has shrunk", || workers_of(server) == 5);
     }
     enough.store(true, Ordering::Relaxed);
     let answers = clients
         .into_iter()
         .map(|client| client.join().expect("no request is lost"));
     assert!(answers.sum::<usize>() > 100);
-    resources.expect_again(&mut server, engine, 1);
-    server.stop().expect_clean();
 }

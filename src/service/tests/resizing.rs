@@ -189,6 +189,7 @@ fn a_hundred_resizes_under_load_lose_no_request_and_no_thread() {
         let answers = load.end();
         assert!(answers > 1000, "{answers}");
         scene.expect_workers(4);
+        assert_eq!(scene.pool.most_admitted(), 4 + 4 * 64);
         let report = scene.stop();
         assert_eq!(report.abandoned_total(), 0);
         assert_eq!(
