@@ -1,11 +1,14 @@
-//! The admin port: probes on a listener and a thread of their own, up to the very end of a drain.
+//! The admin port: probes and `/flagz` on a listener and a thread of their own, up to the very end of a drain.
+
+pub(crate) mod flagz;
 
 use crate::{
     engine::{Engine, Pulled, Ready},
-    message::into_response::IntoResponse,
+    lifecycle::flags::Flags,
+    message::{into_response::IntoResponse, request::Request, response::Response},
     pool::dispatcher::Dispatcher,
 };
-use http::StatusCode;
+use http::{HeaderValue, Method, StatusCode, header};
 use std::{
     io,
     net::SocketAddr,
@@ -24,12 +27,16 @@ impl Admin {
     ///
     /// # Errors
     /// Where it cannot be started.
-    pub(crate) fn start(dispatcher: Arc<Dispatcher>, engine: Box<dyn Engine>) -> io::Result<Admin> {
+    pub(crate) fn start(
+        dispatcher: Arc<Dispatcher>,
+        engine: Box<dyn Engine>,
+        flags: Arc<Flags>,
+    ) -> io::Result<Admin> {
         let engine: Arc<dyn Engine> = Arc::from(engine);
         let pulled = Arc::clone(&engine);
         let thread = thread::Builder::new()
             .name("admin".to_owned())
-            .spawn(move || serve(&dispatcher, &*pulled))?;
+            .spawn(move || serve(&dispatcher, &*pulled, &flags))?;
         Ok(Admin {
             engine,
             thread: Some(thread),
@@ -41,17 +48,27 @@ impl Admin {
     }
 }
 
-fn serve(dispatcher: &Dispatcher, engine: &dyn Engine) {
+fn answer(dispatcher: &Dispatcher, request: &Request, flags: &Flags) -> Response {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    match request.path() {
+        "/flagz" if is_read => flagz::answer(request, dispatcher.name, flags),
+        "/flagz" => StatusCode::METHOD_NOT_ALLOWED
+            .into_response()
+            .with_header(header::ALLOW, HeaderValue::from_static("GET, HEAD")),
+        _ => dispatcher
+            .answer_probe(request)
+            .unwrap_or_else(|| StatusCode::NOT_FOUND.into_response()),
+    }
+}
+
+fn serve(dispatcher: &Dispatcher, engine: &dyn Engine, flags: &Flags) {
     let mut ready = Vec::new();
     while engine.pull(None, &mut ready) == Pulled::Open {
         for one in ready.drain(..) {
             match one {
                 Ready::Request(mut exchange) => {
-                    let answer = dispatcher.answer_probe(exchange.request());
-                    exchange.respond(
-                        answer.unwrap_or_else(|| StatusCode::NOT_FOUND.into_response()),
-                        false,
-                    );
+                    let answer = answer(dispatcher, exchange.request(), flags);
+                    exchange.respond(answer, false);
                 }
                 Ready::Stream(exchange) => {
                     exchange.stream();

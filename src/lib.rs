@@ -58,6 +58,7 @@
 //! | addresses are bound | `service.rs`, `engine/listen.rs`, `admin.rs` | main; `admin` answers on its port |
 //! | start-up tasks, then checks and background services run | `lifecycle/mod.rs`, `health/`, `lifecycle/background.rs` | `start-up`, `check-NAME`, one each |
 //! | every two seconds the limits are read again and followed | `lifecycle/tick.rs`, `pool/resize.rs` | `tick` |
+//! | every two seconds: has the mounted configuration changed? | `lifecycle/tick.rs`, `lifecycle/reload.rs` | `tick`; a service's own reactions on `on-change` |
 //! | a signal sets the stopping state: unready at once | `lifecycle/signals.rs`, `phase.rs` | `signals` |
 //! | drain delay, listener closed, workers joined by the deadline | `lifecycle/mod.rs` | main |
 //! | background services stopped in reverse order, drain report, exit code | `lifecycle/background.rs`, `lifecycle/drain_report.rs` | main |
@@ -70,15 +71,15 @@
 //! |---|---|
 //! | `main.rs`, `service.rs` | the reference service; the builder |
 //! | `command/` | the command line, `probe`, `config`, exit codes |
-//! | `admin.rs` | the admin port |
-//! | `lifecycle/` | one straight function from bound to gone; start-up tasks, background services, signals, drain report |
+//! | `admin.rs` | the admin port and its pages |
+//! | `lifecycle/` | one straight function from bound to gone; start-up tasks, background services, signals, the tick and what hangs on it, drain report |
 //! | `pool/` | who pulls, who runs, who waits; the threads; requests in flight; what is answered at once; bodies that are written |
 //! | `health/` | checks, their cached results, the probe endpoints |
 //! | `engine/` | the trait; `http1/` (pure functions over bytes), `native/`, `tiny_http/` |
 //! | `routing/` | the router, groups, layers and the ready-made ones, files of a directory |
 //! | `observe/` | logging, access log, panics |
 //! | `message/` | requests, responses, what handlers may return |
-//! | `config/` | settings and their sources, seaworthy's own table, cgroup limits |
+//! | `config/` | settings and their sources, seaworthy's own table, what of both is live, cgroup limits |
 //! | `phase.rs` | the phase and the stopping state, which everything reads |
 //!
 //! # What holds, whatever handlers and clients do
@@ -113,6 +114,7 @@ mod service;
 pub use config::{
     ip_range::IpRange,
     limits::Limits,
+    live::{Live, LiveValue},
     settings::{IntoDuration, Secret, Settings, SettingsError},
     table::{AccessLog, Config, HttpEngine, LogFormat},
 };
@@ -121,6 +123,7 @@ pub use lifecycle::{
     background::TaskResult,
     drain_report::{DrainReport, Ending},
     job::Job,
+    reaction::Reaction,
 };
 #[cfg(feature = "serde")]
 pub use message::into_response::Json;

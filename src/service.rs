@@ -13,7 +13,11 @@ pub use running::Running;
 use crate::{
     admin::Admin,
     command::{self, Execute},
-    config::{limits::Limits, settings::Settings, table::Config},
+    config::{
+        limits::Limits,
+        settings::Settings,
+        table::{Config, live::LiveConfig},
+    },
     health::{
         Health,
         check::{CachedCheck, Check},
@@ -23,7 +27,10 @@ use crate::{
         background::{Background, Task},
         control::Control,
         drain_report::DrainReport,
+        flags::Flags,
         job::Job,
+        reaction::{React, Reaction},
+        reload::Reload,
         tick::Tick,
     },
     message::{
@@ -39,7 +46,7 @@ use crate::{
     routing::{application::Stateful, routes::Routes},
 };
 use binding::{open_admin_engine, open_engine, policy};
-use std::{io, process::ExitCode, sync::Arc, thread};
+use std::{io, mem, process::ExitCode, sync::Arc, thread};
 
 /// An HTTP service: its routes, layers, checks, tasks and background services.
 ///
@@ -56,6 +63,7 @@ pub struct Service<S = ()> {
     health: Health,
     start_tasks: Vec<Task>,
     background: Vec<Background>,
+    reactions: Vec<React>,
 }
 
 impl Service {
@@ -98,6 +106,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             health: Health::default(),
             start_tasks: Vec::new(),
             background: Vec::new(),
+            reactions: Vec::new(),
         }
     }
 
@@ -193,6 +202,23 @@ impl<S: Send + Sync + 'static> Service<S> {
         self
     }
 
+    /// Calls `reaction` with the names of the live settings that have changed in `CONFIG_DIR`, once the new values are in
+    /// place: to open what depends on them anew, for what reads them at each use needs none. It runs on a thread of its
+    /// own, `on-change`, never twice at once; what changes meanwhile is one call later. An error or a panic of it is
+    /// logged. Nothing calls it where the service was [`start`](Service::start)ed.
+    ///
+    /// ```
+    /// # use seaworthy::Service;
+    /// let service = Service::new("shop").on_change(|names: &[&'static str]| println!("changed: {names:?}"));
+    /// ```
+    #[must_use]
+    pub fn on_change<Args>(mut self, mut reaction: impl Reaction<S, Args>) -> Service<S> {
+        let state = Arc::clone(&self.application.state);
+        let react = move |names: &[&'static str]| reaction.react(names, &state);
+        self.reactions.push(Box::new(react));
+        self
+    }
+
     fn task<Args>(&self, name: &'static str, job: impl Job<S, Args>) -> Task {
         let state = Arc::clone(&self.application.state);
         Task::new(name, move |stop: &Stop| job.run(stop, &state))
@@ -223,7 +249,8 @@ impl<S: Send + Sync + 'static> Service<S> {
     /// Where an address cannot be bound; the error names it.
     pub fn start(self, config: Config) -> io::Result<Running> {
         let control = Control::new(false);
-        let (server, admin) = self.bind(&config.bounded(), &Limits::read(), &control)?;
+        let (server, admin) =
+            self.bind(&config.bounded(), &Limits::read(), &control, Arc::default())?;
         let addr = server.pool.local_addr();
         let dispatcher = Arc::clone(server.pool.dispatcher());
         let admin_addr = admin.as_ref().map(Admin::local_addr);
@@ -249,7 +276,9 @@ impl<S: Send + Sync + 'static> Service<S> {
         config: &Config,
         limits: &Limits,
         control: &Control,
+        flags: Arc<Flags>,
     ) -> io::Result<(BoundServer, Option<Admin>)> {
+        let live = LiveConfig::of(config);
         let mut application = self.application;
         let mut start_tasks = self.start_tasks;
         for requirement in application.routes.take_requirements() {
@@ -257,7 +286,7 @@ impl<S: Send + Sync + 'static> Service<S> {
         }
         let facts = Arc::new(ServiceFacts {
             state: Arc::clone(control.state()),
-            request_timeout: config.request_timeout,
+            live: Arc::clone(&live),
             trusted_proxies: config.trusted_proxies.clone(),
         });
         application.routes.finish(|route| route.finish(&facts));
@@ -268,25 +297,19 @@ impl<S: Send + Sync + 'static> Service<S> {
             application: Box::new(application),
             health: self.health,
             refusals,
-            access_log: config.access_log,
+            live: Arc::clone(&live),
             trusted_proxies: config.trusted_proxies.clone(),
             state: Arc::clone(control.state()),
         });
         let admin = match config.admin_port {
             Some(port) => {
-                let engine = open_admin_engine(config, port)?;
-                Some(Admin::start(Arc::clone(&dispatcher), engine)?)
+                let engine = open_admin_engine(config, port, &live)?;
+                Some(Admin::start(Arc::clone(&dispatcher), engine, flags)?)
             }
             None => None,
         };
         let engine = open_engine(config, config.port, policy(&dispatcher))?;
-        let pool = Pool::new(
-            dispatcher,
-            engine,
-            config.workers,
-            config.queue_capacity,
-            config.queue_timeout,
-        );
+        let pool = Pool::new(dispatcher, engine, config.workers, config.queue_capacity);
         let mut tick = Tick::default();
         let mut resizer = Resizer::new(&pool, config, limits);
         tick.watch("limits", move || resizer.look());
@@ -295,8 +318,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             pool,
             start_tasks,
             background: self.background,
-            drain_delay: config.drain_delay,
-            shutdown_timeout: config.shutdown_timeout,
+            live,
         };
         Ok((server, admin))
     }
@@ -304,14 +326,21 @@ impl<S: Send + Sync + 'static> Service<S> {
 
 impl<S: Send + Sync + 'static> Execute for Service<S> {
     fn serve(
-        self: Box<Self>,
+        mut self: Box<Self>,
         config: &Config,
         limits: &Limits,
+        settings: Settings,
         control: &Arc<Control>,
     ) -> io::Result<DrainReport> {
-        let (server, admin) = self.bind(config, limits, control)?;
+        let flags = Arc::new(Flags::of(&settings));
+        let reactions = mem::take(&mut self.reactions);
+        let (mut server, admin) = self.bind(config, limits, control, Arc::clone(&flags))?;
         log::info!(addr:% = server.pool.local_addr(), engine = config.http_engine.name(), pid = std::process::id(); "listening");
         log_sizes("sized", &config.sizes(), limits);
+        let live = Arc::clone(&server.live);
+        if let Some(mut reload) = Reload::new(settings, live, flags, reactions)? {
+            server.tick.watch("configuration", move || reload.look());
+        }
         let report = lifecycle::live(server, control);
         // The probes on it are answered to the very end.
         drop(admin);

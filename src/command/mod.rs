@@ -2,6 +2,7 @@
 
 mod print_config;
 mod probe;
+mod running;
 
 use crate::{
     config::{
@@ -44,6 +45,7 @@ pub(crate) trait Execute {
         self: Box<Self>,
         config: &Config,
         limits: &Limits,
+        settings: Settings,
         control: &Arc<Control>,
     ) -> io::Result<DrainReport>;
 
@@ -127,18 +129,18 @@ pub(crate) fn run(about: &About, settings: Settings, program: Box<dyn Execute>) 
     ExitCode::from(code)
 }
 
-fn run_service(about: &About, settings: Settings, program: Box<dyn Execute>) -> u8 {
+fn run_service(about: &About, mut settings: Settings, program: Box<dyn Execute>) -> u8 {
     // Signals first of all: from here on one is obeyed whatever the rest is doing.
     let control = Control::new(true);
     if let Err(error) = signals::hook(Arc::clone(&control)) {
         complain(about, &format!("signals cannot be hooked: {error}"));
         return UNAVAILABLE;
     }
-    let (config, limits) = match prepare(about, settings) {
+    let (config, limits) = match prepare(about, &mut settings) {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
-    let code = match program.serve(&config, &limits, &control) {
+    let code = match program.serve(&config, &limits, settings, &control) {
         Ok(report) => {
             report.write_termination_log(Path::new(TERMINATION_LOG));
             // Threads that nothing can end may still have something to say.
@@ -159,11 +161,11 @@ fn run_service(about: &About, settings: Settings, program: Box<dyn Execute>) -> 
 /// Runs a command of the program's own, such as a migration.
 fn run_subcommand(
     about: &About,
-    settings: Settings,
+    mut settings: Settings,
     program: Box<dyn Execute>,
     name: &'static str,
 ) -> u8 {
-    if let Err(code) = prepare(about, settings) {
+    if let Err(code) = prepare(about, &mut settings) {
         return code;
     }
     let result = panics::catch(|| program.subcommand(name))
@@ -184,10 +186,10 @@ fn run_subcommand(
 
 /// Reads the configuration and installs logger and panic hook. Where the configuration is bad, every bad setting is on
 /// stderr, and the error is the exit code.
-fn prepare(about: &About, mut settings: Settings) -> Result<(Config, Limits), u8> {
+fn prepare(about: &About, settings: &mut Settings) -> Result<(Config, Limits), u8> {
     limits::raise_descriptor_limit();
     let limits = Limits::read();
-    let config = Config::from_settings(&mut settings, &limits);
+    let config = Config::from_settings(settings, &limits);
     if let Err(errors) = settings.finish() {
         errors.lines().iter().for_each(|line| complain(about, line));
         return Err(CONFIG);
@@ -215,8 +217,11 @@ fn run_probe(mut settings: Settings, which: Probe) -> u8 {
 
 fn print_config(mut settings: Settings) -> u8 {
     limits::raise_descriptor_limit();
-    Config::from_settings(&mut settings, &Limits::read());
+    let config = Config::from_settings(&mut settings, &Limits::read());
     let _ = print_config::print(&settings, &mut io::stdout().lock());
+    if let Some((address, running)) = running::ask(&config) {
+        let _ = running::print(&settings, address, &running, &mut io::stdout().lock());
+    }
     match settings.finish() {
         Ok(()) => 0,
         Err(errors) => {
@@ -243,7 +248,7 @@ fn help(about: &About, subcommands: &[&str]) -> String {
          Usage:\n  \
            {name} [serve]                       serve until SIGTERM, SIGQUIT or SIGINT, then drain\n  \
            {name} probe [live|ready|startup]    ask the local server's probe endpoint; exit 0 or 1\n  \
-           {name} config                        print the effective configuration and its sources\n\
+           {name} config                        print the effective configuration and its sources, and what runs\n\
          {own}  \
            {name} --help | --version\n\n\
          Configuration is read from the environment; `{name} config` names every setting.\n"

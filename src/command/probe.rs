@@ -75,7 +75,7 @@ pub(crate) fn ask(
     }
 }
 
-fn connect(
+pub(super) fn connect(
     host: Option<IpAddr>,
     port: u16,
     deadline: Instant,

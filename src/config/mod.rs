@@ -2,5 +2,6 @@
 
 pub(crate) mod ip_range;
 pub(crate) mod limits;
+pub(crate) mod live;
 pub(crate) mod settings;
 pub(crate) mod table;

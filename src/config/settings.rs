@@ -8,9 +8,10 @@ use std::ffi::OsString;
 use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use secret::REDACTED;
+use directory::Directory;
 pub use secret::Secret;
 use source::{Entry, Environment, Source};
 pub use values::IntoDuration;
@@ -20,19 +21,25 @@ use values::{
 };
 pub(crate) use values::{parse_duration, parse_size, show_duration, show_size};
 
+pub(crate) mod directory;
+pub(crate) mod live;
+mod lookup;
 mod more;
 mod secret;
-mod source;
+pub(crate) mod source;
 #[cfg(test)]
 mod tests;
 mod values;
 
-/// Reads named settings from the environment, or from the files that `NAME_FILE` names; remembers every bad one.
+/// Reads named settings from the environment, from the files that `NAME_FILE` names, or from the directory `CONFIG_DIR`;
+/// remembers every bad one.
 ///
 /// Every method that reads takes the setting's name and returns a usable value whatever was given, so that reading
 /// never stops at the first mistake: ask [`finish`](Settings::finish) once everything has been read.
 ///
 /// - `NAME` gives the value itself, `NAME_FILE` the path of a file that holds it; giving both is an error.
+/// - What neither gives is looked for in the directory that `CONFIG_DIR` names, where the file `NAME` is its value; a
+///   [live](Settings::live) setting follows its changes.
 /// - One newline at the end, `\n` or `\r\n`, is trimmed, of a variable as of a file.
 /// - An empty value, and an empty file, count as unset.
 /// - A value that is not UTF-8 is an error, and so is a file that cannot be read or is over 1 MiB.
@@ -47,12 +54,21 @@ mod values;
 /// assert_eq!(settings.errors(), [r#"SHARDS="many": expected a whole number from 1 to 64"#]);
 /// ```
 pub struct Settings {
-    environment: Environment,
+    environment: Arc<Environment>,
+    /// What `CONFIG_DIR` held when this was read.
+    directory: Option<Directory>,
     entries: Vec<Entry>,
     errors: Vec<BadSetting>,
     /// What the program has in place of seaworthy's defaults.
     defaults: Vec<(&'static str, String)>,
+    /// What is read again when the directory has changed.
+    followers: Vec<Follower>,
+    /// Whether what is being read now is.
+    reads_live: bool,
 }
+
+/// Reads one live setting again, and says how to put the result in place.
+type Follower = Box<dyn Fn(&mut Settings) -> Box<dyn FnOnce()> + Send>;
 
 struct BadSetting {
     name: &'static str,
@@ -263,15 +279,6 @@ impl Settings {
         }
     }
 
-    fn from(environment: Environment) -> Settings {
-        Settings {
-            environment,
-            entries: Vec::new(),
-            errors: Vec::new(),
-            defaults: Vec::new(),
-        }
-    }
-
     fn read<T>(
         &mut self,
         name: &'static str,
@@ -316,43 +323,6 @@ impl Settings {
             self.remember(name, String::new(), Source::Default, secret);
         }
         given
-    }
-
-    /// The text given for a setting, remembered with its source; `None` where there is none or it cannot be had.
-    fn given(&mut self, name: &'static str, secret: bool) -> Option<String> {
-        // A name that is read as a secret once stays one, whoever reads it again.
-        let secret = secret || self.entry(name).is_some_and(|known| known.secret);
-        match self.environment.find(name, secret) {
-            Ok(Some((text, source))) => {
-                let shown = if secret {
-                    REDACTED.to_owned()
-                } else {
-                    text.clone()
-                };
-                self.remember(name, shown, source, secret);
-                Some(text)
-            }
-            Ok(None) => self.program_default(name),
-            Err(line) => {
-                self.report(name, line);
-                None
-            }
-        }
-    }
-
-    fn remember(&mut self, name: &'static str, shown: String, source: Source, secret: bool) {
-        let read = Entry {
-            name,
-            shown,
-            source,
-            note: None,
-            secret,
-        };
-        match self.entry(name) {
-            Some(known) if known.secret && !secret => {}
-            Some(known) => *known = read,
-            None => self.entries.push(read),
-        }
     }
 
     fn report(&mut self, name: &'static str, line: String) {

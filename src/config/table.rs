@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use log::LevelFilter;
@@ -19,8 +20,9 @@ use super::ip_range::IpRange;
 use super::limits::Limits;
 use super::settings::{Settings, SettingsError, show_duration};
 
-mod choices;
+pub(crate) mod choices;
 mod derived;
+pub(crate) mod live;
 pub(crate) mod sizes;
 #[cfg(test)]
 mod tests;
@@ -115,6 +117,9 @@ pub struct Config {
     pub drain_delay: Duration,
     /// `SHUTDOWN_TIMEOUT`: how long requests in flight then have to finish, 20 s by default.
     pub shutdown_timeout: Duration,
+    /// `CONFIG_DIR`: a mounted directory with one file for each setting, which was read where variables say nothing;
+    /// [`Service::run`](crate::Service::run) follows its changes. Unset by default.
+    pub config_dir: Option<PathBuf>,
     /// `TERMINATION_GRACE_PERIOD`: what the pod's `terminationGracePeriodSeconds` says, so that a drain that does not
     /// fit in it is an error at start and not a SIGKILL at the end; unset by default.
     pub termination_grace_period: Option<Duration>,
@@ -136,9 +141,11 @@ impl Config {
             "TRUSTED_PROXIES",
             "an address or a range such as 10.0.0.0/8",
         );
-        let log_level = settings.choice("LOG_LEVEL", LevelFilter::Info, LOG_LEVELS);
+        let log_level = settings
+            .read_live(|settings| settings.choice("LOG_LEVEL", LevelFilter::Info, LOG_LEVELS));
         let log_format = log_format(settings);
-        let access_log = settings.choice("ACCESS_LOG", AccessLog::Errors, ACCESS_LOGS);
+        let access_log = settings
+            .read_live(|settings| settings.choice("ACCESS_LOG", AccessLog::Errors, ACCESS_LOGS));
         let http_engine = http_engine(settings);
         let workers = workers(settings, limits);
         let queue_capacity = queue_capacity(settings, workers);
@@ -178,16 +185,19 @@ impl Config {
             body_timeout: timeout(settings, "BODY_TIMEOUT", 30),
             write_timeout: timeout(settings, "WRITE_TIMEOUT", 30),
             keep_alive_timeout: timeout(settings, "KEEP_ALIVE_TIMEOUT", 75),
-            max_connection_age: settings.optional_duration("MAX_CONNECTION_AGE", TIMEOUTS),
+            max_connection_age: settings
+                .read_live(|settings| settings.optional_duration("MAX_CONNECTION_AGE", TIMEOUTS)),
             max_connection_requests: settings
                 .optional_number("MAX_CONNECTION_REQUESTS", CONNECTION_REQUESTS),
-            request_timeout: settings.optional_duration("REQUEST_TIMEOUT", TIMEOUTS),
+            request_timeout: settings
+                .read_live(|settings| settings.optional_duration("REQUEST_TIMEOUT", TIMEOUTS)),
             drain_delay: phase(settings, "DRAIN_DELAY", 5),
             shutdown_timeout: phase(settings, "SHUTDOWN_TIMEOUT", 20),
             termination_grace_period: settings
                 .optional_duration("TERMINATION_GRACE_PERIOD", PHASES),
             sizing: Sizing::of(settings, &sized, wanted_body_bytes),
             sized,
+            config_dir: settings.optional("CONFIG_DIR").map(PathBuf::from),
         };
         config.check_ports(settings);
         config.check_grace_period(settings);
@@ -330,9 +340,11 @@ fn log_format(settings: &mut Settings) -> LogFormat {
 }
 
 fn timeout(settings: &mut Settings, name: &'static str, default_seconds: u64) -> Duration {
-    settings.duration_within(name, Duration::from_secs(default_seconds), TIMEOUTS)
+    let default = Duration::from_secs(default_seconds);
+    settings.read_live(|settings| settings.duration_within(name, default, TIMEOUTS))
 }
 
 fn phase(settings: &mut Settings, name: &'static str, default_seconds: u64) -> Duration {
-    settings.duration_within(name, Duration::from_secs(default_seconds), PHASES)
+    let default = Duration::from_secs(default_seconds);
+    settings.read_live(|settings| settings.duration_within(name, default, PHASES))
 }

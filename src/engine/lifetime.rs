@@ -4,9 +4,10 @@
 //! A connection ends by an answer that says so, and by nothing else: closed while it is idle, it might be closed just as
 //! its client sends a request.
 
-use crate::config::table::Config;
+use crate::config::table::{Config, live::LiveConfig};
 use std::{
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,18 +16,17 @@ use std::{
 const JITTER: f64 = 0.1;
 
 /// How long connections live.
-#[derive(Default)]
 pub(crate) struct Lifetime {
-    age: Option<Duration>,
+    live: Arc<LiveConfig>,
     requests: Option<u64>,
     /// So that one client's connections have other bounds in each pod.
     seed: u64,
 }
 
 impl Lifetime {
-    pub(crate) fn of(config: &Config) -> Lifetime {
+    pub(crate) fn of(config: &Config, live: &Arc<LiveConfig>) -> Lifetime {
         Lifetime {
-            age: config.max_connection_age,
+            live: Arc::clone(live),
             requests: config.max_connection_requests,
             seed: fastrand::u64(..),
         }
@@ -34,18 +34,22 @@ impl Lifetime {
 
     /// Whether connections do not live for as long as their clients like.
     pub(crate) fn is_bounded(&self) -> bool {
-        self.age.is_some() || self.requests.is_some()
+        self.age().is_some() || self.requests.is_some()
     }
 
     /// Whether an answer is the last one on its connection: the answer of this number, from 1, on a connection of this
     /// age.
     pub(crate) fn is_over(&self, peer: SocketAddr, age: Duration, answers: u64) -> bool {
         let jitter = self.jitter_of(peer);
-        let is_old = self.age.is_some_and(|most| age >= most.mul_f64(jitter));
+        let is_old = self.age().is_some_and(|most| age >= most.mul_f64(jitter));
         let is_used_up = self
             .requests
             .is_some_and(|most| answers as f64 >= (most as f64 * jitter).round().max(1.0));
         is_old || is_used_up
+    }
+
+    fn age(&self) -> Option<Duration> {
+        self.live.max_connection_age.get()
     }
 
     /// The same for all of a connection's answers.
@@ -96,10 +100,12 @@ mod tests {
     }
 
     fn bounds(age: Option<Duration>, requests: Option<u64>) -> Lifetime {
+        let mut config = Config::from_pairs([]).unwrap();
+        (config.max_connection_age, config.max_connection_requests) = (age, requests);
+        let live = LiveConfig::of(&config);
         Lifetime {
-            age,
-            requests,
             seed: 7,
+            ..Lifetime::of(&config, &live)
         }
     }
 

@@ -6,7 +6,10 @@ use super::{
     memory::{CurrentLimit, Memory},
 };
 use crate::{
-    config::{limits::MemoryLimit, table::Config},
+    config::{
+        limits::MemoryLimit,
+        table::{Config, live::LiveConfig},
+    },
     message::{
         refusal::{Refusal, Refusals},
         response::Response,
@@ -28,6 +31,8 @@ pub(crate) struct Policy {
     pub(crate) refusals: Arc<Refusals>,
     /// Where routes have a limit of their own on bodies; none where no route has.
     pub(crate) body_limits: Option<Arc<dyn BodyLimits>>,
+    /// What changes while the engine runs; none where nothing does.
+    pub(crate) live: Option<Arc<LiveConfig>>,
 }
 
 /// Which routes have a limit of their own on the bytes of a body.
@@ -52,10 +57,8 @@ pub(crate) const LINGER_BETWEEN_READS: Duration = Duration::from_secs(5);
 /// What the connections of an engine have in common.
 pub(crate) struct Rules {
     pub(crate) limits: Limits,
-    pub(crate) head_timeout: Duration,
-    pub(crate) body_timeout: Duration,
-    pub(crate) write_timeout: Duration,
-    pub(crate) keep_alive_timeout: Duration,
+    /// The timeouts.
+    pub(crate) live: Arc<LiveConfig>,
     /// Bytes a second; who is slower is the first to go where memory is short.
     pub(crate) min_body_rate: u32,
     pub(crate) memory: Memory,
@@ -72,20 +75,21 @@ impl Rules {
     pub(crate) fn of(config: &Config, policy: Policy) -> Rules {
         let max_body_bytes = config.sizing().max_body_bytes as u64;
         let own = policy.body_limits.as_ref().map_or(0, |own| own.largest());
+        let live = policy
+            .live
+            .clone()
+            .unwrap_or_else(|| LiveConfig::of(config));
         Rules {
             limits: Limits {
                 max_head_bytes: config.max_head_bytes,
                 max_headers: config.max_headers,
                 max_body_bytes: max_body_bytes.max(own),
             },
-            head_timeout: config.head_timeout,
-            body_timeout: config.body_timeout,
-            write_timeout: config.write_timeout,
-            keep_alive_timeout: config.keep_alive_timeout,
             min_body_rate: config.min_body_rate,
             memory: Memory::new(config.buffer_memory, current_limit(config)),
             max_connections: AtomicUsize::new(config.max_connections),
-            lifetime: Lifetime::of(config),
+            lifetime: Lifetime::of(config, &live),
+            live,
             policy,
             max_body_bytes,
         }

@@ -3,11 +3,15 @@
 pub(crate) mod background;
 pub(crate) mod control;
 pub(crate) mod drain_report;
+pub(crate) mod flags;
 pub(crate) mod job;
+pub(crate) mod reaction;
+pub(crate) mod reload;
 pub(crate) mod signals;
 pub(crate) mod tick;
 
 use crate::{
+    config::table::live::LiveConfig,
     phase::{Phase, Stop},
     pool::{Pool, threads::WorkerThreads},
 };
@@ -30,8 +34,7 @@ pub(crate) struct BoundServer {
     pub(crate) tick: Tick,
     pub(crate) start_tasks: Vec<Task>,
     pub(crate) background: Vec<Background>,
-    pub(crate) drain_delay: Duration,
-    pub(crate) shutdown_timeout: Duration,
+    pub(crate) live: Arc<LiveConfig>,
 }
 
 /// Serves until told to stop, drains, and returns how that went. Runs on the main thread.
@@ -41,8 +44,7 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
         tick,
         start_tasks,
         background,
-        drain_delay,
-        shutdown_timeout,
+        live,
     } = server;
     let begun = Instant::now();
     let stop = Stop::default();
@@ -50,10 +52,10 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
         Ok(threads) => threads,
         Err(error) => return fail_start(&pool, Failure::new("workers", error.to_string())),
     };
-
     if let Err(error) = tick.start(&stop) {
         return fail_start(&pool, Failure::without_thread("tick", &error));
     }
+
     match run_start_tasks(start_tasks, &stop, control) {
         Started::Yes => {}
         Started::No(failure) => return fail_start(&pool, failure),
@@ -79,7 +81,8 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
     threads.start_rest();
 
     let reason = control.wait_for_stop();
-    let drain_delay = reason.delay(drain_delay);
+    let drain_delay = reason.delay(live.drain_delay.get());
+    let shutdown_timeout = live.shutdown_timeout.get();
 
     pool.begin_drain();
     control.enter(Phase::Draining);

@@ -39,7 +39,7 @@ impl Problem {
 }
 
 /// Appends a JSON string (RFC 8259 section 7).
-fn push_json(out: &mut String, text: &str) {
+pub(crate) fn push_json(out: &mut String, text: &str) {
     out.push('"');
     for character in text.chars() {
         match character {

@@ -1,6 +1,9 @@
 //! What a request knows of its route.
 
-use crate::{config::ip_range::IpRange, phase::State};
+use crate::{
+    config::{ip_range::IpRange, table::live::LiveConfig},
+    phase::State,
+};
 use std::{
     sync::{
         Arc,
@@ -30,7 +33,7 @@ pub(crate) struct Route {
 /// What a request can learn of its service.
 pub(crate) struct ServiceFacts {
     pub(crate) state: Arc<State>,
-    pub(crate) request_timeout: Option<Duration>,
+    pub(crate) live: Arc<LiveConfig>,
     pub(crate) trusted_proxies: Vec<IpRange>,
 }
 

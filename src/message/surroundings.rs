@@ -17,7 +17,7 @@ impl Request {
         let after = |timeout: Option<Duration>| self.received?.checked_add(timeout?);
         let of_route = after(route.and_then(|route| route.timeout));
         let nearer = [self.deadline, of_route].into_iter().flatten().min();
-        nearer.or_else(|| after(self.service()?.request_timeout))
+        nearer.or_else(|| after(self.service()?.live.request_timeout.get()))
     }
 
     /// Sets what [`deadline`](Request::deadline) tells those inside: for a layer. It takes the place of

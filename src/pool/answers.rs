@@ -51,7 +51,7 @@ impl Pool {
         leader.expiry = match leader.expiry {
             _ if self.queue.1.is_empty() => None,
             Some(expiry) if expiry > now => Some(expiry),
-            None => Some(now + self.queue_timeout),
+            None => Some(now + self.dispatcher.live.queue_timeout.get()),
             Some(expiry) => {
                 if now > expiry + STALL {
                     leader.resumed = Some(now);
@@ -67,12 +67,13 @@ impl Pool {
     /// as many from the front as there are of them.
     fn shed_since(&self, resumed: Option<Instant>, now: Instant) -> Option<Instant> {
         let mut first = None;
+        let queue_timeout = self.dispatcher.live.queue_timeout.get();
         let free_slots = self.slots().saturating_sub(self.running.load(SeqCst));
         for position in 0..self.queue.1.len() {
             let Ok(job) = self.queue.1.try_recv() else {
                 break;
             };
-            let expiry = job.since.max(resumed.unwrap_or(job.since)) + self.queue_timeout;
+            let expiry = job.since.max(resumed.unwrap_or(job.since)) + queue_timeout;
             match job.ready {
                 Ready::Request(exchange) if expiry <= now && position >= free_slots => {
                     self.queued_nanos.fetch_sub(nanos(job.expected), SeqCst);

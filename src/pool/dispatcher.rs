@@ -1,7 +1,7 @@
 //! What answers requests: probes and refusals at once, the rest through layers and handlers.
 
 use crate::{
-    config::{ip_range::IpRange, table::AccessLog},
+    config::{ip_range::IpRange, table::live::LiveConfig},
     health::{self, Health},
     message::{
         into_response::IntoResponse,
@@ -23,7 +23,7 @@ pub(crate) struct Dispatcher {
     pub(crate) application: Box<dyn Application>,
     pub(crate) health: Health,
     pub(crate) refusals: Arc<Refusals>,
-    pub(crate) access_log: AccessLog,
+    pub(crate) live: Arc<LiveConfig>,
     pub(crate) trusted_proxies: Vec<IpRange>,
     pub(crate) state: Arc<State>,
 }
@@ -76,7 +76,7 @@ impl Dispatcher {
 
     pub(crate) fn log_access(&self, request: &Request, response: &Response, took: Duration) {
         access_log::request(
-            self.access_log,
+            self.live.access_log.get(),
             &self.trusted_proxies,
             request,
             response,
@@ -85,7 +85,8 @@ impl Dispatcher {
     }
 
     pub(crate) fn log_probe(&self, request: &Request, answer: &Response) {
-        access_log::probe(self.access_log, &self.trusted_proxies, request, answer);
+        let which = self.live.access_log.get();
+        access_log::probe(which, &self.trusted_proxies, request, answer);
     }
 }
 

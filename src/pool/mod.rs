@@ -79,7 +79,6 @@ pub(crate) struct Pool {
     slots: AtomicUsize,
     /// Requests that may be running or waiting at once: `WORKERS` + `QUEUE_CAPACITY`.
     most_admitted: AtomicUsize,
-    queue_timeout: Duration,
     /// Bounded by `most_admitted`, which counts what is running too, so the channel need not be.
     queue: (Sender<Job>, Receiver<Job>),
     /// What is expected of the queue's jobs together, in nanoseconds.
@@ -116,14 +115,12 @@ impl Pool {
         engine: Box<dyn Engine>,
         workers: usize,
         queue_capacity: usize,
-        queue_timeout: Duration,
     ) -> Arc<Pool> {
         Arc::new(Pool {
             dispatcher,
             engine,
             slots: AtomicUsize::new(workers),
             most_admitted: AtomicUsize::new(workers + queue_capacity),
-            queue_timeout,
             queue: unbounded(),
             queued_nanos: AtomicU64::new(0),
             admitted: AtomicUsize::new(0),

@@ -1,7 +1,7 @@
 //! From a configuration to bound addresses.
 
 use crate::{
-    config::table::{Config, HttpEngine},
+    config::table::{Config, HttpEngine, live::LiveConfig},
     engine::{
         self, Engine,
         listen::{self, PeerTimeout},
@@ -27,7 +27,11 @@ pub(super) fn open_engine(
 }
 
 /// The admin port is for a few probes, and takes little of what the limits leave.
-pub(super) fn open_admin_engine(config: &Config, port: u16) -> io::Result<Box<dyn Engine>> {
+pub(super) fn open_admin_engine(
+    config: &Config,
+    port: u16,
+    live: &Arc<LiveConfig>,
+) -> io::Result<Box<dyn Engine>> {
     const MAX_CONNECTIONS: usize = 64;
     const BUFFER_MEMORY: usize = 1024 * 1024;
     let config = Config {
@@ -35,7 +39,11 @@ pub(super) fn open_admin_engine(config: &Config, port: u16) -> io::Result<Box<dy
         buffer_memory: config.buffer_memory.min(BUFFER_MEMORY),
         ..config.clone()
     };
-    open_engine(&config, port, Policy::default())
+    let policy = Policy {
+        live: Some(Arc::clone(live)),
+        ..Policy::default()
+    };
+    open_engine(&config, port, policy)
         .map_err(|error| io::Error::new(error.kind(), format!("ADMIN_PORT: {error}")))
 }
 
@@ -49,6 +57,7 @@ pub(super) fn policy(dispatcher: &Arc<Dispatcher>) -> Policy {
     Policy {
         refusals: Arc::clone(&dispatcher.refusals),
         body_limits: own.map(|own| Arc::new(own) as Arc<dyn BodyLimits>),
+        live: Some(Arc::clone(&dispatcher.live)),
     }
 }
 

@@ -163,6 +163,7 @@ impl<C, S: Send + Sync + 'static> Execute for Opening<C, S> {
         self: Box<Self>,
         config: &Config,
         limits: &Limits,
+        settings: Settings,
         control: &Arc<Control>,
     ) -> io::Result<DrainReport> {
         let service = (self.open)(self.conf);
@@ -178,7 +179,7 @@ impl<C, S: Send + Sync + 'static> Execute for Opening<C, S> {
             about,
             ..service
         });
-        service.serve(config, limits, control)
+        service.serve(config, limits, settings, control)
     }
 
     fn subcommands(&self) -> Vec<&'static str> {

@@ -101,7 +101,9 @@ fn be_the_service(slow: Duration) -> ! {
         ("DRAIN_DELAY", "2s"),
     ];
     let config = Config::from_pairs(settings).unwrap();
-    let (server, _admin) = service.bind(&config, &Limits::read(), &control).unwrap();
+    let (server, _admin) = service
+        .bind(&config, &Limits::read(), &control, Arc::default())
+        .unwrap();
     println!("listening on {}", server.pool.local_addr());
     let report = lifecycle::live(server, &control);
     println!("{report:?}");

@@ -5,9 +5,9 @@
 use crate::support::{Engine, note};
 use crate::{
     bodies, calling, chaos, configuration, deadline, drain_report, endings, fairness, files,
-    hosted, http, layers, library, life, lifetimes, logging, places, pool, probes, queue, resize,
-    reviewed, rolling_update, service, sharing, shortages, signals, slow_clients, stalls, streams,
-    timeouts,
+    hosted, http, layers, library, life, lifetimes, live_configuration, logging, places, pool,
+    probes, queue, resize, reviewed, rolling_update, service, sharing, shortages, signals,
+    slow_clients, stalls, streams, timeouts,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -178,6 +178,7 @@ fn the_list_names_only_what_exists() {
         ("streams", streams::CASES),
         ("life", life::CASES),
         ("lifetimes", lifetimes::CASES),
+        ("live_configuration", live_configuration::CASES),
         ("deadline", deadline::CASES),
         ("logging", logging::CASES),
         ("places", places::CASES),

@@ -28,6 +28,7 @@ mod layers;
 mod library;
 mod life;
 mod lifetimes;
+mod live_configuration;
 mod logging;
 mod manifests;
 mod messages;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::support::{Command, Engine, Setup, eventually};
+use crate::support::{Command, Engine, Mounted, Setup, eventually};
 
 fn file(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -24,8 +24,18 @@ fn env_file(path: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The environment that the base gives to the container.
+/// What the base configures the container with, as variables: the live ConfigMap's too, which is a directory there.
 pub(crate) fn environment() -> Vec<(String, String)> {
+    let mut all = variables();
+    all.retain(|(name, _)| name != "CONFIG_DIR");
+    all.extend(env_file(LIVE));
+    all
+}
+
+const LIVE: &str = "manifests/base/live.env";
+
+/// The environment that the base gives to the container.
+fn variables() -> Vec<(String, String)> {
     let mut all = env_file("manifests/base/config.env");
     all.extend(env_file("manifests/base/secret.env"));
     for variable in container()["env"].as_array().unwrap() {
@@ -129,6 +139,47 @@ fn the_pod_is_not_killed_before_its_drain_can_end() {
     assert_eq!(duration("TERMINATION_GRACE_PERIOD"), grace_period());
     let longest = duration("DRAIN_DELAY") + duration("SHUTDOWN_TIMEOUT") + Duration::from_secs(2);
     assert!(longest <= grace_period(), "a drain may take {longest:?}");
+}
+
+#[test]
+fn what_the_live_config_map_holds_is_live_and_nothing_overrules_it() {
+    let files = env_file(LIVE);
+    let pairs: Vec<_> = files
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let mounted = Mounted::new(&pairs);
+    let command = Command::new(&["config"]);
+    let all = variables().into_iter();
+    let command = all
+        .fold(command, |command, (name, value)| command.set(&name, value))
+        .set("CONFIG_DIR", mounted.path());
+    let printed = command.run().expect(0).stdout;
+    for (name, value) in files {
+        let line = printed
+            .lines()
+            .find(|line| line.starts_with(&format!("{name}=")));
+        let line = line.unwrap_or_else(|| panic!("nothing reads {name}"));
+        assert!(line.starts_with(&format!("{name}={value} ")), "{line}");
+        assert!(line.ends_with("; live"), "{line}");
+    }
+    let pod = pod();
+    let mount = &pod["containers"][0]["volumeMounts"][0];
+    let volume = &pod["volumes"][0];
+    let told = variables()
+        .into_iter()
+        .find(|(name, _)| name == "CONFIG_DIR");
+    assert_eq!(
+        mount["mountPath"].as_str(),
+        told.as_ref().map(|(_, path)| path.as_str())
+    );
+    assert_eq!(mount["name"], volume["name"]);
+    let kustomization = file("manifests/base/kustomization.yaml");
+    let named = format!(
+        "- name: {}\n",
+        volume["configMap"]["name"].as_str().unwrap()
+    );
+    assert!(kustomization.contains(&named), "{named}");
 }
 
 #[test]

@@ -99,6 +99,12 @@ pub(crate) struct Entry {
     /// How the value came about, where the source alone does not tell.
     pub(crate) note: Option<String>,
     pub(super) secret: bool,
+    /// The file in `CONFIG_DIR` that is not read, for this comes from a variable.
+    pub(crate) overruled: Option<PathBuf>,
+    /// Whether there is a `CONFIG_DIR` whose changes are noticed.
+    pub(super) is_watched: bool,
+    /// Whether a change is followed without a restart, where it comes in `CONFIG_DIR`.
+    pub(crate) is_live: bool,
 }
 
 /// Where a setting's value came from.
@@ -107,16 +113,31 @@ pub(crate) enum Source {
     /// A default that the program has set; see [`Settings::default_setting`](super::Settings::default_setting).
     Program,
     Environment,
+    /// The file that `NAME_FILE` names.
     File(PathBuf),
+    /// The file of its name in `CONFIG_DIR`.
+    Directory(PathBuf),
+}
+
+impl Source {
+    /// Whether it counts before what the directory says.
+    pub(super) fn overrules_directory(&self) -> bool {
+        matches!(self, Source::Environment | Source::File(_))
+    }
 }
 
 impl Entry {
+    /// Whether a variable keeps the directory's value from having an effect.
+    pub(super) fn is_overruling(&self) -> bool {
+        self.source.overrules_directory()
+    }
+
     /// The setting and its value as an error begins, the value withheld where it is secret.
     pub(super) fn in_error(&self) -> String {
         match &self.source {
             _ if self.secret => self.name.to_owned(),
             Source::Environment => format!("{}={}", self.name, excerpt(&self.shown)),
-            Source::File(path) => format!(
+            Source::File(path) | Source::Directory(path) => format!(
                 "{}={} in {}",
                 self.name,
                 excerpt(&self.shown),
@@ -133,23 +154,32 @@ impl Entry {
 }
 
 impl Display for Entry {
-    /// The source, and how the value came about where there is more to say.
+    /// The source, how the value came about where there is more to say, and whether it is live.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
             Source::Default if self.shown.is_empty() => out.write_str("unset")?,
             Source::Default => out.write_str("default")?,
             Source::Program => out.write_str("the program's default")?,
             Source::Environment => out.write_str("environment")?,
-            Source::File(path) => write!(out, "file {}", path.display())?,
+            Source::File(path) | Source::Directory(path) => {
+                write!(out, "file {}", path.display())?;
+            }
         }
-        self.note
-            .as_ref()
-            .map_or(Ok(()), |note| write!(out, ": {note}"))
+        if let Some(note) = &self.note {
+            write!(out, ": {note}")?;
+        }
+        match &self.overruled {
+            Some(path) => write!(out, "; overrules {}", path.display()),
+            None if self.is_live && self.is_watched && !self.is_overruling() => {
+                out.write_str("; live")
+            }
+            None => Ok(()),
+        }
     }
 }
 
 /// The text of a mounted file without its one trailing newline.
-fn read_file(path: &Path) -> io::Result<String> {
+pub(super) fn read_file(path: &Path) -> io::Result<String> {
     // A pipe would keep the process from starting, and from hearing a signal, until somebody wrote to it.
     let kind = fs::metadata(path)?.file_type();
     if !kind.is_file() && !kind.is_dir() {

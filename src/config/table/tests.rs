@@ -118,6 +118,7 @@ fn every_setting_can_be_given() {
         ("DRAIN_DELAY", "0"),
         ("SHUTDOWN_TIMEOUT", "0"),
         ("TERMINATION_GRACE_PERIOD", "2s"),
+        ("CONFIG_DIR", "/"),
     ];
     let (config, settings) = read(&pairs, &LIMITS);
     assert_eq!(settings.errors(), [""; 0]);

@@ -101,7 +101,7 @@ impl Answer {
 
     fn send_and_wait(&mut self) -> io::Result<()> {
         loop {
-            let deadline = Instant::now() + self.shared.rules.write_timeout;
+            let deadline = Instant::now() + self.shared.rules.live.write_timeout.get();
             self.deadline = Some(deadline);
             self.enter(Some(deadline));
             match self.send_through_writer(LEAST_PROGRESS)? {

@@ -63,7 +63,7 @@ impl TinyExchange {
     /// Reads the body, for as long as that takes. `None` where it could not be had: the client is told why.
     pub(super) fn receive(mut self: Box<Self>) -> Option<Box<Self>> {
         if self.has_to_wait() {
-            let deadline = Instant::now() + self.shared.rules.body_timeout;
+            let deadline = Instant::now() + self.shared.rules.live.body_timeout.get();
             let stage = Stage::Receiving(deadline);
             self.shared.peers().enter(self.peer, stage);
         }

@@ -9,6 +9,7 @@
 //! - Its `100 Continue` has a `Content-Length`, and an offer to upgrade ends the connection.
 //! - It takes the end of a connection for the end of its chunks, so those of a client that sends no more are refused.
 //! - It reads heads, and requests behind the one in flight, without end: time ends them, without a 414 or 431.
+//! - Its writes have the `WRITE_TIMEOUT` of the start: a live one can be shortened, and lengthened up to that.
 //! - It has a thread for each connection, and closes or leaves newcomers without one.
 //!
 //! `tests/it/exceptions.rs` names the tests that it therefore does not pass.

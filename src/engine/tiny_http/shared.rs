@@ -171,7 +171,7 @@ impl Shared {
         log::debug!(peer:% = canonical_peer(peer), reason = refusal.reason; "request refused");
         let response = self.rules.refused(refusal);
         let answer = Outgoing::new(method, Version::Http11, response, true);
-        let deadline = Instant::now() + self.rules.write_timeout;
+        let deadline = Instant::now() + self.rules.live.write_timeout.get();
         self.begin_close(LingeringClose::refusing(peer, hold, answer, deadline));
     }
 

@@ -26,7 +26,7 @@ use log::kv::Value;
 use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 use simplelog::SharedLogger;
 
-use crate::config::table::LogFormat;
+use crate::config::{live, table::LogFormat};
 use crate::message::log_context::WithContext;
 use format::{Format, OURS, lock};
 use pipe::Pipe;
@@ -66,6 +66,14 @@ pub(crate) fn install(level: LevelFilter, format: LogFormat) -> Result<(), SetLo
     // Nobody else fills it: `set_boxed_logger` succeeds once in a process.
     let _ = LOGGER.set(logger);
     Ok(())
+}
+
+/// From now on records less important than `level` are left out, where this is the process's logger.
+pub(crate) fn set_level(level: LevelFilter) {
+    if let Some(logger) = LOGGER.get() {
+        logger.level.set(level);
+        log::set_max_level(level);
+    }
 }
 
 /// From now on every record carries `phase`.
@@ -111,7 +119,7 @@ pub(crate) fn append_json(record: &Record<'_>, line: &mut Vec<u8>) {
 
 /// A format, and the pipe that its lines go through.
 struct Logger {
-    level: LevelFilter,
+    level: live::Cell<LevelFilter>,
     format: Box<dyn Format>,
     phase: RwLock<&'static str>,
     pipe: Pipe,
@@ -128,7 +136,7 @@ impl Logger {
             LogFormat::Text => Box::new(text::Text::new()),
         };
         Arc::new(Self {
-            level,
+            level: live::Cell::new(level),
             format,
             phase: RwLock::new(FIRST_PHASE),
             pipe: Pipe::default(),
@@ -211,7 +219,7 @@ struct Handle(Arc<Logger>);
 
 impl Log for Handle {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= self.0.level && self.0.muted.get() != Some(&metadata.target())
+        metadata.level() <= self.0.level.get() && self.0.muted.get() != Some(&metadata.target())
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -232,7 +240,7 @@ impl Log for Handle {
 
 impl SharedLogger for Handle {
     fn level(&self) -> LevelFilter {
-        self.0.level
+        self.0.level.get()
     }
 
     fn config(&self) -> Option<&simplelog::Config> {

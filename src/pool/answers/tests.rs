@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    config::table::AccessLog,
+    config::table::{Config, live::LiveConfig},
     engine::{Cut, Engine, Pulled},
     health::Health,
     message::request::Request,
@@ -83,17 +83,19 @@ impl Scene {
             state: Arc::new(()),
             render: None,
         };
+        let mut config = Config::default();
+        config.queue_timeout = QUEUE_TIMEOUT;
         let dispatcher = Arc::new(Dispatcher {
             name: "test",
             version: "0",
             application: Box::new(application),
             health: Health::default(),
             refusals: Arc::default(),
-            access_log: AccessLog::Off,
+            live: LiveConfig::of(&config),
             trusted_proxies: Vec::new(),
             state: State::new(),
         });
-        let pool = Pool::new(dispatcher, Box::new(Silence), 2, 100, QUEUE_TIMEOUT);
+        let pool = Pool::new(dispatcher, Box::new(Silence), 2, 100);
         let (told, begun) = (Told::default(), Instant::now());
         for number in 0..requests {
             let waiting = Waiting {

@@ -48,7 +48,9 @@ impl Scene {
         config.http_engine = engine;
         config.sizing.root = tree.root().to_owned();
         let (control, limits) = (Control::new(false), Limits::read());
-        let (server, _) = service.bind(&config, &limits, &control).unwrap();
+        let (server, _) = service
+            .bind(&config, &limits, &control, Arc::default())
+            .unwrap();
         let pool = Arc::clone(&server.pool);
         let mut resizer = Resizer::new(&pool, &config, &limits);
         let lives = Arc::clone(&control);

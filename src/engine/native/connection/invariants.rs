@@ -16,6 +16,7 @@ use self::{
 };
 use super::Rules;
 use crate::{
+    config::table::{Config, live::LiveConfig},
     engine::{
         http1::{CONTINUE, invariants::LIMITS},
         lifetime::Lifetime,
@@ -331,16 +332,15 @@ fn check_refusal(reply: &Reply, cut: bool) {
 }
 
 fn rules(memory: usize) -> Rc<Rules> {
+    let config = Config::default();
+    let live = LiveConfig::of(&config);
     Rc::new(Rules {
         limits: LIMITS,
-        head_timeout: Duration::from_secs(10),
-        body_timeout: Duration::from_secs(30),
-        write_timeout: Duration::from_secs(30),
-        keep_alive_timeout: Duration::from_secs(75),
         min_body_rate: 240,
         memory: Memory::new(memory, None),
         max_connections: AtomicUsize::new(1),
-        lifetime: Lifetime::default(),
+        lifetime: Lifetime::of(&config, &live),
+        live,
         policy: Policy::default(),
         max_body_bytes: LIMITS.max_body_bytes,
     })

@@ -35,7 +35,7 @@ impl<S: Stream> Connection<S> {
             }
             input.peer = Some(self.peer);
             self.state = State::Head(0);
-            self.deadline = context.now + context.rules.head_timeout;
+            self.deadline = context.now + context.rules.live.head_timeout.get();
             self.pace = Pace::begin(context.now);
         }
         if let State::Head(scanned) = self.state {
@@ -66,7 +66,7 @@ impl<S: Stream> Connection<S> {
                     self.state = State::Chunked(chunks, len);
                 }
             }
-            self.deadline = context.now + context.rules.body_timeout;
+            self.deadline = context.now + context.rules.live.body_timeout.get();
             self.pace = Pace::begin(context.now);
             if input.head.expect_continue && input.bytes.len() == len {
                 self.outgoing = Some(Outgoing::interim());

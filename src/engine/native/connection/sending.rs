@@ -88,7 +88,7 @@ impl<S: Stream> Connection<S> {
 
     pub(super) fn expect_progress(&mut self, now: Instant, rules: &Rules) {
         self.progress = 0;
-        self.deadline = now + rules.write_timeout;
+        self.deadline = now + rules.live.write_timeout.get();
     }
 
     /// Sends what is left of a `100 Continue`.
@@ -203,7 +203,7 @@ impl<S: Stream> Connection<S> {
             }
         }
         self.state = State::Idle;
-        self.deadline = now + rules.keep_alive_timeout;
+        self.deadline = now + rules.live.keep_alive_timeout.get();
         Next::Wait
     }
 

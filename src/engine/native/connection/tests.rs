@@ -18,6 +18,7 @@ use super::{
     },
 };
 use crate::{
+    config::table::{Config, live::LiveConfig},
     engine::{http1::Limits, lifetime::Lifetime, memory::Memory, rules::Policy},
     message::request::Request,
     message::{body::Body, response::Response},
@@ -42,21 +43,29 @@ fn rules() -> Rc<Rules> {
     rules_with(BUFFER_MEMORY)
 }
 
+fn timeouts() -> Config {
+    let mut config = Config::default();
+    config.head_timeout = HEAD_TIMEOUT;
+    config.body_timeout = BODY_TIMEOUT;
+    config.write_timeout = WRITE_TIMEOUT;
+    config.keep_alive_timeout = KEEP_ALIVE_TIMEOUT;
+    config
+}
+
 fn rules_with(memory: usize) -> Rc<Rules> {
+    let config = timeouts();
+    let live = LiveConfig::of(&config);
     Rc::new(Rules {
         limits: Limits {
             max_head_bytes: 2048,
             max_headers: 100,
             max_body_bytes: 1 << 20,
         },
-        head_timeout: HEAD_TIMEOUT,
-        body_timeout: BODY_TIMEOUT,
-        write_timeout: WRITE_TIMEOUT,
-        keep_alive_timeout: KEEP_ALIVE_TIMEOUT,
         min_body_rate: MIN_BODY_RATE,
         memory: Memory::new(memory, None),
         max_connections: AtomicUsize::new(1),
-        lifetime: Lifetime::default(),
+        lifetime: Lifetime::of(&config, &live),
+        live,
         policy: Policy::default(),
         max_body_bytes: 1 << 20,
     })

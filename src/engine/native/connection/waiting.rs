@@ -146,7 +146,9 @@ impl<S: Stream> Connection<S> {
             }
             State::Idle => Some(Spared::Idle(self.deadline)),
             State::Head(_) => {
-                let age = now.saturating_duration_since(self.deadline - rules.head_timeout);
+                // The timeout may have been another when its head began.
+                let began = self.deadline.checked_sub(rules.live.head_timeout.get());
+                let age = began.map_or(UNDISTURBED, |began| now.saturating_duration_since(began));
                 let bytes = self.input.as_ref().map_or(0, |input| input.bytes.len());
                 let rate = bytes as u64 * 1000 / (age.as_millis() as u64).max(1);
                 (age > UNDISTURBED).then_some(Spared::Arriving(rate))

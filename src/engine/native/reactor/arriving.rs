@@ -127,7 +127,7 @@ impl Reactor {
     fn add(&mut self, stream: TcpStream, peer: SocketAddr, now: Instant, is_reserve: bool) {
         let first_byte_timeout = match is_reserve || self.stage != Stage::Open {
             true => LAST_CHANCE,
-            false => self.shared.rules.keep_alive_timeout,
+            false => self.shared.rules.live.keep_alive_timeout.get(),
         };
         let mut connection = Connection::new(stream, peer, now, first_byte_timeout);
         connection.is_reserve = is_reserve;

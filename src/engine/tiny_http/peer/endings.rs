@@ -97,7 +97,7 @@ impl Peer {
             Stage::Sending(Some(deadline)) if now < deadline => return None,
             // Its client has read, but the thread that writes has had no time to see it.
             Stage::Sending(Some(_)) if Sockets::has_room(fd) => {
-                self.stage = Stage::Sending(Some(now + rules.write_timeout));
+                self.stage = Stage::Sending(Some(now + rules.live.write_timeout.get()));
                 return None;
             }
             Stage::Sending(Some(_)) => return shut(Shutdown::Both),
@@ -120,11 +120,11 @@ impl Peer {
             }
             Stage::Fresh { .. } => match (stopped, diagnosis) {
                 (Some(stopped), _) => self.since.max(stopped) + FRESH_GRACE,
-                (None, Some(_)) => self.since + rules.keep_alive_timeout,
+                (None, Some(_)) => self.since + rules.live.keep_alive_timeout.get(),
                 // It may have begun long ago.
-                (None, None) => self.since + rules.head_timeout,
+                (None, None) => self.since + rules.live.head_timeout.get(),
             },
-            Stage::Idle => stopped.unwrap_or(self.since + rules.keep_alive_timeout),
+            Stage::Idle => stopped.unwrap_or(self.since + rules.live.keep_alive_timeout.get()),
         };
         match self.shut {
             None if may_stay_until <= now => Some(self.end_reading(fd, now)),
@@ -170,8 +170,8 @@ impl Peer {
         let most = rules.limits.max_head_bytes as u64 + READ_AHEAD as u64;
         let since = beginning.since;
         // What was not read in twice the time will not be.
-        let is_late = since + rules.head_timeout <= now && unread == 0
-            || since + 2 * rules.head_timeout <= now;
+        let is_late = since + rules.live.head_timeout.get() <= now && unread == 0
+            || since + 2 * rules.live.head_timeout.get() <= now;
         let why = match () {
             () if beginning.read - beginning.before > most => Refusal::HEAD_TOO_LONG,
             () if is_late => Refusal::TOO_SLOW,

@@ -59,7 +59,12 @@ impl Rig {
         let now = Instant::now();
         let peer = ([192, 0, 2, 1], 80).into();
         Rig {
-            connection: Connection::new(Wire::wide(), peer, now, rules.keep_alive_timeout),
+            connection: Connection::new(
+                Wire::wide(),
+                peer,
+                now,
+                rules.live.keep_alive_timeout.get(),
+            ),
             rules: Rc::clone(rules),
             now,
             owner: Owner::Reactor,
@@ -282,10 +287,10 @@ impl Rig {
     fn check_wait(&self) {
         let connection = &self.connection;
         let longest = [
-            self.rules.head_timeout,
-            self.rules.body_timeout,
-            self.rules.write_timeout,
-            self.rules.keep_alive_timeout,
+            self.rules.live.head_timeout.get(),
+            self.rules.live.body_timeout.get(),
+            self.rules.live.write_timeout.get(),
+            self.rules.live.keep_alive_timeout.get(),
         ];
         let longest = longest.into_iter().max().unwrap_or_default();
         // A stream's reader took some time of its own.

@@ -248,10 +248,8 @@ fn a_reader_whose_destructor_panics_harms_nobody() {
 #[test]
 fn the_time_that_a_reader_takes_is_not_held_against_the_client() {
     const READ: Duration = Duration::from_millis(15);
-    let rules = Rc::new(Rules {
-        write_timeout: READ,
-        ..Rc::into_inner(rules()).unwrap()
-    });
+    let rules = rules();
+    rules.live.write_timeout.set(READ);
     let mut rig = Rig::new(&rules, SCRATCH);
     rig.wire().room = 500;
     rig.send(GET);
