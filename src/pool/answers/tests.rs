@@ -83,8 +83,10 @@ impl Scene {
             state: Arc::new(()),
             render: None,
         };
-        let mut config = Config::default();
-        config.queue_timeout = QUEUE_TIMEOUT;
+        let config = Config {
+            queue_timeout: QUEUE_TIMEOUT,
+            ..Config::default()
+        };
         let dispatcher = Arc::new(Dispatcher {
             name: "test",
             version: "0",

@@ -27,7 +27,11 @@ use crate::{
     message::response::Response,
 };
 use http::{Method, StatusCode};
-use std::{rc::Rc, sync::atomic::AtomicUsize, time::Duration};
+use std::{
+    rc::Rc,
+    sync::{LazyLock, atomic::AtomicUsize},
+    time::Duration,
+};
 
 /// What the connections of a run may hold together.
 const BUFFER_MEMORY: usize = 64 * 1024;
@@ -331,15 +335,17 @@ fn check_refusal(reply: &Reply, cut: bool) {
     assert!(reply.is_whole || cut, "half a refusal");
 }
 
+/// Read once: a default asks the machine for its limits.
+static CONFIG: LazyLock<Config> = LazyLock::new(Config::default);
+
 fn rules(memory: usize) -> Rc<Rules> {
-    let config = Config::default();
-    let live = LiveConfig::of(&config);
+    let live = LiveConfig::of(&CONFIG);
     Rc::new(Rules {
         limits: LIMITS,
         min_body_rate: 240,
         memory: Memory::new(memory, None),
         max_connections: AtomicUsize::new(1),
-        lifetime: Lifetime::of(&config, &live),
+        lifetime: Lifetime::of(&CONFIG, &live),
         live,
         policy: Policy::default(),
         max_body_bytes: LIMITS.max_body_bytes,

@@ -24,7 +24,11 @@ use crate::{
     message::{body::Body, response::Response},
 };
 use http::StatusCode;
-use std::{rc::Rc, sync::atomic::AtomicUsize, time::Duration};
+use std::{
+    rc::Rc,
+    sync::{LazyLock, atomic::AtomicUsize},
+    time::Duration,
+};
 
 const BUFFER_MEMORY: usize = 4 << 20;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,18 +47,17 @@ fn rules() -> Rc<Rules> {
     rules_with(BUFFER_MEMORY)
 }
 
-fn timeouts() -> Config {
-    let mut config = Config::default();
-    config.head_timeout = HEAD_TIMEOUT;
-    config.body_timeout = BODY_TIMEOUT;
-    config.write_timeout = WRITE_TIMEOUT;
-    config.keep_alive_timeout = KEEP_ALIVE_TIMEOUT;
-    config
-}
+/// Read once: a default asks the machine for its limits.
+static CONFIG: LazyLock<Config> = LazyLock::new(|| Config {
+    head_timeout: HEAD_TIMEOUT,
+    body_timeout: BODY_TIMEOUT,
+    write_timeout: WRITE_TIMEOUT,
+    keep_alive_timeout: KEEP_ALIVE_TIMEOUT,
+    ..Config::default()
+});
 
 fn rules_with(memory: usize) -> Rc<Rules> {
-    let config = timeouts();
-    let live = LiveConfig::of(&config);
+    let live = LiveConfig::of(&CONFIG);
     Rc::new(Rules {
         limits: Limits {
             max_head_bytes: 2048,
@@ -64,7 +67,7 @@ fn rules_with(memory: usize) -> Rc<Rules> {
         min_body_rate: MIN_BODY_RATE,
         memory: Memory::new(memory, None),
         max_connections: AtomicUsize::new(1),
-        lifetime: Lifetime::of(&config, &live),
+        lifetime: Lifetime::of(&CONFIG, &live),
         live,
         policy: Policy::default(),
         max_body_bytes: 1 << 20,
