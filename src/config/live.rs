@@ -131,17 +131,24 @@ words! {
     AccessLog: |which| which as u64, access_log_from_word;
 }
 
-/// No duration: it would have more than a billion nanoseconds beside its seconds.
-const NONE: u64 = u64::MAX;
+/// Longer than any that has a word of its own, and no duration: both have more than a billion nanoseconds.
+const FOR_EVER: u64 = u64::MAX;
+const NONE: u64 = u64::MAX - 1;
 
-/// Seconds above, nanoseconds below, so that no division is needed on the way back. It has room for 136 years.
+/// Seconds above, nanoseconds below, so that no division is needed on the way back. What is over 136 years is for ever.
 fn duration_to_word(duration: Duration) -> u64 {
-    duration.as_secs().min(u64::from(u32::MAX)) << 32 | u64::from(duration.subsec_nanos())
+    match u32::try_from(duration.as_secs()) {
+        Ok(seconds) => u64::from(seconds) << 32 | u64::from(duration.subsec_nanos()),
+        Err(_) => FOR_EVER,
+    }
 }
 
 #[inline]
 fn duration_from_word(word: u64) -> Duration {
-    Duration::new(word >> 32, word as u32)
+    match word as u32 {
+        nanos @ 0..1_000_000_000 => Duration::new(word >> 32, nanos),
+        _ => Duration::MAX,
+    }
 }
 
 #[inline]
@@ -180,7 +187,8 @@ mod tests {
             assert_eq!(back(Some(duration)), Some(duration));
         }
         assert_eq!(back(None::<Duration>), None);
-        assert!(back(Duration::MAX) > Duration::from_secs(100 * 365 * 24 * 3600));
+        assert_eq!(back(Duration::MAX), Duration::MAX);
+        assert_eq!(back(Some(Duration::MAX)), Some(Duration::MAX));
         assert!(back(true) && !back(false));
         LevelFilter::iter().for_each(|level| assert_eq!(back(level), level));
         for which in [AccessLog::Off, AccessLog::Errors, AccessLog::All] {

@@ -85,3 +85,31 @@ fn run(mut reactions: Vec<React>, inbox: &Receiver<Vec<&'static str>>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam_channel::bounded;
+
+    #[test]
+    fn changes_that_come_while_a_reaction_runs_are_one_for_the_next_and_a_panic_ends_nothing() {
+        let (entered, entering) = bounded(0);
+        let (told, names) = unbounded();
+        let panics: React = Box::new(|_| panic!("this reaction panics"));
+        let slow: React = Box::new(move |names| {
+            told.send(names.to_vec())
+                .map_err(|error| error.to_string())?;
+            entered.send(()).map_err(|error| error.to_string())
+        });
+        let reactions = Reactions::start(vec![panics, slow]).unwrap();
+        reactions.tell(vec!["A"]);
+        assert_eq!(names.recv(), Ok(vec!["A"]));
+        reactions.tell(vec!["C", "B"]);
+        reactions.tell(vec!["B", "D"]);
+        entering.recv().unwrap();
+        assert_eq!(names.recv(), Ok(vec!["B", "C", "D"]));
+        entering.recv().unwrap();
+        drop(reactions);
+        assert!(names.recv().is_err(), "the thread has not ended");
+    }
+}
