@@ -112,7 +112,7 @@ impl Reload {
     }
 }
 
-/// Names, never values: one of them may be a secret.
+/// Names, never values: one of them may be a secret. What has come into effect is told last, when all is done.
 fn tell(changes: &Changes) {
     let Changes {
         live,
@@ -120,9 +120,6 @@ fn tell(changes: &Changes) {
         overruled,
         unknown,
     } = changes;
-    if !live.is_empty() {
-        log::info!(settings = live.join(",").as_str(); "the configuration has changed");
-    }
     if !at_restart.is_empty() {
         log::warn!(settings = at_restart.join(",").as_str(); "settings have changed that take effect with a restart");
     }
@@ -130,6 +127,9 @@ fn tell(changes: &Changes) {
         log::warn!(files = unknown.join(",").as_str(); "files of CONFIG_DIR have changed that are no settings");
     }
     warn_of_overruled(overruled);
+    if !live.is_empty() {
+        log::info!(settings = live.join(",").as_str(); "the configuration has changed");
+    }
 }
 
 fn warn_of_overruled(names: &[&str]) {
