@@ -301,6 +301,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             trusted_proxies: config.trusted_proxies.clone(),
             state: Arc::clone(control.state()),
         });
+        let sizes_run = Arc::clone(&flags);
         let admin = match config.admin_port {
             Some(port) => {
                 let engine = open_admin_engine(config, port, &live)?;
@@ -312,7 +313,12 @@ impl<S: Send + Sync + 'static> Service<S> {
         let pool = Pool::new(dispatcher, engine, config.workers, config.queue_capacity);
         let mut tick = Tick::default();
         let mut resizer = Resizer::new(&pool, config, limits);
-        tick.watch("limits", move || resizer.look());
+        tick.watch("limits", move || {
+            let sizes = resizer.look().map(|sizes| sizes.shown());
+            for (name, shown) in sizes.into_iter().flatten() {
+                sizes_run.set(name, shown);
+            }
+        });
         let server = BoundServer {
             tick,
             pool,

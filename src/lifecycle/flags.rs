@@ -24,7 +24,9 @@ impl Flags {
 
     /// From now on this value runs.
     pub(crate) fn set(&self, name: &'static str, shown: String) {
-        self.lock().insert(name, shown);
+        if let Some(value) = self.lock().get_mut(name) {
+            *value = shown;
+        }
     }
 
     /// All of them, by name.

@@ -34,20 +34,19 @@ impl Resizer {
         }
     }
 
-    /// Reads the limits and, where they have changed, has everything follow and logs it. Takes a few file reads, and
-    /// starts threads where the pool grows; for one thread, every few seconds.
-    pub(crate) fn look(&mut self) {
+    /// Reads the limits and, where they have changed, has everything follow and logs it; returns the new sizes then.
+    /// Takes a few file reads, and starts threads where the pool grows; for one thread, every few seconds.
+    pub(crate) fn look(&mut self) -> Option<Sizes> {
         // Where they cannot be read now, they are what they were.
-        let Ok(limits) = Limits::reread(&self.sizing.root) else {
-            return;
-        };
+        let limits = Limits::reread(&self.sizing.root).ok()?;
         let sizes = self.sizing.under(&limits);
         if sizes == self.sizes && limits == self.limits {
-            return;
+            return None;
         }
         (self.sizes, self.limits) = (sizes, limits);
         self.pool.resize(&sizes);
         log_sizes("resized", &sizes, &limits);
+        Some(sizes)
     }
 }
 

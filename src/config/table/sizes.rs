@@ -3,7 +3,10 @@
 use super::derived::{
     affordable_connections, connections_within, default_buffer_memory, default_workers, queue_for,
 };
-use crate::config::{limits::Limits, settings::Settings};
+use crate::config::{
+    limits::Limits,
+    settings::{Settings, show_size},
+};
 use std::path::PathBuf;
 
 /// How much runs, waits and is held at most.
@@ -14,6 +17,19 @@ pub(crate) struct Sizes {
     pub(crate) max_connections: usize,
     pub(crate) buffer_memory: usize,
     pub(crate) max_body_bytes: usize,
+}
+
+impl Sizes {
+    /// Each by the name of its setting, as `config` shows it.
+    pub(crate) fn shown(&self) -> [(&'static str, String); 5] {
+        [
+            ("WORKERS", self.workers.to_string()),
+            ("QUEUE_CAPACITY", self.queue_capacity.to_string()),
+            ("MAX_CONNECTIONS", self.max_connections.to_string()),
+            ("BUFFER_MEMORY", show_size(self.buffer_memory as u64)),
+            ("MAX_BODY_BYTES", show_size(self.max_body_bytes as u64)),
+        ]
+    }
 }
 
 /// What was set, be it by a setting or by the program: none where the size follows the limits.

@@ -71,3 +71,13 @@ fn what_the_program_has_changed_does_not_follow_the_limits() {
     assert_eq!((sizes.workers, sizes.max_connections), (7, 10));
     assert_eq!(sizes.buffer_memory, 1 << 20);
 }
+
+#[test]
+fn sizes_are_shown_as_the_settings_that_they_are() {
+    let mut settings = Settings::from_pairs([]);
+    let config = Config::from_settings(&mut settings, &Limits::read());
+    for (name, shown) in config.sizes().shown() {
+        let entry = settings.entries().iter().find(|entry| entry.name == name);
+        assert_eq!(entry.expect("a setting").shown, shown, "{name}");
+    }
+}
