@@ -47,6 +47,8 @@ pub(super) struct LingeringClose {
     last_words: Option<(Outgoing, Instant)>,
     /// How long the client may go on sending, in all and between two reads, once everything has been said.
     linger: (Duration, Duration),
+    /// The client has sent its whole request: whatever else comes can only be another one.
+    is_answered: bool,
     /// From the first look at it on, so that it does not end where tiny_http ends.
     connection: Option<Duplicate>,
     until: Option<Until>,
@@ -63,7 +65,9 @@ impl LingeringClose {
     /// Ends a connection whose last answer was written.
     pub(super) fn after_answer(peer: SocketAddr, writer: Box<dyn Write + Send>) -> LingeringClose {
         let linger = (LINGER_AFTER_ANSWER, LINGER_AFTER_ANSWER);
-        LingeringClose::new(peer, Hold::Writer(writer), linger)
+        let mut close = LingeringClose::new(peer, Hold::Writer(writer), linger);
+        close.is_answered = true;
+        close
     }
 
     /// Answers a request whose body will not be read, or what is no whole request yet, and ends its connection. The
@@ -95,6 +99,7 @@ impl LingeringClose {
             hold,
             last_words: None,
             linger,
+            is_answered: false,
             connection: None,
             until: None,
         }
@@ -127,6 +132,10 @@ impl LingeringClose {
         };
         if found == Found::Something {
             until.next = look.now + self.linger.1;
+        }
+        // Nothing unread can turn the close into a reset, and the drain ends with the last answer.
+        if look.stopped.is_some() && self.is_answered && found != Found::Something {
+            return false;
         }
         let drained = look.stopped.map(|stopped| stopped + LINGER_IN_DRAIN);
         let end = until.at_most.min(until.next);

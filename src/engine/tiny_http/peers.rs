@@ -274,12 +274,12 @@ impl Peers {
         }
     }
 
-    /// How many connections have a request in flight.
-    pub(super) fn busy(&self) -> usize {
-        self.known.values().filter(|known| known.is_busy()).count()
+    /// Whether any connection has a request in flight.
+    pub(super) fn are_busy(&self) -> bool {
+        self.known.values().any(|known| known.is_busy())
     }
 
-    /// How many of these were let go.
+    /// How many connections that have a request in flight were let go.
     pub(super) fn busy_and_closing(&self) -> usize {
         self.known
             .values()
@@ -303,7 +303,7 @@ impl Peers {
             now,
         } = look;
         let mut review = Review::default();
-        let threads_are_held = !parting.is_empty() || self.busy() > 0;
+        let threads_are_held = !parting.is_empty() || self.are_busy();
         for (&peer, &fd) in connections {
             let known = self
                 .known

@@ -54,6 +54,8 @@ pub(super) enum Note {
     /// A second request came while the first is in flight.
     Pipeline,
     Close(Box<LingeringClose>),
+    /// tiny_http closes a connection by itself, after its answer, and the service is stopping.
+    Ended,
     /// `accept` failed.
     AcceptorDied(io::Error),
     Stop,
@@ -289,6 +291,9 @@ impl Shared {
         behind
             .into_iter()
             .for_each(|request| self.drop_unanswered(peer, request));
+        if self.stopping.load(SeqCst) {
+            self.tell(Note::Ended);
+        }
     }
 
     /// Nothing will come any more.

@@ -24,12 +24,16 @@ const REST: Duration = Duration::from_millis(250);
 /// Between two looks while something is to be seen through.
 const HURRY: Duration = Duration::from_millis(10);
 
+/// Between two looks once the last request of a drain is answered: the service ends with the last connection.
+const AT_THE_END: Duration = Duration::from_millis(1);
+
 /// After a connection that was unknown: others that came with it may be stuck.
 const AFTER_NEWS: Duration = Duration::from_millis(20);
 
-/// How many times as long as a look the pause after it is at least; less where somebody sends more than is taken.
+/// How many times as long as a look the pause after it is at least; less where somebody sends more than is taken, and
+/// where the end of a drain waits for it.
 const LEISURE: u32 = 20;
-const LEISURE_IN_A_FLOOD: u32 = 3;
+const LITTLE_LEISURE: u32 = 3;
 
 /// An acceptor that does not end by itself when told to is interrupted.
 const ACCEPTOR_GRACE: Duration = Duration::from_millis(500);
@@ -80,7 +84,13 @@ impl Watchdog {
         loop {
             match self.notes.recv_deadline(due) {
                 Ok(Note::End) => return self.end(),
-                Ok(note) => due = due.min(earliest.max(Instant::now() + self.take(note))),
+                Ok(note) => {
+                    let wanted = Instant::now() + self.take(note);
+                    due = due.min(match self.is_at_the_end() {
+                        true => wanted,
+                        false => earliest.max(wanted),
+                    });
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     let began = Instant::now();
                     let pause = self.look(began);
@@ -102,9 +112,14 @@ impl Watchdog {
                 self.stopped = Some(Instant::now());
                 self.shared.acceptor().finish(self.shared.address);
             }
-            Note::Pipeline | Note::End => {}
+            Note::Pipeline | Note::Ended | Note::End => {}
         }
         Duration::ZERO
+    }
+
+    /// Whether the last request of a drain is answered.
+    fn is_at_the_end(&self) -> bool {
+        self.stopped.is_some() && !self.shared.peers().are_busy()
     }
 
     /// Looks at everything once, and says when to look again.
@@ -121,8 +136,9 @@ impl Watchdog {
             .retain_mut(|close| close.proceed(sockets, &look));
         self.tend_acceptor(&connections, now);
         let mut review = self.review(&look);
-        self.leisure = match review.is_flood {
-            true => LEISURE_IN_A_FLOOD,
+        let is_at_the_end = self.is_at_the_end();
+        self.leisure = match review.is_flood || is_at_the_end {
+            true => LITTLE_LEISURE,
             false => LEISURE,
         };
         for (peer, end) in review.to_end.drain(..) {
@@ -142,7 +158,11 @@ impl Watchdog {
             || acceptor_is_shaky
             || review.suspects > 0
             || !self.closes.is_empty();
-        if something_is_going_on { HURRY } else { REST }
+        match () {
+            () if is_at_the_end => AT_THE_END,
+            () if something_is_going_on => HURRY,
+            () => REST,
+        }
     }
 
     fn review(&self, look: &Look<'_>) -> Review {
@@ -239,7 +259,7 @@ impl Watchdog {
         let nothing_is_left = review.open == 0
             && self.closes.is_empty()
             && self.shared.acceptor().is_closed()
-            && self.shared.peers().busy() == 0;
+            && !self.shared.peers().are_busy();
         if nothing_is_left {
             self.shared.close();
         }
