@@ -61,6 +61,7 @@
 //! | every two seconds: has the mounted configuration changed? | `lifecycle/tick.rs`, `lifecycle/reload.rs` | `tick`; a service's own reactions on `on-change` |
 //! | a signal sets the stopping state: unready at once | `lifecycle/signals.rs`, `phase.rs` | `signals` |
 //! | drain delay, listener closed, workers joined by the deadline | `lifecycle/mod.rs` | main |
+//! | what fails meanwhile is run again, or ends the service, as its policy says | `lifecycle/supervisor.rs` | the background service's own |
 //! | background services stopped in reverse order, drain report, exit code | `lifecycle/background.rs`, `lifecycle/drain_report.rs` | main |
 //!
 //! # Rooms
@@ -72,7 +73,7 @@
 //! | `main.rs`, `service.rs` | the reference service; the builder |
 //! | `command/` | the command line, `probe`, `config`, exit codes |
 //! | `admin.rs` | the admin port and its pages |
-//! | `lifecycle/` | one straight function from bound to gone; start-up tasks, background services, signals, the tick and what hangs on it, drain report |
+//! | `lifecycle/` | one straight function from bound to gone; start-up tasks, background services, their policies and schedules, signals, the tick and what hangs on it, drain report |
 //! | `pool/` | who pulls, who runs, who waits; the threads; requests in flight; what is answered at once; bodies that are written |
 //! | `health/` | checks, their cached results, the probe endpoints |
 //! | `engine/` | the trait; `http1/` (pure functions over bytes), `native/`, `tiny_http/` |
@@ -120,10 +121,12 @@ pub use config::{
 };
 pub use health::check::{Check, Examine, Switch};
 pub use lifecycle::{
-    background::TaskResult,
     drain_report::{DrainReport, Ending},
-    job::Job,
+    job::{Job, RecurringJob},
+    policy::{Policy, Restart},
     reaction::Reaction,
+    schedule::Schedule,
+    task::TaskResult,
 };
 #[cfg(feature = "serde")]
 pub use message::into_response::Json;

@@ -99,27 +99,45 @@ impl State {
 
 /// Tells a task or background service that it is to end. Clones speak of the same ending.
 #[derive(Clone, Default)]
-pub struct Stop(Arc<(Mutex<bool>, Condvar)>);
+pub struct Stop {
+    ending: Arc<(Mutex<bool>, Condvar)>,
+    on_ready: Option<Arc<dyn Fn() + Send + Sync>>,
+}
 
 impl Stop {
+    /// One that passes on what [`notify_ready`](Stop::notify_ready) says.
+    pub(crate) fn with_readiness(on_ready: impl Fn() + Send + Sync + 'static) -> Stop {
+        Stop {
+            ending: Arc::default(),
+            on_ready: Some(Arc::new(on_ready)),
+        }
+    }
+
     /// True from the moment the service wants this thread to end.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.ending.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sleeps for `pause`, or until the service wants this thread to end: true in that case.
     pub fn wait(&self, pause: Duration) -> bool {
-        let stopping = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self
-            .0
-            .1
-            .wait_timeout_while(stopping, pause, |stopping| !*stopping);
+        let (stopping, told) = &*self.ending;
+        let stopping = stopping.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = told.wait_timeout_while(stopping, pause, |stopping| !*stopping);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
+    /// Says that the background service that this was given to is ready: for one that
+    /// [`notifies_ready`](crate::Service::notifies_ready). Elsewhere it does nothing, and so it does a second time.
+    pub fn notify_ready(&self) {
+        if let Some(on_ready) = &self.on_ready {
+            on_ready();
+        }
+    }
+
     pub(crate) fn stop(&self) {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.0.1.notify_all();
+        let (stopping, told) = &*self.ending;
+        *stopping.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        told.notify_all();
     }
 }

@@ -1,5 +1,6 @@
 //! `Service`: what a program says about itself, and the two ways to run it.
 
+mod background;
 mod binding;
 mod calling;
 pub(crate) mod program;
@@ -24,13 +25,13 @@ use crate::{
     },
     lifecycle::{
         self, BoundServer,
-        background::{Background, Task},
+        background::Background,
         control::Control,
         drain_report::DrainReport,
         flags::Flags,
-        job::Job,
         reaction::{React, Reaction},
         reload::Reload,
+        task::Task,
         tick::Tick,
     },
     message::{
@@ -170,38 +171,6 @@ impl<S: Send + Sync + 'static> Service<S> {
         self
     }
 
-    /// Runs `task` before the service counts as started: in order, on one thread, while liveness probes are answered
-    /// and routes answer 503. One that returns an error or panics ends the process with exit code 1. It may ask its
-    /// [`Stop`] whether a signal has come.
-    #[must_use]
-    pub fn on_start<Args>(mut self, name: &'static str, task: impl Job<S, Args>) -> Service<S> {
-        let task = self.task(name, task);
-        self.start_tasks.push(task);
-        self
-    }
-
-    /// Runs `service` on a thread of its own from the moment the start-up tasks are done until after the drain, when
-    /// its [`Stop`] tells it to end. Background services are stopped one by one, the last added first. One that
-    /// returns an error or panics stops the whole service: drain, then exit code 1.
-    #[must_use]
-    pub fn background<Args>(
-        mut self,
-        name: &'static str,
-        service: impl Job<S, Args>,
-    ) -> Service<S> {
-        let service = Background::Service(self.task(name, service));
-        self.background.push(service);
-        self
-    }
-
-    /// Runs `hook` after the drain, in turn with the background services: the last added first.
-    #[must_use]
-    pub fn on_stop<Args>(mut self, name: &'static str, hook: impl Job<S, Args>) -> Service<S> {
-        let hook = Background::Hook(self.task(name, hook));
-        self.background.push(hook);
-        self
-    }
-
     /// Calls `reaction` with the names of the live settings that have changed in `CONFIG_DIR`, once the new values are in
     /// place: to open what depends on them anew, for what reads them at each use needs none. It runs on a thread of its
     /// own, `on-change`, never twice at once; what changes meanwhile is one call later. An error or a panic of it is
@@ -217,11 +186,6 @@ impl<S: Send + Sync + 'static> Service<S> {
         let react = move |names: &[&'static str]| reaction.react(names, &state);
         self.reactions.push(Box::new(react));
         self
-    }
-
-    fn task<Args>(&self, name: &'static str, job: impl Job<S, Args>) -> Task {
-        let state = Arc::clone(&self.application.state);
-        Task::new(name, move |stop: &Stop| job.run(stop, &state))
     }
 
     /// Takes the process over: reads the command line (`serve`, `probe`, `config`, `--help`, `--version`), hooks
@@ -284,6 +248,8 @@ impl<S: Send + Sync + 'static> Service<S> {
         for requirement in application.routes.take_requirements() {
             start_tasks.push(Task::new("routes", move |_: &Stop| requirement()));
         }
+        let names = start_tasks.iter().map(Task::name).collect();
+        self.health.startup.expect(names);
         let facts = Arc::new(ServiceFacts {
             state: Arc::clone(control.state()),
             live: Arc::clone(&live),

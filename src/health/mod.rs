@@ -4,6 +4,7 @@
 //! answers have the kube-apiserver's form (<https://kubernetes.io/docs/reference/using-api/health-checks/>).
 
 pub(crate) mod check;
+pub(crate) mod startup;
 
 use crate::{
     message::{into_response::IntoResponse, request::Request, response::Response},
@@ -12,12 +13,14 @@ use crate::{
 use check::{CachedCheck, Kind, Verdict};
 use http::{HeaderValue, Method, StatusCode, header};
 use percent_encoding::percent_decode_str;
+use startup::StartupProgress;
 use std::{borrow::Cow, sync::Arc};
 
 /// Every check of a service, and the answers to its probes.
 #[derive(Default)]
 pub(crate) struct Health {
     checks: Vec<Arc<CachedCheck>>,
+    pub(crate) startup: StartupProgress,
 }
 
 /// The paths that are answered here, and no route may take.
@@ -128,6 +131,9 @@ impl Health {
         });
         if asked.one.is_some() && !asked_one_exists {
             return (StatusCode::NOT_FOUND, "no such check\n").into_response();
+        }
+        if asked.endpoint == Endpoint::Startup && asked.one.is_none() {
+            self.startup.tell(&mut report);
         }
         if !unmatched.is_empty() {
             let names: Vec<String> = unmatched.iter().map(|name| format!("{name:?}")).collect();

@@ -1,6 +1,6 @@
 //! What tells the main thread to go on: the end of start-up, or a reason to stop.
 
-use super::background::Failure;
+use super::task::Failure;
 use crate::{
     observe::logging,
     phase::{Phase, State},
@@ -39,7 +39,7 @@ pub(crate) enum StopReason {
     Interrupt,
     /// [`Running::stop`](crate::Running::stop) was called.
     Call,
-    /// A background service failed.
+    /// A background service failed, or returned too early.
     Failure,
 }
 

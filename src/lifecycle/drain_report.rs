@@ -63,6 +63,12 @@ pub struct DrainReport {
     pub services_late: Vec<&'static str>,
     /// Start-up tasks, background services and stop hooks that failed, and why, the first one first.
     pub failures: Vec<(&'static str, String)>,
+    /// How often each background service or scheduled job was restarted, of those that were.
+    pub restarts: Vec<(&'static str, u64)>,
+    /// How often each of them failed, whatever its policy made of that.
+    pub failed_runs: Vec<(&'static str, u64)>,
+    /// How many beats each scheduled job has skipped, because a run took longer than its interval.
+    pub skipped_beats: Vec<(&'static str, u64)>,
     /// How long the drain delay took.
     pub drain_delay: Duration,
     /// How long requests in flight took after it.
@@ -85,6 +91,9 @@ impl DrainReport {
             slowest: None,
             services_late: Vec::new(),
             failures: Vec::new(),
+            restarts: Vec::new(),
+            failed_runs: Vec::new(),
+            skipped_beats: Vec::new(),
             drain_delay: Duration::ZERO,
             in_flight: Duration::ZERO,
             services: Duration::ZERO,
@@ -113,6 +122,9 @@ impl DrainReport {
             abandoned_routes = list(&self.abandoned).as_str(),
             services_late = self.services_late.join(", ").as_str(),
             failures = list(&self.failures).as_str(),
+            restarts = list(&self.restarts).as_str(),
+            failed_runs = list(&self.failed_runs).as_str(),
+            skipped_beats = list(&self.skipped_beats).as_str(),
             slowest_route = slowest_route,
             slowest_ms = slowest_ms,
             drain_delay_ms = millis(self.drain_delay),
@@ -148,6 +160,9 @@ impl DrainReport {
         };
         line("failures", &list(&self.failures));
         line("services that did not stop", &self.services_late.join(", "));
+        line("restarts", &list(&self.restarts));
+        line("failed runs", &list(&self.failed_runs));
+        line("skipped beats", &list(&self.skipped_beats));
         if let Some((route, took)) = &self.slowest {
             line("slowest", &format!("{route}, {} ms", millis(*took)));
         }

@@ -5,9 +5,14 @@ pub(crate) mod control;
 pub(crate) mod drain_report;
 pub(crate) mod flags;
 pub(crate) mod job;
+pub(crate) mod policy;
 pub(crate) mod reaction;
+mod readiness;
 pub(crate) mod reload;
+pub(crate) mod schedule;
 pub(crate) mod signals;
+pub(crate) mod supervisor;
+pub(crate) mod task;
 pub(crate) mod tick;
 
 use crate::{
@@ -15,7 +20,7 @@ use crate::{
     phase::{Phase, Stop},
     pool::{Pool, threads::WorkerThreads},
 };
-use background::{Background, BackgroundServices, Failure, Task};
+use background::{Background, BackgroundServices};
 use control::{Control, Event, StopReason};
 use drain_report::{DrainReport, Ending, millis};
 use std::{
@@ -23,6 +28,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use task::{Failure, Task};
 use tick::Tick;
 
 /// How long a service that was stopped before it had started may spend on ending.
@@ -56,7 +62,7 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
         return fail_start(&pool, Failure::without_thread("tick", &error));
     }
 
-    match run_start_tasks(start_tasks, &stop, control) {
+    match run_start_tasks(start_tasks, &stop, &pool, control) {
         Started::Yes => {}
         Started::No(failure) => return fail_start(&pool, failure),
         Started::Stopped(reason) => {
@@ -68,11 +74,7 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
         }
     }
     pool.dispatcher().health.start(&stop);
-    let failed = {
-        let control = Arc::clone(control);
-        move |failure| control.fail(failure)
-    };
-    let services = match BackgroundServices::start(background, failed.clone()) {
+    let services = match BackgroundServices::start(background, control) {
         Ok(services) => services,
         Err(failure) => return fail_start(&pool, failure),
     };
@@ -106,11 +108,11 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
 
     let ending = Instant::now();
     stop.stop();
-    let services_late = services.stop(deadline, failed);
+    let stopped = services.stop(deadline);
     let failures = control.take_failures();
     let report = DrainReport {
         ending: match () {
-            () if !abandoned.is_empty() || !services_late.is_empty() => Ending::DeadlinePassed,
+            () if !abandoned.is_empty() || !stopped.late.is_empty() => Ending::DeadlinePassed,
             () if !failures.is_empty() => Ending::ServiceFailed,
             () => Ending::Clean,
         },
@@ -118,7 +120,10 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
         finished: answered.in_drain,
         slowest: answered.slowest,
         abandoned,
-        services_late,
+        services_late: stopped.late,
+        restarts: stopped.restarts,
+        failed_runs: stopped.failed_runs,
+        skipped_beats: stopped.skipped_beats,
         failures: failures.into_iter().map(Failure::into_pair).collect(),
         drain_delay: closing - signalled,
         in_flight: ending - closing,
@@ -138,13 +143,20 @@ enum Started {
 }
 
 /// Start-up tasks run on a thread of their own, so that a signal is obeyed while one hangs.
-fn run_start_tasks(tasks: Vec<Task>, stop: &Stop, control: &Arc<Control>) -> Started {
+fn run_start_tasks(
+    tasks: Vec<Task>,
+    stop: &Stop,
+    pool: &Arc<Pool>,
+    control: &Arc<Control>,
+) -> Started {
     if tasks.is_empty() && !control.state().is_stopping() {
         return Started::Yes;
     }
     let (on_thread, stop) = (Arc::clone(control), stop.clone());
+    let dispatcher = Arc::clone(pool.dispatcher());
     let run = move || {
-        let result = background::run_start_tasks(tasks, &stop);
+        let progress = &dispatcher.health.startup;
+        let result = task::run_start_tasks(tasks, &stop, progress);
         on_thread.tell(Event::Started(result));
     };
     if let Err(error) = thread::Builder::new()
@@ -164,7 +176,12 @@ fn run_start_tasks(tasks: Vec<Task>, stop: &Stop, control: &Arc<Control>) -> Sta
 }
 
 fn fail_start(pool: &Pool, failure: Failure) -> DrainReport {
-    log::error!(task = failure.name, reason = failure.reason.as_str(); "start-up failed");
+    log::error!(
+        task = failure.name,
+        reason = failure.reason.as_str(),
+        location = failure.location.as_deref();
+        "start-up failed"
+    );
     pool.cut();
     DrainReport {
         failures: vec![failure.into_pair()],

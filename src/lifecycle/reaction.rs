@@ -1,6 +1,6 @@
 //! What a service does when its live settings have changed.
 
-use super::background::TaskResult;
+use super::task::TaskResult;
 use crate::observe::panics;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::{io, thread};

@@ -4,7 +4,7 @@ use super::Service;
 use crate::{
     command::{self, About, Execute},
     config::{limits::Limits, settings::Settings, table::Config},
-    lifecycle::{background::TaskResult, control::Control, drain_report::DrainReport},
+    lifecycle::{control::Control, drain_report::DrainReport, task::TaskResult},
     message::error::Error,
 };
 use std::{io, process::ExitCode, sync::Arc};

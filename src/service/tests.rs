@@ -7,6 +7,7 @@ use crate::{
     config::{limits::Limits, table::Config},
     lifecycle::{self, control::Control, signals},
     message::request::Request,
+    observe::panics,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -197,4 +198,36 @@ impl Drop for RunningChild {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Set where the test of the two ways to run is the one with the hook.
+const WITH_HOOK: &str = "SEAWORTHY_TEST_WITH_HOOK";
+
+fn failures_of_a_panicking_task() -> String {
+    let settings = [("HOST", "127.0.0.1"), ("PORT", "0")];
+    let service = Service::new("test").on_start("warm", || -> () { panic!("no source") });
+    let running = service.start(Config::from_pairs(settings).unwrap());
+    let report = running.unwrap().wait();
+    format!("{:?} {:?}", report.ending, report.failures)
+}
+
+#[test]
+fn a_task_that_panics_is_told_alike_with_the_panic_hook_of_run_and_without_it() {
+    if env::var_os(WITH_HOOK).is_some() {
+        panics::install_hook();
+        println!("{}", failures_of_a_panicking_task());
+        return;
+    }
+    let test = "service::tests::a_task_that_panics_is_told_alike_with_the_panic_hook_of_run_and_without_it";
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(WITH_HOOK, "1")
+        .output()
+        .unwrap();
+    let with_hook = String::from_utf8_lossy(&output.stdout);
+    let without_hook = failures_of_a_panicking_task();
+    assert!(
+        with_hook.contains(&without_hook),
+        "{without_hook}\n{with_hook}"
+    );
 }

@@ -1,7 +1,12 @@
 //! What the drain report counts: responses wholly sent, before the signal and after it, and those that were cut.
 
+use std::sync::{Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
 use seaworthy::{Config, Ending, Phase, Request, Response, Running, Service};
 
+use crate::library::start;
 use crate::support::{Client, Engine, PATIENCE, Setup, eventually, get, number};
 
 both_engines! {
@@ -10,6 +15,7 @@ both_engines! {
     a_client_that_leaves_in_the_middle_was_not_answered,
     an_upload_that_the_deadline_cuts_is_counted_once,
     the_last_record_tells_what_was_served_before_the_drain,
+    the_last_answer_ends_the_drain: alone,
 }
 
 /// More than the kernel holds of it for a client that does not read.
@@ -124,4 +130,41 @@ fn the_last_record_tells_what_was_served_before_the_drain(engine: Engine) {
     // Probes are not counted, whatever handlers answered is.
     assert_eq!(number(exit.report(), "answered"), 4.0, "{exit:#?}");
     assert_eq!(number(exit.report(), "finished"), 0.0, "{exit:#?}");
+}
+
+/// Its client keeps its connection open, as those with a pool of them do.
+fn the_last_answer_ends_the_drain(engine: Engine) {
+    const TRIALS: usize = 24;
+    let mut late = Vec::new();
+    for _ in 0..TRIALS {
+        let (begun, has_begun) = mpsc::channel();
+        let (finish, finishes) = mpsc::channel::<()>();
+        let finishes = Mutex::new(finishes);
+        let service = Service::new("test").get("/slow", move |_: &Request| {
+            begun.send(()).unwrap();
+            let _ = finishes.lock().unwrap().recv();
+        });
+        let running = start(service, engine, &[]);
+        running.wait_ready(PATIENCE).expect("it becomes ready");
+        let mut client = Client::connect(running.addr());
+        client.send("GET /slow HTTP/1.1\r\nHost: test\r\n\r\n");
+        has_begun.recv_timeout(PATIENCE).unwrap();
+        running.stop();
+        eventually("requests in flight are waited for", || {
+            running.phase() == Phase::Stopping
+        });
+        thread::sleep(Duration::from_millis(60));
+        let answered = Instant::now();
+        drop(finish);
+        client.response().expect(200);
+        assert_eq!(running.wait().ending, Ending::Clean);
+        late.push(answered.elapsed());
+        drop(client);
+    }
+    late.sort();
+    eprintln!("{engine:?}: from the last answer to the end {late:?}");
+    assert!(
+        late[TRIALS / 2] < Duration::from_millis(10),
+        "from the last answer to the end: {late:?}"
+    );
 }

@@ -84,7 +84,7 @@ fn a_stop_hook_that_fails_is_told_and_keeps_no_other_from_running(engine: Engine
 }
 
 /// Stuck until the test ends, and what tells it.
-fn stuck() -> (impl FnOnce() + Send + 'static, mpsc::Sender<()>) {
+fn stuck() -> (impl FnMut() + Send + 'static, mpsc::Sender<()>) {
     let (release, held) = mpsc::channel::<()>();
     let wait = move || {
         let _ = held.recv();

@@ -4,9 +4,9 @@
 
 use crate::support::{Engine, note};
 use crate::{
-    bodies, calling, chaos, configuration, deadline, drain_report, endings, fairness, files,
-    hosted, http, layers, library, life, lifetimes, live_configuration, logging, places, pool,
-    probes, queue, resize, reviewed, rolling_update, service, sharing, shortages, signals,
+    background, bodies, calling, chaos, configuration, deadline, drain_report, endings, fairness,
+    files, hosted, http, layers, library, life, lifetimes, live_configuration, logging, places,
+    pool, probes, queue, resize, reviewed, rolling_update, service, sharing, shortages, signals,
     slow_clients, stalls, streams, timeouts,
 };
 
@@ -160,6 +160,7 @@ fn the_list_names_only_what_exists() {
         ("files::paths", files::paths::CASES),
         ("files::precompressed", files::precompressed::CASES),
         ("http", http::CASES),
+        ("background", background::CASES),
         ("bodies", bodies::CASES),
         ("calling", calling::CASES),
         ("http::limits", http::LIMITS_CASES),

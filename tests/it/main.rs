@@ -12,6 +12,7 @@ mod support;
 mod endings;
 mod exceptions;
 
+mod background;
 mod bodies;
 mod calling;
 mod chaos;
