@@ -46,7 +46,7 @@ impl<S: Send + Sync + 'static> Service<S> {
     /// }
     ///
     /// fn consume(stop: &Stop) -> Result<(), String> {
-    ///     while !stop.is_stopping() { /* … */ # stop.wait(Duration::from_secs(1)); }
+    ///     while !stop.wait(Duration::from_millis(100)) { /* take what is there */ }
     ///     Ok(())
     /// }
     ///
