@@ -10,6 +10,7 @@ is shown a document that it must refuse, since one that refuses nothing would lo
 
 import copy
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -122,6 +123,16 @@ def holds_nothing_it_does_not_need(documents):
 def loses_no_replica_to_an_update(documents):
     spec = one(documents, "Deployment")["spec"]
     assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    probe = pod_of(documents)["containers"][0]["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] < spec["progressDeadlineSeconds"] < 600
+
+
+def is_not_edited_under_its_name(documents):
+    """What a pod reads once must not change between two of them; a hashed name is a new one for each content."""
+    for document in documents:
+        if document["kind"] in ["ConfigMap", "Secret"]:
+            hashed = re.search("-[a-z0-9]{10}$", document["metadata"]["name"])
+            assert bool(hashed) == document.get("immutable", False), document["metadata"]["name"]
 
 
 def refers_to_what_is_there(documents):
@@ -158,6 +169,7 @@ CHECKS = [
     is_restricted,
     holds_nothing_it_does_not_need,
     loses_no_replica_to_an_update,
+    is_not_edited_under_its_name,
     refers_to_what_is_there,
 ]
 
@@ -186,6 +198,8 @@ FAULTS = [
     (holds_nothing_it_does_not_need, POD + ["enableServiceLinks"], None),
     (holds_nothing_it_does_not_need, CONTAINER + ["resources", "limits", "memory"], None),
     (loses_no_replica_to_an_update, ["Deployment", "spec", "strategy"], None),
+    (loses_no_replica_to_an_update, ["Deployment", "spec", "progressDeadlineSeconds"], 60),
+    (is_not_edited_under_its_name, ["Secret", "immutable"], None),
     (refers_to_what_is_there, CONTAINER + ["ports", 0, "name"], "web"),
     (refers_to_what_is_there, CONTAINER + ["envFrom", 0, "configMapRef", "name"], "other"),
     (refers_to_what_is_there, ["PodDisruptionBudget", "spec", "selector", "matchLabels", "tier"], "web"),

@@ -32,15 +32,27 @@ pub(crate) struct Pod<'scope> {
 }
 
 impl<'scope> Pod<'scope> {
+    /// As the manifests say.
     pub(crate) fn start(
         scope: &'scope Scope<'scope, '_>,
         setup: Setup,
         endpoints: &'scope Endpoints,
     ) -> Pod<'scope> {
+        Pod::start_probed(scope, setup, endpoints, Probe::named("readinessProbe"))
+    }
+
+    /// With another readiness probe.
+    pub(crate) fn start_probed(
+        scope: &'scope Scope<'scope, '_>,
+        setup: Setup,
+        endpoints: &'scope Endpoints,
+        readiness: Probe,
+    ) -> Pod<'scope> {
         let (kept, deleted) = channel();
         let ready = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&ready);
-        let kubelet = scope.spawn(move || supervise(setup.start(), &told, &deleted, endpoints));
+        let kubelet =
+            scope.spawn(move || supervise(setup.start(), readiness, &told, &deleted, endpoints));
         Pod {
             ready,
             kept,
@@ -62,15 +74,34 @@ impl<'scope> Pod<'scope> {
     }
 }
 
+/// A container that serves, and that the kubelet then stops to restart it: its pod is not deleted, so that the readiness
+/// probe alone takes the endpoint out. Returns once it has.
+pub(crate) fn stop_container(mut server: Server, readiness: Probe, endpoints: &Endpoints) {
+    let mut readiness = Prober::new(readiness, server.address);
+    let mut endpoint = Endpoint {
+        address: server.address,
+        serving: true,
+        terminating: false,
+    };
+    endpoints.publish(endpoint);
+    endpoints.settle();
+    server.signal("TERM");
+    while server.is_running() || endpoint.serving {
+        endpoint.follow(&mut readiness, endpoints);
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// The kubelet's part in one pod's life.
 fn supervise(
     mut server: Server,
+    readiness: Probe,
     ready: &AtomicBool,
     deleted: &Receiver<()>,
     endpoints: &Endpoints,
 ) -> Result<(), String> {
     let address = server.address;
-    let mut startup = Prober::new("startupProbe", address);
+    let mut startup = Prober::new(Probe::named("startupProbe"), address);
     while startup.ask() != Some(true) {
         if startup.failed() || !server.is_running() {
             return Err(format!("{address} never started: {:?}", server.records()));
@@ -78,15 +109,16 @@ fn supervise(
         thread::sleep(Duration::from_millis(1));
     }
 
-    let mut readiness = Prober::new("readinessProbe", address);
-    let mut liveness = Prober::new("livenessProbe", address);
+    let mut readiness = Prober::new(readiness, address);
+    let mut liveness = Prober::new(Probe::named("livenessProbe"), address);
+    let mut endpoint = Endpoint {
+        address,
+        serving: false,
+        terminating: false,
+    };
     while deleted.recv_timeout(Duration::from_millis(1)) == Err(RecvTimeoutError::Timeout) {
-        let passed = readiness.ask() == Some(true);
-        let was = ready.load(Ordering::SeqCst);
-        if (passed && !was) || (was && readiness.failed()) {
-            endpoints.publish(address, passed);
-            ready.store(passed, Ordering::SeqCst);
-        }
+        endpoint.follow(&mut readiness, endpoints);
+        ready.store(endpoint.is_ready(), Ordering::SeqCst);
         liveness.ask();
         if liveness.failed() || !server.is_running() {
             return Err(format!(
@@ -97,16 +129,18 @@ fn supervise(
     }
 
     // Both at once: nobody waits for the nodes to hear of it.
-    endpoints.publish(address, false);
+    endpoint.terminating = true;
+    endpoints.publish(endpoint);
     server.signal("TERM");
     let since = Instant::now();
     while server.is_running() {
         if since.elapsed() > scaled(manifests::grace_period()) {
             return Err(format!("{address} is killed after its grace period")); // by being dropped
         }
-        readiness.ask(); // goes on, though its answer changes nothing any more
+        endpoint.follow(&mut readiness, endpoints);
         thread::sleep(Duration::from_millis(1));
     }
+    endpoints.remove(address);
     let exit = server.exit();
     if exit.code != Some(0) || number(exit.report(), "abandoned") != 0.0 {
         return Err(format!("{address} did not drain: {exit:?}"));
@@ -122,9 +156,9 @@ struct Prober {
 }
 
 impl Prober {
-    fn new(name: &str, address: SocketAddr) -> Prober {
+    fn new(probe: Probe, address: SocketAddr) -> Prober {
         Prober {
-            probe: Probe::named(name),
+            probe,
             address,
             due: Instant::now(),
             misses: 0,
@@ -147,6 +181,33 @@ impl Prober {
     }
 }
 
+/// One address of an EndpointSlice with its conditions, as the API has them
+/// (<https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#conditions>).
+#[derive(Clone, Copy)]
+struct Endpoint {
+    address: SocketAddr,
+    /// What the readiness probe says, also of a pod that is being deleted.
+    serving: bool,
+    /// The pod is being deleted.
+    terminating: bool,
+}
+
+impl Endpoint {
+    /// What is terminating is never ready.
+    fn is_ready(self) -> bool {
+        self.serving && !self.terminating
+    }
+
+    /// Asks the readiness probe where it is due, and publishes what that changes.
+    fn follow(&mut self, readiness: &mut Prober, endpoints: &Endpoints) {
+        let passed = readiness.ask() == Some(true);
+        if (passed && !self.serving) || (self.serving && readiness.failed()) {
+            self.serving = passed;
+            endpoints.publish(*self);
+        }
+    }
+}
+
 /// The Service: every node sends new connections to the replicas that it has heard of.
 pub(crate) struct Endpoints(Vec<Node>);
 
@@ -165,12 +226,21 @@ impl Endpoints {
         self.0[client as usize % self.0.len()].address
     }
 
-    fn publish(&self, address: SocketAddr, ready: bool) {
+    fn publish(&self, endpoint: Endpoint) {
+        self.tell(endpoint.address, Some(endpoint));
+    }
+
+    /// The pod is gone.
+    fn remove(&self, address: SocketAddr) {
+        self.tell(address, None);
+    }
+
+    fn tell(&self, address: SocketAddr, endpoint: Option<Endpoint>) {
         for node in &self.0 {
             let change = Change {
                 at: Instant::now(),
                 address,
-                ready,
+                endpoint,
             };
             node.changes
                 .send(change)
@@ -187,7 +257,8 @@ impl Endpoints {
 struct Change {
     at: Instant,
     address: SocketAddr,
-    ready: bool,
+    /// `None` where it is there no more.
+    endpoint: Option<Endpoint>,
 }
 
 /// kube-proxy on one node: a connection is given to one replica when it opens, and stays there until it ends.
@@ -222,26 +293,35 @@ impl Drop for Node {
     }
 }
 
-fn learn(heard: &Receiver<Change>, lag: Duration, table: &Mutex<Vec<SocketAddr>>) {
+fn learn(heard: &Receiver<Change>, lag: Duration, table: &Mutex<Vec<Endpoint>>) {
     for change in heard {
         thread::sleep((change.at + lag).saturating_duration_since(Instant::now()));
         let mut table = table.lock().expect("nothing panics under this lock");
-        table.retain(|address| *address != change.address);
-        if change.ready {
-            table.push(change.address);
-        }
+        table.retain(|endpoint| endpoint.address != change.address);
+        table.extend(change.endpoint);
     }
 }
 
-fn accept(listener: &TcpListener, table: &Mutex<Vec<SocketAddr>>, stop: &AtomicBool) {
+/// Those that kube-proxy gives new connections to: the ready ones, and where there is none at all, those that are still
+/// serving while they terminate.
+fn usable(table: &[Endpoint]) -> Vec<SocketAddr> {
+    let addresses = |fits: fn(&Endpoint) -> bool| {
+        let fitting = table.iter().filter(|endpoint| fits(endpoint));
+        fitting.map(|endpoint| endpoint.address).collect::<Vec<_>>()
+    };
+    let ready = addresses(|endpoint| endpoint.is_ready());
+    match ready.is_empty() {
+        true => addresses(|endpoint| endpoint.serving && endpoint.terminating),
+        false => ready,
+    }
+}
+
+fn accept(listener: &TcpListener, table: &Mutex<Vec<Endpoint>>, stop: &AtomicBool) {
     for (turn, client) in listener.incoming().enumerate() {
         if stop.load(Ordering::SeqCst) {
             return;
         }
-        let table = table
-            .lock()
-            .expect("nothing panics under this lock")
-            .clone();
+        let table = usable(&table.lock().expect("nothing panics under this lock"));
         // Where there is no replica, or it refuses, no other is tried: the client's connection is closed.
         if let (Ok(client), false) = (client, table.is_empty()) {
             let replica = table[turn % table.len()];

@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-use crate::cluster::{Endpoints, Pod, scaled};
-use crate::manifests;
+use crate::cluster::{Endpoints, Pod, scaled, stop_container};
+use crate::manifests::{self, Probe};
 use crate::support::{Client, Engine, Setup, Turn, note};
 
-both_engines!(an_update_under_load_loses_no_request: alone);
+both_engines! {
+    an_update_under_load_loses_no_request: alone,
+    the_last_pod_of_a_service_serves_until_its_replacement_is_ready: alone,
+}
 
 const REPLICAS: usize = 3;
 /// Of each kind: a kept connection, one connection per request, a slow handler, a slow body.
@@ -60,6 +63,92 @@ fn without_a_shutdown_timeout_the_same_update_loses_slow_requests() {
         "{:?}",
         load.failures
     );
+}
+
+fn the_last_pod_of_a_service_serves_until_its_replacement_is_ready(engine: Engine) {
+    let load = last_pod_replaced(engine, Probe::named("readinessProbe"));
+    assert_eq!(load.failures.into_inner().unwrap(), Vec::<String>::new());
+    let answered = load.answered.into_inner();
+    note(&format!("{answered} requests to the last pod, none lost"));
+    assert!(answered > 100, "only {answered} requests: this was no load");
+}
+
+/// Why the manifests' readiness probe leaves `shutdown` out: it would end kube-proxy's fallback to what still serves.
+#[test]
+fn a_readiness_probe_that_tells_of_the_shutdown_costs_the_last_pod_requests() {
+    let _turn = Turn::alone();
+    let load = last_pod_replaced(Engine::Native, telling_of_shutdown());
+    let lost = load.failures.lock().unwrap().len();
+    note(&format!("{lost} requests to the last pod lost"));
+    assert!(load.lost("a fresh connection"));
+}
+
+/// What that costs, and why `shutdown` is told all the same where a liveness probe has failed: of a container that is
+/// stopped within its pod, only the readiness probe can tell the Service.
+#[test]
+fn a_container_that_is_stopped_in_its_pod_loses_requests_where_the_probe_leaves_the_shutdown_out() {
+    let _turn = Turn::alone();
+    let told = container_stopped(telling_of_shutdown());
+    assert_eq!(told.failures.into_inner().unwrap(), Vec::<String>::new());
+    let left_out = container_stopped(Probe::named("readinessProbe"));
+    let lost = left_out.failures.lock().unwrap().len();
+    note(&format!(
+        "{lost} requests lost to a container that was stopped in its pod, beside {} answered",
+        left_out.answered.load(Ordering::SeqCst)
+    ));
+    assert!(left_out.lost("a fresh connection"));
+}
+
+fn telling_of_shutdown() -> Probe {
+    Probe {
+        path: "/readyz".to_owned(),
+        ..Probe::named("readinessProbe")
+    }
+}
+
+/// One replica, which is deleted, and takes five seconds to start.
+fn last_pod_replaced(engine: Engine, readiness: Probe) -> Load {
+    let at_scale = |seconds| format!("{}ms", scaled(Duration::from_secs(seconds)).as_millis());
+    // A drain that outlasts the start of a replacement.
+    let setup = Setup::new(engine).set("DRAIN_DELAY", at_scale(15));
+    let slow = setup.clone().set("STARTUP_DELAY", at_scale(5));
+    let load = Load::default();
+    let endpoints = Endpoints::new();
+    thread::scope(|scope| {
+        let _ends = EndsWith(&load);
+        let old = Pod::start_probed(scope, setup, &endpoints, readiness.clone());
+        old.wait_until_ready();
+        endpoints.settle();
+        load.start_fresh(scope, &endpoints);
+        thread::sleep(scaled(Duration::from_secs(2)));
+        let ended = old.delete();
+        let new = Pod::start_probed(scope, slow, &endpoints, readiness);
+        new.wait_until_ready();
+        load.note("the old pod", ended.join().unwrap());
+        load.stopped.store(true, Ordering::SeqCst);
+        load.note("the new pod", new.delete().join().unwrap());
+    });
+    load
+}
+
+/// Two replicas, of which one is stopped by its kubelet, and not deleted.
+fn container_stopped(readiness: Probe) -> Load {
+    let delay = scaled(manifests::duration("DRAIN_DELAY")) * 2;
+    let setup = Setup::new(Engine::Native).set("DRAIN_DELAY", format!("{}ms", delay.as_millis()));
+    let load = Load::default();
+    let endpoints = Endpoints::new();
+    thread::scope(|scope| {
+        let _ends = EndsWith(&load);
+        let other = Pod::start(scope, setup.clone(), &endpoints);
+        other.wait_until_ready();
+        endpoints.settle();
+        load.start_fresh(scope, &endpoints);
+        stop_container(setup.start().ready(), readiness, &endpoints);
+        endpoints.settle();
+        load.stopped.store(true, Ordering::SeqCst);
+        load.note("the other pod", other.delete().join().unwrap());
+    });
+    load
 }
 
 /// Three replicas, replaced one by one as a Deployment does with `maxSurge: 1` and `maxUnavailable: 0`: the next
@@ -149,6 +238,14 @@ impl Load {
                 })
             })
             .collect()
+    }
+
+    /// Only those that open a connection for each request, as whoever a Service sends somewhere does.
+    fn start_fresh<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, endpoints: &Endpoints) {
+        for client in 0..CLIENTS {
+            let service = endpoints.address(client);
+            scope.spawn(move || self.fresh(service));
+        }
     }
 
     fn lost(&self, who: &str) -> bool {
