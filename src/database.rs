@@ -1,10 +1,6 @@
-//! Where the database is that `DATABASE_URL` names, and whether it can be reached: a part of the reference service.
+//! Where the database is that `DATABASE_URL` names: a part of the reference service.
 
-use std::{
-    io,
-    net::{Ipv6Addr, TcpStream},
-    time::Duration,
-};
+use std::net::Ipv6Addr;
 
 #[cfg(test)]
 mod tests;
@@ -16,13 +12,11 @@ const NOT_ENCODED: &str = "what is special in the user, the password or behind t
 /// Where the database is; the rest of the URL is not needed to see whether it can be reached.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Database {
-    host: String,
-    port: u16,
+    pub(crate) host: String,
+    pub(crate) port: u16,
 }
 
 impl Database {
-    const CONNECT_TIMEOUT: Duration = Duration::from_millis(900);
-
     /// Reads a URL as RFC 3986 has it, and refuses one that is merely like it: where the host begins in one whose
     /// password holds a bare `#`, `/` or `@` is a guess, and drivers guess differently.
     ///
@@ -59,19 +53,6 @@ impl Database {
             host: host.to_owned(),
             port,
         })
-    }
-
-    /// # Errors
-    /// Why the last address that was tried cannot be reached, or why there is none.
-    pub(crate) fn reach(&self) -> io::Result<()> {
-        let mut last = io::Error::other("the host has no address");
-        for address in seaworthy::resolve(&self.host, self.port)? {
-            match TcpStream::connect_timeout(&address, Database::CONNECT_TIMEOUT) {
-                Ok(_) => return Ok(()),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
     }
 }
 

@@ -75,7 +75,7 @@
 //! | `admin.rs` | the admin port and its pages |
 //! | `lifecycle/` | one straight function from bound to gone; start-up tasks, background services, their policies and schedules, signals, the tick and what hangs on it, drain report |
 //! | `pool/` | who pulls, who runs, who waits; the threads; requests in flight; what is answered at once; bodies that are written |
-//! | `health/` | checks, their cached results, the probe endpoints |
+//! | `health/` | checks, their cached results, ready-made ones, the probe endpoints |
 //! | `engine/` | the trait; `http1/` (pure functions over bytes), `native/`, `tiny_http/` |
 //! | `routing/` | the router, groups, layers and the ready-made ones, files of a directory |
 //! | `observe/` | logging, access log, panics |
@@ -119,7 +119,11 @@ pub use config::{
     settings::{IntoDuration, Secret, Settings, SettingsError},
     table::{AccessLog, Config, HttpEngine, LogFormat},
 };
-pub use health::check::{Check, Examine, Switch};
+pub use health::{
+    check::{Check, Examine},
+    checks::{heartbeat::Heartbeat, switch::Switch},
+    state::{CheckKind, CheckState, HealthStatus},
+};
 pub use lifecycle::{
     drain_report::{DrainReport, Ending},
     job::{Job, RecurringJob},

@@ -39,8 +39,8 @@ fn main() -> ExitCode {
     }
     if let Some(database) = database {
         service = service.check(
-            Check::readiness("database", move || database.reach())
-                .timeout("1s")
+            Check::tcp("database", database.host, database.port)
+                .unready()
                 .every("5s"),
         );
     }

@@ -19,10 +19,7 @@ use crate::{
         settings::Settings,
         table::{Config, live::LiveConfig},
     },
-    health::{
-        Health,
-        check::{CachedCheck, Check},
-    },
+    health::{Health, cached::CachedCheck, check::Check},
     lifecycle::{
         self, BoundServer,
         background::Background,

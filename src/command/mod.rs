@@ -247,7 +247,7 @@ fn help(about: &About, subcommands: &[&str]) -> String {
         "{name} {version}: {about}\n\n\
          Usage:\n  \
            {name} [serve]                       serve until SIGTERM, SIGQUIT or SIGINT, then drain\n  \
-           {name} probe [live|ready|startup]    ask the local server's probe endpoint; exit 0 or 1\n  \
+           {name} probe [live|ready|startup]    ask the local server's probe endpoint, live by default; exit 0 or 1\n  \
            {name} config                        print the effective configuration and its sources, and what runs\n\
          {own}  \
            {name} --help | --version\n\n\

@@ -12,6 +12,7 @@ use groups::Groups;
 
 mod files;
 mod groups;
+pub(crate) mod memory_use;
 #[cfg(test)]
 pub(crate) mod tests;
 

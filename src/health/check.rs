@@ -1,13 +1,13 @@
-//! A check of the service's health, and what is known of it.
+//! A check of the service's health, as a program builds it.
 
-use crate::{config::settings::IntoDuration, observe::panics, phase::Stop};
+use super::{
+    state::{CheckKind, HealthStatus},
+    workers::Workers,
+};
+use crate::config::settings::IntoDuration;
 use std::{
     fmt::Display,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
-    thread,
+    sync::Weak,
     time::{Duration, Instant},
 };
 
@@ -49,232 +49,256 @@ where
     }
 }
 
-type Question<S> = Box<dyn Fn(&S) -> Verdict + Send + Sync>;
+/// A question that may block; it is told by when it is to be answered.
+type Ask<S> = dyn Fn(&S, Instant) -> Verdict + Send + Sync;
+
+/// How a check finds out.
+pub(super) enum Question<S> {
+    /// By a function, on the check's own thread.
+    Blocking(Box<Ask<S>>),
+    /// By what is at hand, on the thread of whoever asks.
+    AtHand(Box<dyn AtHand>),
+}
+
+/// What costs nanoseconds to ask, and so needs neither a thread nor an interval.
+pub(super) trait AtHand: Send + Sync {
+    fn look(&self) -> Verdict;
+
+    /// Start-up is complete, and these are the service's workers.
+    fn begin(&self, _workers: &Weak<dyn Workers>) {}
+}
 
 /// A question about the service's health, asked again and again in the background.
 ///
-/// Each check has a thread of its own from the moment the service has started. It runs at once, then
-/// [`every`](Check::every) so often; probes are answered from the last result. A check that has not answered within
-/// its [`timeout`](Check::timeout) has failed, and so has one that panics.
+/// Each check has a thread of its own, `check-NAME`, from the moment the service has started. It runs at once, or
+/// [`after`](Check::after) a while, then [`every`](Check::every) so often; probes are answered from the last result and
+/// never wait. A check that has not answered within its [`timeout`](Check::timeout) has failed, and so has one that
+/// panics. One that is stuck holds its one thread and is not asked again meanwhile.
+///
+/// What a failure means is said by the constructor, and by [`degraded`](Check::degraded),
+/// [`unready`](Check::unready) and [`not_alive`](Check::not_alive). A dependency that all replicas share should degrade
+/// them, unless they can do nothing at all without it: else it takes them all out at once when it is slow.
+///
+/// A [`switch`](Check::switch), a [`heartbeat`](Check::heartbeat) and [`saturation`](Check::saturation) have no
+/// thread: they are looked at whenever somebody asks. Intervals, timeouts, thresholds and a state before the first
+/// look have no meaning for them, and setting one panics.
 pub struct Check<S = ()> {
-    name: &'static str,
-    kind: Kind,
-    timeout: Duration,
-    every: Duration,
-    examine: Question<S>,
-    /// A switch needs no thread: its answer is at hand.
-    immediate: bool,
+    pub(super) name: &'static str,
+    pub(super) kind: CheckKind,
+    /// What it is while it fails.
+    pub(super) failing: HealthStatus,
+    pub(super) tags: Vec<&'static str>,
+    pub(super) question: Question<S>,
+    pub(super) schedule: Schedule,
 }
 
-/// Which probes a check belongs to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Liveness,
-    Readiness,
+/// When to look, and how many results count as one.
+pub(super) struct Schedule {
+    pub(super) timeout: Duration,
+    pub(super) every: Duration,
+    pub(super) after: Duration,
+    pub(super) fails_after: u32,
+    pub(super) recovers_after: u32,
+    /// What it is before the first look; `None`: as if it failed.
+    pub(super) initially: Option<HealthStatus>,
+}
+
+impl Schedule {
+    const DEFAULT: Schedule = Schedule {
+        timeout: Duration::from_secs(1),
+        every: Duration::from_secs(10),
+        after: Duration::ZERO,
+        fails_after: 1,
+        recovers_after: 1,
+        initially: None,
+    };
 }
 
 impl<S: 'static> Check<S> {
     /// A check that `/readyz` depends on: while it fails, the pod gets no traffic from its Service.
     pub fn readiness<Args>(name: &'static str, examine: impl Examine<S, Args>) -> Check<S> {
-        Check::new(name, Kind::Readiness, examine)
+        Check::blocking(name, move |state: &S, _| examine.examine(state)).unready()
     }
 
     /// A check that `/livez` and `/healthz` depend on: when it fails, Kubernetes restarts the container. For what a
     /// restart mends, such as a deadlock; never for a dependency that is down.
     pub fn liveness<Args>(name: &'static str, examine: impl Examine<S, Args>) -> Check<S> {
-        Check::new(name, Kind::Liveness, examine)
+        Check::blocking(name, move |state: &S, _| examine.examine(state)).not_alive()
     }
 
-    /// A readiness check that the program itself switches; it is on at first, and needs no thread.
-    #[must_use]
-    pub fn switch(name: &'static str) -> (Check<S>, Switch) {
-        let switch = Switch(Arc::new(AtomicBool::new(true)));
-        let state = switch.clone();
-        let examine = move || {
-            if state.0.load(SeqCst) {
-                Ok(())
-            } else {
-                Err("switched off")
-            }
-        };
-        (
-            Check {
-                immediate: true,
-                ..Check::readiness(name, examine)
-            },
-            switch,
-        )
+    /// A check with a thread of its own that degrades.
+    pub(super) fn blocking(
+        name: &'static str,
+        ask: impl Fn(&S, Instant) -> Verdict + Send + Sync + 'static,
+    ) -> Check<S> {
+        Check::asking(name, Question::Blocking(Box::new(ask)))
     }
 
-    fn new<Args>(name: &'static str, kind: Kind, examine: impl Examine<S, Args>) -> Check<S> {
-        let examine = Box::new(move |state: &S| examine.examine(state));
-        let (timeout, every) = (Duration::from_secs(1), Duration::from_secs(10));
+    /// A check without a thread that degrades.
+    pub(super) fn at_hand(name: &'static str, at_hand: impl AtHand + 'static) -> Check<S> {
+        Check::asking(name, Question::AtHand(Box::new(at_hand)))
+    }
+
+    fn asking(name: &'static str, question: Question<S>) -> Check<S> {
         Check {
             name,
-            kind,
-            timeout,
-            every,
-            examine,
-            immediate: false,
+            kind: CheckKind::Readiness,
+            failing: HealthStatus::Degraded,
+            tags: Vec::new(),
+            question,
+            schedule: Schedule::DEFAULT,
         }
     }
 
-    /// How long one run may take before it counts as failed: 1 s unless said otherwise.
-    ///
-    /// # Panics
-    /// Where a text is no duration such as `250ms`, `5s` or `1m`.
+    /// While it fails, the service is degraded: every probe passes, `?verbose` and the log tell.
     #[must_use]
-    #[track_caller]
-    pub fn timeout(self, timeout: impl IntoDuration) -> Check<S> {
+    pub fn degraded(self) -> Check<S> {
         Check {
-            timeout: timeout.into_duration(),
+            failing: HealthStatus::Degraded,
             ..self
         }
     }
 
-    /// How long to rest between two runs: 10 s unless said otherwise.
+    /// While it fails, `/readyz` answers 503, and the pod gets no traffic from its Service.
+    #[must_use]
+    pub fn unready(self) -> Check<S> {
+        Check {
+            kind: CheckKind::Readiness,
+            failing: HealthStatus::Unhealthy,
+            ..self
+        }
+    }
+
+    /// While it fails, `/livez` and `/healthz` answer 503, and Kubernetes restarts the container.
+    #[must_use]
+    pub fn not_alive(self) -> Check<S> {
+        Check {
+            kind: CheckKind::Liveness,
+            failing: HealthStatus::Unhealthy,
+            ..self
+        }
+    }
+
+    /// How long one look may take before it counts as failed: 1 s unless said otherwise. A look that goes on counts as
+    /// one more failure each time another could have come and gone. Ready-made checks give up by themselves by then.
+    ///
+    /// # Panics
+    /// Where it is zero, or a text is no duration such as `250ms`, `5s` or `1m`; and where the check has no thread.
+    #[must_use]
+    #[track_caller]
+    pub fn timeout(self, timeout: impl IntoDuration) -> Check<S> {
+        let timeout = positive("timeout", timeout);
+        self.scheduled("timeout", |schedule| schedule.timeout = timeout)
+    }
+
+    /// How long to rest between two looks: 10 s unless said otherwise.
     ///
     /// # Panics
     /// As [`timeout`](Check::timeout).
     #[must_use]
     #[track_caller]
     pub fn every(self, every: impl IntoDuration) -> Check<S> {
-        Check {
-            every: every.into_duration(),
-            ..self
+        let every = positive("interval", every);
+        self.scheduled("interval", |schedule| schedule.every = every)
+    }
+
+    /// How long after start-up to look for the first time: at once unless said otherwise.
+    ///
+    /// # Panics
+    /// Where a text is no duration such as `250ms`, `5s` or `1m`, and where the check has no thread.
+    #[must_use]
+    #[track_caller]
+    pub fn after(self, after: impl IntoDuration) -> Check<S> {
+        let after = after.into_duration();
+        self.scheduled("delay before the first look", |schedule| {
+            schedule.after = after;
+        })
+    }
+
+    /// How many looks in a row must fail for the check to fail: 1 unless said otherwise.
+    ///
+    /// # Panics
+    /// Where it is 0, and where the check has no thread.
+    #[must_use]
+    #[track_caller]
+    pub fn fails_after(self, looks: u32) -> Check<S> {
+        assert!(
+            looks > 0,
+            "a check fails after 1 look at least, not after 0"
+        );
+        self.scheduled("threshold", |schedule| schedule.fails_after = looks)
+    }
+
+    /// How many looks in a row must pass for a check that fails to pass again: 1 unless said otherwise. The first look
+    /// of all is believed at once where it passes.
+    ///
+    /// # Panics
+    /// Where it is 0, and where the check has no thread.
+    #[must_use]
+    #[track_caller]
+    pub fn recovers_after(self, looks: u32) -> Check<S> {
+        assert!(
+            looks > 0,
+            "a check recovers after 1 look at least, not after 0"
+        );
+        self.scheduled("threshold", |schedule| schedule.recovers_after = looks)
+    }
+
+    /// What the check is before its first look has told: as if it failed unless said otherwise. Where
+    /// [`fails_after`](Check::fails_after) allows failures, this holds until there have been so many.
+    ///
+    /// # Panics
+    /// Where the check has no thread.
+    #[must_use]
+    #[track_caller]
+    pub fn initially(self, status: HealthStatus) -> Check<S> {
+        self.scheduled("state before the first look", |schedule| {
+            schedule.initially = Some(status);
+        })
+    }
+
+    /// Words that belong to the check, beside those that it has. `?tag=word` asks, beside the built-in checks, only
+    /// those that have the word.
+    ///
+    /// # Panics
+    /// Where a tag is empty or has anything but letters, digits, `-`, `_` and `.`.
+    #[must_use]
+    #[track_caller]
+    pub fn tags(mut self, tags: impl IntoIterator<Item = &'static str>) -> Check<S> {
+        for tag in tags {
+            assert!(
+                is_plain(tag),
+                "{tag:?} is no tag for a check: use letters, digits, - _ and ."
+            );
+            self.tags.push(tag);
         }
+        self
+    }
+
+    #[track_caller]
+    fn scheduled(mut self, what: &str, set: impl FnOnce(&mut Schedule)) -> Check<S> {
+        assert!(
+            matches!(self.question, Question::Blocking(_)),
+            "the check {:?} is looked at whenever it is asked, so it has no {what}",
+            self.name
+        );
+        set(&mut self.schedule);
+        self
     }
 }
 
-/// The program's hold on a [`Check::switch`]. Any thread may use it; `/readyz` follows at once.
-#[derive(Clone)]
-pub struct Switch(Arc<AtomicBool>);
-
-impl Switch {
-    /// Ready again, as far as this check goes.
-    pub fn on(&self) {
-        self.0.store(true, SeqCst);
-    }
-
-    /// Not ready.
-    pub fn off(&self) {
-        self.0.store(false, SeqCst);
-    }
+/// Whether this can stand in a path and in JSON as it is.
+pub(super) fn is_plain(word: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    !word.is_empty() && word.bytes().all(fits)
 }
 
-/// A check with what is known of it.
-pub(crate) struct CachedCheck {
-    name: &'static str,
-    kind: Kind,
-    timeout: Duration,
-    every: Duration,
-    examine: Box<dyn Fn() -> Verdict + Send + Sync>,
-    immediate: bool,
-    known: Mutex<Known>,
-}
-
-#[derive(Default)]
-struct Known {
-    result: Option<Verdict>,
-    running_since: Option<Instant>,
-    /// What the log was last told, so that it is told of changes only.
-    logged: Option<Verdict>,
-}
-
-impl CachedCheck {
-    /// A check that asks about this state; the service's, which ends with it.
-    pub(crate) fn new<S: Send + Sync + 'static>(check: Check<S>, state: &Arc<S>) -> CachedCheck {
-        let (examine, state) = (check.examine, Arc::clone(state));
-        CachedCheck {
-            name: check.name,
-            kind: check.kind,
-            timeout: check.timeout,
-            every: check.every,
-            examine: Box::new(move || examine(&state)),
-            immediate: check.immediate,
-            known: Mutex::default(),
-        }
-    }
-
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
-    }
-
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    /// Starts the check's thread, where it needs one.
-    pub(crate) fn start(self: &Arc<CachedCheck>, stop: &Stop) {
-        if self.immediate {
-            return;
-        }
-        let (check, stop) = (Arc::clone(self), stop.clone());
-        let run = move || {
-            while !stop.is_stopping() {
-                check.run();
-                stop.wait(check.every);
-            }
-        };
-        let name = format!("check-{}", self.name);
-        if let Err(error) = thread::Builder::new().name(name).spawn(run) {
-            let reason = format!("its thread could not be started: {error}");
-            self.lock().result = Some(Err(reason));
-        }
-    }
-
-    /// What a probe is told now. Logs it where it has changed.
-    pub(crate) fn verdict(&self) -> Verdict {
-        let mut known = self.lock();
-        let overdue = known
-            .running_since
-            .is_some_and(|since| since.elapsed() > self.timeout);
-        let verdict = match &known.result {
-            _ if self.immediate => (self.examine)(),
-            _ if overdue => Err(format!("no answer within {:?}", self.timeout)),
-            None => Err("not checked yet".to_owned()),
-            Some(result) => result.clone(),
-        };
-        if known.result.is_some() || overdue || self.immediate {
-            log_change(self.name, &mut known, &verdict);
-        }
-        verdict
-    }
-
-    /// One run, on the check's own thread.
-    fn run(&self) {
-        let started = Instant::now();
-        self.lock().running_since = Some(started);
-        let result = panics::catch(&self.examine)
-            .unwrap_or_else(|panicked| Err(format!("panicked: {panicked}")));
-        let took = started.elapsed();
-        let result = match took > self.timeout {
-            true => Err(format!(
-                "took {took:.1?}, over its timeout of {:?}",
-                self.timeout
-            )),
-            false => result,
-        };
-        let mut known = self.lock();
-        known.running_since = None;
-        known.result = Some(result);
-        drop(known);
-        let _ = self.verdict();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn log_change(name: &str, known: &mut Known, verdict: &Verdict) {
-    if known.logged.as_ref() == Some(verdict) || (known.logged.is_none() && verdict.is_ok()) {
-        known.logged = Some(verdict.clone());
-        return;
-    }
-    match verdict {
-        Ok(()) => log::info!(check = name; "check passes again"),
-        Err(reason) => log::warn!(check = name, reason = reason.as_str(); "check failed"),
-    }
-    known.logged = Some(verdict.clone());
+#[track_caller]
+fn positive(what: &str, duration: impl IntoDuration) -> Duration {
+    let duration = duration.into_duration();
+    assert!(
+        !duration.is_zero(),
+        "a check's {what} must be longer than 0: write 250ms, 5s or 1m"
+    );
+    duration
 }

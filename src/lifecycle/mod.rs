@@ -17,6 +17,7 @@ pub(crate) mod tick;
 
 use crate::{
     config::table::live::LiveConfig,
+    health::workers::Workers,
     phase::{Phase, Stop},
     pool::{Pool, threads::WorkerThreads},
 };
@@ -24,7 +25,7 @@ use background::{Background, BackgroundServices};
 use control::{Control, Event, StopReason};
 use drain_report::{DrainReport, Ending, millis};
 use std::{
-    sync::Arc,
+    sync::{Arc, Weak},
     thread,
     time::{Duration, Instant},
 };
@@ -73,7 +74,8 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
             return DrainReport::new(Ending::Clean);
         }
     }
-    pool.dispatcher().health.start(&stop);
+    let workers: Weak<dyn Workers> = Arc::<Pool>::downgrade(&pool);
+    pool.dispatcher().health.start(&stop, &workers);
     let services = match BackgroundServices::start(background, control) {
         Ok(services) => services,
         Err(failure) => return fail_start(&pool, failure),

@@ -8,7 +8,7 @@ use super::{
     schedule::{Beats, Schedule},
     task::{Failure, caught},
 };
-use crate::{health::check::Switch, phase::Stop};
+use crate::{health::checks::switch::Switch, phase::Stop};
 use crossbeam_channel::Receiver;
 use std::{
     convert::Infallible,

@@ -39,7 +39,7 @@ impl Pool {
         abandoned
     }
 
-    fn template(&self, route: usize) -> String {
+    pub(super) fn template(&self, route: usize) -> String {
         self.dispatcher.application.route(route).template.clone()
     }
 }

@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
             AtomicU64, AtomicUsize,
-            Ordering::{Relaxed, SeqCst},
+            Ordering::{Acquire, Relaxed, Release, SeqCst},
         },
     },
     time::Duration,
@@ -31,6 +31,9 @@ struct Workers {
 pub(crate) struct Worker {
     /// The route of the request that it runs.
     running: AtomicUsize,
+    /// When that began, in nanoseconds since the pool's birth. Written before, so that who sees the route sees no older
+    /// time.
+    since: AtomicU64,
     /// How many requests it has answered.
     answered: AtomicU64,
 }
@@ -67,6 +70,7 @@ impl InFlight {
     pub(super) fn enter(&self) -> Arc<Worker> {
         let worker = Arc::new(Worker {
             running: AtomicUsize::new(NOTHING),
+            since: AtomicU64::new(0),
             answered: AtomicU64::new(0),
         });
         self.workers().working.push(Arc::clone(&worker));
@@ -78,6 +82,14 @@ impl InFlight {
         let mut workers = self.workers();
         workers.working.retain(|other| !Arc::ptr_eq(other, worker));
         workers.answered_before += worker.answered.load(Relaxed);
+    }
+
+    /// How many workers have run one request since then or longer.
+    pub(crate) fn busy_since(&self, moment: u64) -> usize {
+        let is_busy = |worker: &&Arc<Worker>| {
+            worker.running.load(Acquire) != NOTHING && worker.since.load(Relaxed) <= moment
+        };
+        self.workers().working.iter().filter(is_busy).count()
     }
 
     /// Counts the request that a worker runs among those of the drain too.
@@ -139,10 +151,11 @@ impl Workers {
 }
 
 impl Worker {
-    /// Notes that this request runs now.
-    pub(super) fn begin(&self, request: &Request) {
+    /// Notes that this request runs now, since so many nanoseconds after the pool's birth.
+    pub(super) fn begin(&self, request: &Request, since: u64) {
         let index = request.route.as_ref().map_or(NO_ROUTE, |route| route.index);
-        self.running.store(index, Relaxed);
+        self.since.store(since, Relaxed);
+        self.running.store(index, Release);
     }
 
     /// Notes that it has ended.

@@ -24,6 +24,7 @@ mod idle;
 pub(crate) mod in_flight;
 pub(crate) mod resize;
 mod roster;
+mod saturation;
 pub(crate) mod threads;
 mod writers;
 
@@ -304,11 +305,11 @@ impl Pool {
 
     fn run_job(&self, job: Job, worker: &Worker, admission: Option<Admission<'_>>) {
         let started = Instant::now();
-        self.note_progress(started);
+        let since = self.note_progress(started);
         let mut exchange = match job.ready {
             Ready::Stream(mut exchange) => {
                 let _scope = Scope::enter(logged_as(exchange.request()));
-                worker.begin(exchange.request());
+                worker.begin(exchange.request(), since);
                 if exchange.stream() {
                     self.note_answered(worker, started);
                 }
@@ -329,7 +330,7 @@ impl Pool {
             );
             return;
         }
-        worker.begin(exchange.request());
+        worker.begin(exchange.request(), since);
         // Kept, since a layer may do what it likes to its request.
         let index = exchange.request().route.as_ref().map(|route| route.index);
         let handling = Instant::now();
@@ -355,8 +356,11 @@ impl Pool {
         }
     }
 
-    fn note_progress(&self, now: Instant) {
-        self.last_progress.store(nanos(now - self.born), Relaxed);
+    /// Returns the time in nanoseconds since `born`.
+    fn note_progress(&self, now: Instant) -> u64 {
+        let now = nanos(now - self.born);
+        self.last_progress.store(now, Relaxed);
+        now
     }
 
     /// What the monitor sees: whether anything goes on, and if not, whether there is a leader and nothing waits for a

@@ -1,6 +1,7 @@
 //! A service that runs within a process that has other things to do.
 
 use crate::{
+    health::state::CheckState,
     lifecycle::{
         control::{Control, StopReason},
         drain_report::DrainReport,
@@ -62,6 +63,18 @@ impl Running {
                 _ => thread::sleep(READY_INTERVAL),
             }
         }
+    }
+
+    /// What every check says now, in the order in which they were added. Never waits.
+    #[must_use]
+    pub fn checks(&self) -> Vec<CheckState> {
+        self.dispatcher.health.states().collect()
+    }
+
+    /// What the check of this name says now; `None` where there is none, and for those that are built in. Never waits.
+    #[must_use]
+    pub fn check(&self, name: &str) -> Option<CheckState> {
+        self.dispatcher.health.state(name)
     }
 
     /// Where the service is in its life.

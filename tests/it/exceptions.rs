@@ -5,9 +5,9 @@
 use crate::support::{Engine, note};
 use crate::{
     background, bodies, calling, chaos, configuration, deadline, drain_report, endings, fairness,
-    files, hosted, http, layers, library, life, lifetimes, live_configuration, logging, places,
-    pool, probes, queue, resize, reviewed, rolling_update, service, sharing, shortages, signals,
-    slow_clients, stalls, streams, timeouts,
+    files, health, hosted, http, layers, library, life, lifetimes, live_configuration, logging,
+    places, pool, probes, queue, resize, reviewed, rolling_update, service, sharing, shortages,
+    signals, slow_clients, stalls, streams, timeouts,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -175,6 +175,7 @@ fn the_list_names_only_what_exists() {
         ("layers::cors", layers::cors::CASES),
         ("layers::written", layers::written::CASES),
         ("library", library::CASES),
+        ("health", health::CASES),
         ("hosted", hosted::CASES),
         ("streams", streams::CASES),
         ("life", life::CASES),

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::cluster::{Endpoints, Pod, scaled, stop_container};
+use crate::cluster::{Endpoints, Pod, scale, scaled, stop_container};
 use crate::manifests::{self, Probe};
 use crate::support::{Client, Engine, Setup, Turn, note};
 
@@ -78,8 +78,10 @@ fn the_last_pod_of_a_service_serves_until_its_replacement_is_ready(engine: Engin
 fn a_readiness_probe_that_tells_of_the_shutdown_costs_the_last_pod_requests() {
     let _turn = Turn::alone();
     let load = last_pod_replaced(Engine::Native, telling_of_shutdown());
-    let lost = load.failures.lock().unwrap().len();
-    note(&format!("{lost} requests to the last pod lost"));
+    note(&format!(
+        "requests to the last pod were lost for {:.1?}",
+        load.lost_for()
+    ));
     assert!(load.lost("a fresh connection"));
 }
 
@@ -91,10 +93,9 @@ fn a_container_that_is_stopped_in_its_pod_loses_requests_where_the_probe_leaves_
     let told = container_stopped(telling_of_shutdown());
     assert_eq!(told.failures.into_inner().unwrap(), Vec::<String>::new());
     let left_out = container_stopped(Probe::named("readinessProbe"));
-    let lost = left_out.failures.lock().unwrap().len();
     note(&format!(
-        "{lost} requests lost to a container that was stopped in its pod, beside {} answered",
-        left_out.answered.load(Ordering::SeqCst)
+        "requests to a container that was stopped in its pod were lost for {:.1?}",
+        left_out.lost_for()
     ));
     assert!(left_out.lost("a fresh connection"));
 }
@@ -210,6 +211,8 @@ struct Load {
     stopped: AtomicBool,
     answered: AtomicUsize,
     failures: Mutex<Vec<String>>,
+    /// When the first and the last of them were.
+    lost_from_to: Mutex<Option<(Instant, Instant)>>,
 }
 
 impl Load {
@@ -259,12 +262,22 @@ impl Load {
     fn note(&self, who: &str, result: Result<(), String>) {
         match result {
             Ok(()) => _ = self.answered.fetch_add(1, Ordering::SeqCst),
-            Err(error) => self
-                .failures
-                .lock()
-                .unwrap()
-                .push(format!("{who}: {error}")),
+            Err(error) => {
+                let now = Instant::now();
+                self.failures
+                    .lock()
+                    .unwrap()
+                    .push(format!("{who}: {error}"));
+                let mut lost = self.lost_from_to.lock().unwrap();
+                *lost = Some((lost.map_or(now, |(from, _)| from), now));
+            }
         }
+    }
+
+    /// How long requests were lost, at the pace of the manifests.
+    fn lost_for(&self) -> Duration {
+        let lost = *self.lost_from_to.lock().unwrap();
+        lost.map_or(Duration::ZERO, |(from, to)| to - from) * scale()
     }
 
     fn repeat(&self, who: &str, mut request: impl FnMut() -> Result<(), String>) {

@@ -7,14 +7,15 @@ pub(crate) use tree::Tree;
 mod again;
 mod tree;
 
-const V1_MOUNTS: &str = "\
+pub(crate) const V1_MOUNTS: &str = "\
 31 23 0:28 / /sys/fs/cgroup ro - tmpfs tmpfs rw,mode=755
 32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct
 33 31 0:31 / /sys/fs/cgroup/cpuset rw,nosuid - cgroup cgroup rw,cpuset
 35 31 0:32 / /sys/fs/cgroup/memory rw,nosuid - cgroup cgroup rw,memory
 40 31 0:37 / /sys/fs/cgroup/systemd rw,nosuid - cgroup cgroup rw,xattr,name=systemd
 ";
-const V2_MOUNT: &str = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n";
+pub(super) const V2_MOUNT: &str =
+    "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n";
 
 #[test]
 fn half_a_cpu_gives_four_workers_under_version_2() {

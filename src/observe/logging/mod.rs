@@ -20,7 +20,7 @@ mod tests;
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use log::kv::Value;
 use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
@@ -31,6 +31,13 @@ use crate::message::log_context::WithContext;
 use format::{Format, OURS, lock};
 use pipe::Pipe;
 use writer::Writer;
+
+/// `time` as a record has it: RFC 3339 in UTC, with milliseconds.
+pub(crate) fn show_time(time: SystemTime) -> String {
+    let mut text = Vec::new();
+    timestamp::append(time, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
 
 /// The logger that [`install`] gave to the `log` crate, for [`set_phase`], [`flush`] and [`dropped`].
 static LOGGER: OnceLock<Arc<Logger>> = OnceLock::new();
