@@ -118,9 +118,7 @@ mod tests {
     use super::*;
 
     fn asked(accept: &'static str) -> Response {
-        let flags = Flags::default();
-        flags.set("PORT", "8080".to_owned());
-        flags.set("GREETING", "a \"b\"\nc".to_owned());
+        let flags = Flags::holding(&[("PORT", "8080"), ("GREETING", "a \"b\"\nc")]);
         let value = HeaderValue::from_static(accept);
         let request = Request::get("/flagz").with_header(header::ACCEPT, value);
         answer(&request, "shop", &flags)

@@ -22,7 +22,15 @@ impl Flags {
         ))
     }
 
-    /// From now on this value runs.
+    #[cfg(test)]
+    pub(crate) fn holding(values: &[(&'static str, &str)]) -> Flags {
+        let owned = values
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
+        Flags(Mutex::new(owned.collect()))
+    }
+
+    /// From now on this value runs, where there is such a setting.
     pub(crate) fn set(&self, name: &'static str, shown: String) {
         if let Some(value) = self.lock().get_mut(name) {
             *value = shown;

@@ -8,7 +8,7 @@
 use nix::{
     errno::Errno,
     fcntl::{AtFlags, OFlag, openat, readlinkat},
-    sys::stat::{FileStat, Mode, SFlag, fstatat},
+    sys::stat::{FileStat, Mode, SFlag, fstat, fstatat},
 };
 use std::{
     ffi::{OsStr, OsString},
@@ -22,7 +22,7 @@ use std::{
 const MOST_LINKS: usize = 40;
 
 /// How often a path is followed at most, where links or the root are swapped meanwhile.
-const MOST_ATTEMPTS: usize = 16;
+const MOST_ATTEMPTS: usize = 64;
 
 /// A directory only to go on from: this needs no right to list it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -61,7 +61,8 @@ pub(super) struct Opened {
 ///
 /// A mounted ConfigMap is a directory of links to files of a directory that a link names, and is updated by replacing
 /// that link and removing what it named; a checkout is swapped in the same way at its root. What is not found is
-/// therefore looked for again, until the same links have led to nothing twice: a file that each version has is found.
+/// therefore looked for again, until the same links in the same root have led to nothing twice: a file that each version
+/// has is found.
 ///
 /// # Errors
 /// Where the root cannot be opened, and as [`Root::entry`].
@@ -77,10 +78,14 @@ pub(super) fn find<'a>(path: &'a Path, below: &Path) -> io::Result<(Root<'a>, En
         let mut links = Vec::new();
         let entry = root.follow(below, &mut links)?;
         let is_there = !matches!(entry, Entry::Nothing);
-        if is_there || is_last || seen.as_ref() == Some(&links) {
+        if is_there || is_last {
             return Ok((root, entry));
         }
-        seen = Some(links);
+        let way = (root.version()?, links);
+        if seen.as_ref() == Some(&way) {
+            return Ok((root, entry));
+        }
+        seen = Some(way);
     }
 }
 
@@ -88,6 +93,13 @@ impl<'a> Root<'a> {
     fn open(path: &'a Path) -> io::Result<Root<'a>> {
         let fd = nix::fcntl::open(path, SEARCHED, Mode::empty())?;
         Ok(Root { path, fd })
+    }
+
+    /// What differs where the path has led to another directory, even one that has got the number of the last, or where
+    /// something in it was removed meanwhile.
+    fn version(&self) -> io::Result<(u64, i64, i64)> {
+        let stat = fstat(&self.fd)?;
+        Ok((stat.st_ino, stat.st_ctime, stat.st_ctime_nsec))
     }
 
     /// What `below` leads to at this moment.
