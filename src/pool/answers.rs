@@ -1,6 +1,6 @@
 //! What clients are told, and when they are turned away.
 
-use super::{Job, Leader, Pool, nanos};
+use super::{Job, Leader, Pool};
 use crate::{
     engine::{Exchange, Ready},
     message::{refusal::Refusal, response::Response},
@@ -49,7 +49,7 @@ impl Pool {
     /// and sets the next one. After a stall the wait begins anew: it was none for a worker.
     pub(super) fn shed_expired(&self, leader: &mut Leader, now: Instant) {
         leader.expiry = match leader.expiry {
-            _ if self.queue.1.is_empty() => None,
+            _ if self.queue.is_empty() => None,
             Some(expiry) if expiry > now => Some(expiry),
             None => Some(now + self.dispatcher.live.queue_timeout.get()),
             Some(expiry) => {
@@ -69,14 +69,13 @@ impl Pool {
         let mut first = None;
         let queue_timeout = self.dispatcher.live.queue_timeout.get();
         let free_slots = self.slots().saturating_sub(self.running.load(SeqCst));
-        for position in 0..self.queue.1.len() {
-            let Ok(job) = self.queue.1.try_recv() else {
+        for position in 0..self.queue.len() {
+            let Some(job) = self.queue.pop() else {
                 break;
             };
             let expiry = job.since.max(resumed.unwrap_or(job.since)) + queue_timeout;
             match job.ready {
                 Ready::Request(exchange) if expiry <= now && position >= free_slots => {
-                    self.queued_nanos.fetch_sub(nanos(job.expected), SeqCst);
                     self.admitted.fetch_sub(1, SeqCst);
                     self.shed(exchange, Refusal::WAITED_TOO_LONG);
                 }
@@ -84,8 +83,7 @@ impl Pool {
                     if matches!(ready, Ready::Request(_)) {
                         first = first.or(Some(expiry));
                     }
-                    let sent = self.queue.0.send(Job { ready, ..job });
-                    debug_assert!(sent.is_ok(), "the pool holds the receiver itself");
+                    self.queue.push(Job { ready, ..job });
                 }
             }
         }

@@ -5,6 +5,7 @@ use super::{
     in_flight::{Answered, count},
 };
 use crate::engine::{Cut, Ready, drop_apart};
+use std::iter;
 
 impl Pool {
     /// From now on, what is answered is answered in the drain.
@@ -22,7 +23,8 @@ impl Pool {
     /// how many.
     pub(crate) fn cut(&self) -> Vec<(String, usize)> {
         let mut abandoned = self.in_flight.running(|route| self.template(route));
-        let mut left: Vec<Ready> = self.queue.1.try_iter().map(|job| job.ready).collect();
+        let queued = iter::from_fn(|| self.queue.pop());
+        let mut left: Vec<Ready> = queued.map(|job| job.ready).collect();
         for one in &mut left {
             if let Ready::Request(exchange) | Ready::Stream(exchange) = one {
                 count(&mut abandoned, exchange.request().route());

@@ -22,6 +22,7 @@ pub(crate) mod dispatcher;
 mod ending;
 mod idle;
 pub(crate) mod in_flight;
+mod queue;
 pub(crate) mod resize;
 mod roster;
 mod saturation;
@@ -33,10 +34,10 @@ use crate::{
     message::{body::Body, log_context::Scope, refusal::Refusal, request::Request},
     observe::panics,
 };
-use crossbeam_channel::{Receiver, Sender, unbounded};
 use dispatcher::{AtOnce, Dispatcher};
 use idle::{IdleThreads, Look};
 use in_flight::{Admission, InFlight, Worker};
+use queue::Queue;
 use roster::Roster;
 use std::{
     mem,
@@ -73,6 +74,12 @@ struct Job {
     expected: Duration,
 }
 
+impl Job {
+    fn expected_nanos(&self) -> u64 {
+        nanos(self.expected)
+    }
+}
+
 /// The slots, the queue and the roles. Shared by all worker threads and the main thread.
 pub(crate) struct Pool {
     dispatcher: Arc<Dispatcher>,
@@ -80,10 +87,8 @@ pub(crate) struct Pool {
     slots: AtomicUsize,
     /// Requests that may be running or waiting at once: `WORKERS` + `QUEUE_CAPACITY`.
     most_admitted: AtomicUsize,
-    /// Bounded by `most_admitted`, which counts what is running too, so the channel need not be.
-    queue: (Sender<Job>, Receiver<Job>),
-    /// What is expected of the queue's jobs together, in nanoseconds.
-    queued_nanos: AtomicU64,
+    /// Bounded by `most_admitted`, which counts what is running too.
+    queue: Queue,
     admitted: AtomicUsize,
     running: AtomicUsize,
     leader: Mutex<Leader>,
@@ -122,8 +127,7 @@ impl Pool {
             engine,
             slots: AtomicUsize::new(workers),
             most_admitted: AtomicUsize::new(workers + queue_capacity),
-            queue: unbounded(),
-            queued_nanos: AtomicU64::new(0),
+            queue: Queue::default(),
             admitted: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
             leader: Mutex::default(),
@@ -177,21 +181,16 @@ impl Pool {
 
     /// A job and a slot to run it in, if there are both.
     fn take(&self) -> Option<Job> {
-        if self.queue.1.is_empty() {
+        if self.queue.is_empty() {
             return None;
         }
         let free = |running| (running < self.slots()).then_some(running + 1);
         self.running.fetch_update(SeqCst, SeqCst, free).ok()?;
-        match self.queue.1.try_recv() {
-            Ok(job) => {
-                self.queued_nanos.fetch_sub(nanos(job.expected), SeqCst);
-                Some(job)
-            }
-            Err(_) => {
-                self.running.fetch_sub(1, SeqCst);
-                None
-            }
+        let job = self.queue.pop();
+        if job.is_none() {
+            self.running.fetch_sub(1, SeqCst);
         }
+        job
     }
 
     fn become_leader(&self) -> Option<MutexGuard<'_, Leader>> {
@@ -227,7 +226,7 @@ impl Pool {
         self.note_progress(now);
         self.has_leader.store(false, SeqCst);
         drop(leader);
-        if !self.queue.1.is_empty() {
+        if !self.queue.is_empty() {
             self.idle.wake_monitor();
         }
     }
@@ -272,18 +271,16 @@ impl Pool {
     }
 
     fn enqueue(&self, ready: Ready, since: Instant, expected: Duration) {
-        self.queued_nanos.fetch_add(nanos(expected), SeqCst);
-        let sent = self.queue.0.send(Job {
+        self.queue.push(Job {
             ready,
             since,
             expected,
         });
-        debug_assert!(sent.is_ok(), "the pool holds the receiver itself");
     }
 
     /// Wakes another thread where what is about to run, or what is left in the queue, is longer than a handover.
     fn wake_one_before(&self, job: &Job) {
-        let leaves_work = self.queued_nanos.load(SeqCst) > nanos(HANDOVER);
+        let leaves_work = self.queue.expected() > HANDOVER;
         let leaves_lead = job.expected > HANDOVER && !self.has_leader.load(SeqCst);
         if leaves_work || leaves_lead {
             self.idle.wake_one();
@@ -374,7 +371,7 @@ impl Pool {
         if still_for < TICK {
             return Look::Again(TICK - still_for);
         }
-        let work_waits = !self.queue.1.is_empty() && self.running.load(SeqCst) < self.slots();
+        let work_waits = !self.queue.is_empty() && self.running.load(SeqCst) < self.slots();
         match self.has_leader.load(SeqCst) && !work_waits {
             true => Look::Sleep,
             false => Look::StepIn,

@@ -10,7 +10,7 @@ use crate::{
     pool::{Dispatcher, Mutex},
     routing::{application::Stateful, routes::Routes},
 };
-use std::{net::SocketAddr, sync::Arc};
+use std::{iter, net::SocketAddr, sync::Arc};
 
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(1);
@@ -128,14 +128,14 @@ impl Scene {
         assert!(self.leader.expiry.is_none_or(|expiry| expiry >= now));
         let told = self.told.lock().unwrap();
         assert!(told.iter().all(|(_, status)| *status == 503));
-        let left = self.pool.queue.1.len();
+        let left = self.pool.queue.len();
         assert_eq!(self.pool.admitted.load(SeqCst), left);
         told.iter().map(|(number, _)| *number).collect()
     }
 
     /// Who still waits, in the order in which they will be served.
     fn queue(&self) -> Vec<usize> {
-        let left = self.pool.queue.1.try_iter().map(|job| match job.ready {
+        let left = iter::from_fn(|| self.pool.queue.pop()).map(|job| match job.ready {
             Ready::Request(exchange) => exchange.respond(Response::unavailable(""), false),
             _ => panic!("no request"),
         });

@@ -1,0 +1,67 @@
+//! The jobs that wait for a slot, first come, first served.
+
+use super::Job;
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
+    },
+    time::Duration,
+};
+
+/// Bounded by what the pool admits, and so not by itself.
+///
+/// Nearly always one thread puts a job in and takes it out again: a lock that nobody else holds costs less than a
+/// channel between threads, and what is beside it on its cache line is had with it.
+#[derive(Default)]
+pub(super) struct Queue {
+    jobs: Mutex<VecDeque<Job>>,
+    /// How many there are, to be read without the lock.
+    len: AtomicUsize,
+    /// What is expected of them together, in nanoseconds; to be read without the lock too.
+    expected_nanos: AtomicU64,
+}
+
+impl Queue {
+    pub(super) fn push(&self, job: Job) {
+        let mut jobs = self.lock();
+        self.expect(|nanos| nanos + job.expected_nanos());
+        jobs.push_back(job);
+        self.len.store(jobs.len(), SeqCst);
+    }
+
+    pub(super) fn pop(&self) -> Option<Job> {
+        let mut jobs = self.lock();
+        let job = jobs.pop_front()?;
+        self.expect(|nanos| nanos - job.expected_nanos());
+        self.len.store(jobs.len(), SeqCst);
+        Some(job)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len.load(SeqCst)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How long the jobs in it are expected to take together.
+    pub(super) fn expected(&self) -> Duration {
+        Duration::from_nanos(self.expected_nanos.load(Relaxed))
+    }
+
+    /// For whoever holds the lock, so that nothing comes between reading and writing.
+    fn expect(&self, change: impl FnOnce(u64) -> u64) {
+        let nanos = self.expected_nanos.load(Relaxed);
+        self.expected_nanos.store(change(nanos), Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Job>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
