@@ -23,7 +23,7 @@ pub mod parts {
         },
     };
     use http::{Method, StatusCode};
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Instant};
 
     const LIMITS: Limits = Limits {
         max_head_bytes: 32 * 1024,
@@ -76,7 +76,13 @@ pub mod parts {
     /// # Panics
     /// Never: memory takes everything.
     pub fn write_response(response: Response, client: &mut Vec<u8>) {
-        let mut outgoing = Outgoing::new(&Method::GET, Version::Http11, response, false);
+        let mut outgoing = Outgoing::new(
+            &Method::GET,
+            Version::Http11,
+            response,
+            false,
+            Instant::now(),
+        );
         let sent = outgoing.send(client, usize::MAX);
         debug_assert!(sent.is_ok(), "memory takes everything");
     }

@@ -13,6 +13,7 @@ use std::{
     cell::Cell,
     io::{self, ErrorKind, IoSlice, Write},
     mem,
+    time::Instant,
 };
 
 /// Bodies up to this size are copied behind the head, so that a response is one plain write.
@@ -65,11 +66,13 @@ pub(crate) enum Sending {
 
 impl Outgoing {
     /// Frames a response to a request of this method and version. With `close`, it says that the connection ends.
+    /// `now` is its date.
     pub(crate) fn new(
         method: &Method,
         version: Version,
         response: Response,
         close: bool,
+        now: Instant,
     ) -> Outgoing {
         let content_type = response.default_type;
         let Response {
@@ -80,7 +83,7 @@ impl Outgoing {
         } = response;
         let (framing, with_body) = http1::framing(method, version, status, body.len());
         let mut framed = SPARE.take();
-        date::with_date(|date| {
+        date::with_date(now, |date| {
             http1::write_head(
                 &mut framed,
                 status,

@@ -330,9 +330,8 @@ impl Pool {
         worker.begin(exchange.request(), since);
         // Kept, since a layer may do what it likes to its request.
         let index = exchange.request().route.as_ref().map(|route| route.index);
-        let handling = Instant::now();
         let response = self.dispatcher.handle(exchange.request());
-        let took = handling.elapsed();
+        let took = started.elapsed();
         let route = index.map(|index| self.dispatcher.application.route(index));
         if let Some(route) = route {
             route.cost.record(took);

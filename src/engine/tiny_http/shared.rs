@@ -171,9 +171,9 @@ impl Shared {
 
     fn refuse_method(&self, peer: SocketAddr, method: &Method, hold: Hold, refusal: Refusal) {
         log::debug!(peer:% = canonical_peer(peer), reason = refusal.reason; "request refused");
-        let response = self.rules.refused(refusal);
-        let answer = Outgoing::new(method, Version::Http11, response, true);
-        let deadline = Instant::now() + self.rules.live.write_timeout.get();
+        let (response, now) = (self.rules.refused(refusal), Instant::now());
+        let answer = Outgoing::new(method, Version::Http11, response, true, now);
+        let deadline = now + self.rules.live.write_timeout.get();
         self.begin_close(LingeringClose::refusing(peer, hold, answer, deadline));
     }
 

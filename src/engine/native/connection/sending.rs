@@ -43,7 +43,7 @@ impl<S: Stream> Connection<S> {
             true => Method::HEAD,
             false => Method::GET,
         };
-        let outgoing = Outgoing::new(&method, self.asked.version, response, close);
+        let outgoing = Outgoing::new(&method, self.asked.version, response, close, now);
         let close = close || outgoing.ends_with_connection;
         self.begin_sending(outgoing, close, now, rules);
         self.pump(now, rules)
@@ -61,7 +61,7 @@ impl<S: Stream> Connection<S> {
         self.let_go_of_request();
         // What follows a refused head is no request, and it is what lingering is for.
         self.may_be_readable = true;
-        let outgoing = Outgoing::new(&Method::GET, Version::Http11, response, true);
+        let outgoing = Outgoing::new(&Method::GET, Version::Http11, response, true, context.now);
         self.begin_sending(outgoing, true, context.now, context.rules);
         None
     }
