@@ -113,7 +113,10 @@ impl Shared {
     pub(super) fn take_returned(&self, into: &mut VecDeque<Returned>) {
         if self.returned_count.load(SeqCst) > 0 {
             let mut returns = self.returns();
-            into.append(&mut returns.returned);
+            match into.is_empty() {
+                true => mem::swap(into, &mut returns.returned),
+                false => into.append(&mut returns.returned),
+            }
             self.returned_count.store(0, SeqCst);
         }
     }

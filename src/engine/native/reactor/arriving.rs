@@ -56,7 +56,10 @@ impl Reactor {
             return;
         };
         let waits_for_ends = self.stage != Stage::Open || acceptor.waits_for_room();
-        self.shared.waits_for_ends.store(waits_for_ends, SeqCst);
+        // Nearly always it is so already, and a line that nobody writes to is nobody's to wait for.
+        if self.shared.waits_for_ends.load(SeqCst) != waits_for_ends {
+            self.shared.waits_for_ends.store(waits_for_ends, SeqCst);
+        }
         if acceptor.is_done() {
             self.acceptor = None;
         }
