@@ -37,7 +37,7 @@ use crate::{
 use dispatcher::{AtOnce, Dispatcher};
 use idle::{IdleThreads, Look};
 use in_flight::{Admission, InFlight, Worker};
-use queue::Queue;
+use queue::{Job, Queue, nanos};
 use roster::Roster;
 use std::{
     mem,
@@ -66,19 +66,6 @@ const LONG_WAIT: Duration = Duration::from_millis(10);
 const CLOSED: u8 = 1;
 /// There are more threads than there should be: as many end as are too many.
 const TOO_MANY: u8 = 2;
-
-/// A request with its place in the queue, or a streamed response that goes on.
-struct Job {
-    ready: Ready,
-    since: Instant,
-    expected: Duration,
-}
-
-impl Job {
-    fn expected_nanos(&self) -> u64 {
-        nanos(self.expected)
-    }
-}
 
 /// The slots, the queue and the roles. Shared by all worker threads and the main thread.
 pub(crate) struct Pool {
@@ -393,8 +380,4 @@ impl Pool {
 /// What the log calls a request's route.
 fn logged_as(request: &Request) -> &'static str {
     request.route.as_ref().map_or("", |route| route.logged_as)
-}
-
-fn nanos(duration: Duration) -> u64 {
-    duration.as_nanos() as u64
 }

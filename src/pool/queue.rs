@@ -1,6 +1,6 @@
 //! The jobs that wait for a slot, first come, first served.
 
-use super::Job;
+use crate::engine::Ready;
 use std::{
     collections::VecDeque,
     sync::{
@@ -10,8 +10,22 @@ use std::{
             Ordering::{Relaxed, SeqCst},
         },
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+/// A request with its place in the queue, or a streamed response that goes on.
+pub(super) struct Job {
+    pub(super) ready: Ready,
+    pub(super) since: Instant,
+    /// How long it is expected to take.
+    pub(super) expected: Duration,
+}
+
+impl Job {
+    fn expected_nanos(&self) -> u64 {
+        nanos(self.expected)
+    }
+}
 
 /// Bounded by what the pool admits, and so not by itself.
 ///
@@ -64,4 +78,8 @@ impl Queue {
     fn lock(&self) -> MutexGuard<'_, VecDeque<Job>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+pub(super) fn nanos(duration: Duration) -> u64 {
+    duration.as_nanos() as u64
 }

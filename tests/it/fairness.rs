@@ -1,5 +1,6 @@
 //! One client, or one handler, at everybody's expense: what must not be.
 
+use std::fs;
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use seaworthy::{Config, Ending, Request, Response, Running, Service};
 
-use crate::support::{Client, Engine, PATIENCE, Server, Setup, Watch, get};
+use crate::support::{Client, Engine, PATIENCE, Server, Setup, Watch, eventually, get};
 
 both_engines! {
     stalled_uploads_stop_no_answer,
@@ -50,6 +51,19 @@ fn stalled_uploads(server: &Server, count: usize, size: usize) -> Vec<Client> {
         client
     };
     (0..count).map(begin).collect()
+}
+
+/// Whether nothing is under way to this address, and nothing waits there: both sides' queues are empty (proc(5)).
+fn is_all_read(address: SocketAddr) -> bool {
+    let port = format!(":{:04X}", address.port());
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
+    let lines = tables.iter().flatten().flat_map(|table| table.lines());
+    let connections = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let mut ours = connections.filter(|fields| {
+        let ends = fields.get(1..3).unwrap_or_default();
+        ends.iter().any(|end| end.ends_with(&port)) && fields[3] == "01"
+    });
+    ours.all(|fields| fields[4] == "00000000:00000000")
 }
 
 fn stalled_uploads_stop_no_answer(engine: Engine) {
@@ -339,6 +353,7 @@ fn who_is_slower_than_the_least_rate_goes_before_newcomers_are_refused(engine: E
         .ready();
     let began = Instant::now();
     let mut stalled = stalled_uploads(&server, 3, SIZE);
+    eventually("the server has read them", || is_all_read(server.address));
     // Nobody is slow yet.
     let refused = upload(server.address, 1 << 20);
     if began.elapsed() < Duration::from_secs(5) {
