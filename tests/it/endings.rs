@@ -4,8 +4,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use seaworthy::{Config, Ending, Request, Running, Service, Stop};
+use seaworthy::{Ending, Request, Service, Stop};
 
+use crate::service::serve_with;
 use crate::support::{Client, Engine, PATIENCE, Setup, get, number};
 
 both_engines! {
@@ -20,19 +21,6 @@ both_engines! {
     the_log_says_of_a_request_what_its_client_was_told,
 }
 
-fn start(service: Service, engine: Engine, more: &[(&str, &str)]) -> Running {
-    let basic = [
-        ("HTTP_ENGINE", engine.name()),
-        ("HOST", "127.0.0.1"),
-        ("PORT", "0"),
-        ("DRAIN_DELAY", "0"),
-    ];
-    let config = Config::from_pairs(basic.iter().chain(more).copied()).expect("good settings");
-    let running = service.start(config).expect("a port is free");
-    running.wait_ready(PATIENCE).expect("it becomes ready");
-    running
-}
-
 fn a_background_service_that_fails_while_it_is_stopped_is_told_and_not_called_clean(
     engine: Engine,
 ) {
@@ -40,7 +28,7 @@ fn a_background_service_that_fails_while_it_is_stopped_is_told_and_not_called_cl
         stop.wait(PATIENCE);
         Err("the last batch is lost")
     });
-    let running = start(service, engine, &[]);
+    let running = serve_with(service, engine, &[]);
     running.stop();
     let report = running.wait();
     assert_eq!(report.ending, Ending::ServiceFailed);
@@ -55,7 +43,7 @@ fn a_background_service_that_fails_in_the_drain_delay_is_told_and_hurries_nothin
         let _ = failing.recv();
         Err("the queue is gone")
     });
-    let running = start(service, engine, &[("DRAIN_DELAY", "500ms")]);
+    let running = serve_with(service, engine, &[("DRAIN_DELAY", "500ms")]);
     running.stop();
     drop(fail);
     let report = running.wait();
@@ -74,7 +62,7 @@ fn a_stop_hook_that_fails_is_told_and_keeps_no_other_from_running(engine: Engine
         .on_stop("first added", move || told.send(()).unwrap())
         .on_stop("fails", || Err("no"))
         .on_stop("panics", || -> () { panic!("on purpose") });
-    let running = start(service, engine, &[]);
+    let running = serve_with(service, engine, &[]);
     running.stop();
     let report = running.wait();
     assert_eq!(report.ending, Ending::ServiceFailed);
@@ -104,7 +92,7 @@ fn a_stuck_background_service_costs_no_other_its_ending(engine: Engine) {
             service_told.send("earlier").unwrap();
         })
         .background("stuck", wait);
-    let running = start(service, engine, &[("SHUTDOWN_TIMEOUT", "0")]);
+    let running = serve_with(service, engine, &[("SHUTDOWN_TIMEOUT", "0")]);
     running.stop();
     let report = running.wait();
     assert_eq!(report.services_late, ["stuck"]);
@@ -122,7 +110,7 @@ fn a_slow_background_service_has_the_time_that_the_others_leave(engine: Engine) 
             stop.wait(PATIENCE);
             thread::sleep(Duration::from_millis(650));
         });
-    let running = start(service, engine, &[("SHUTDOWN_TIMEOUT", "0")]);
+    let running = serve_with(service, engine, &[("SHUTDOWN_TIMEOUT", "0")]);
     running.stop();
     let report = running.wait();
     assert_eq!(report.ending, Ending::Clean, "{report:?}");
@@ -143,7 +131,7 @@ fn the_whole_end_takes_no_longer_than_the_grace_period_allows(engine: Engine) {
         begun.send(()).unwrap();
         thread::sleep(Duration::from_secs(10));
     });
-    let running = start(service, engine, &[("SHUTDOWN_TIMEOUT", "1s")]);
+    let running = serve_with(service, engine, &[("SHUTDOWN_TIMEOUT", "1s")]);
     let mut client = Client::connect(running.addr());
     client.send("GET /hangs HTTP/1.1\r\nHost: test\r\n\r\n");
     has_begun.recv_timeout(PATIENCE).unwrap();
@@ -172,7 +160,7 @@ fn a_stop_that_follows_a_background_failure_changes_nothing(engine: Engine) {
             let _ = fails.recv();
             Err("the queue is gone")
         });
-    let running = start(service, engine, &[]);
+    let running = serve_with(service, engine, &[]);
     let mut client = Client::connect(running.addr());
     client.send("GET /slow HTTP/1.1\r\nHost: test\r\n\r\n");
     has_begun.recv_timeout(PATIENCE).unwrap();
@@ -195,7 +183,7 @@ fn the_report_counts_what_was_answered_since_the_start_and_in_the_drain(engine: 
                 thread::sleep(Duration::from_millis(300));
                 "whole"
             });
-    let running = start(service, engine, &[]);
+    let running = serve_with(service, engine, &[]);
     for _ in 0..5 {
         get(running.addr(), "/").expect(200);
     }

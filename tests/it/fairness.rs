@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use seaworthy::{Config, Ending, Request, Response, Running, Service};
+use seaworthy::{Ending, Request, Response, Running, Service};
 
+use crate::service::serve_with;
 use crate::support::{Client, Engine, PATIENCE, Server, Setup, Watch, eventually, get};
 
 both_engines! {
@@ -20,19 +21,6 @@ both_engines! {
     a_reader_whose_destructor_does_not_return_does_not_keep_a_drain_from_ending,
     an_upload_of_any_size_holds_up_no_probe: alone,
     who_is_slower_than_the_least_rate_goes_before_newcomers_are_refused: alone,
-}
-
-fn start(service: Service, engine: Engine, more: &[(&str, &str)]) -> Running {
-    let basic = [
-        ("HTTP_ENGINE", engine.name()),
-        ("HOST", "127.0.0.1"),
-        ("PORT", "0"),
-        ("DRAIN_DELAY", "0"),
-    ];
-    let config = Config::from_pairs(basic.iter().chain(more).copied()).expect("good settings");
-    let running = service.start(config).expect("a port is free");
-    running.wait_ready(PATIENCE).expect("it becomes ready");
-    running
 }
 
 fn end(running: Running) {
@@ -99,7 +87,7 @@ fn a_handler_that_has_run_is_never_answered_503_for_memory(engine: Engine) {
         vec![b'x'; BIG]
     });
     // Room for two of them: half of it is for answers.
-    let running = start(
+    let running = serve_with(
         service,
         engine,
         &[("BUFFER_MEMORY", "32MiB"), ("WORKERS", "4")],
@@ -147,7 +135,7 @@ fn who_does_not_take_its_answer_goes_before_a_handler_is_refused(engine: Engine)
         ("WORKERS", "1"),
         ("WRITE_TIMEOUT", "60s"),
     ];
-    let running = start(service, engine, &settings);
+    let running = serve_with(service, engine, &settings);
     let address = running.addr();
     let asked = Instant::now();
     let mut stalled = [asks(address, "/big"), asks(address, "/big")];
@@ -240,7 +228,7 @@ fn reluctant(
         .get("/short", stream(1000, false))
         .get("/failing", stream(1000, true));
     let settings: Vec<_> = [("WORKERS", "2")].iter().chain(more).copied().collect();
-    (start(service, engine, &settings), is_dropping, let_go)
+    (serve_with(service, engine, &settings), is_dropping, let_go)
 }
 
 /// Asserts that probes are answered at once although a destructor has begun and does not return.

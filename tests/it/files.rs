@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use seaworthy::{Config, Running, ServeDir, Service};
+use seaworthy::{Running, ServeDir, Service};
 
-use crate::support::{Client, Engine, PATIENCE, Response, get};
+use crate::service::{end, serve};
+use crate::support::{Client, Engine, Response, get};
 
 both_engines! {
     a_file_is_sent_with_what_its_name_and_its_contents_say,
@@ -54,28 +55,6 @@ impl Drop for Tree {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
-}
-
-pub(crate) fn start(service: Service, engine: Engine) -> Running {
-    let config = Config::from_pairs([
-        ("HTTP_ENGINE", engine.name()),
-        ("HOST", "127.0.0.1"),
-        ("PORT", "0"),
-        ("DRAIN_DELAY", "0"),
-    ]);
-    let config = config.expect("good settings");
-    service.start(config).expect("a port is free")
-}
-
-pub(crate) fn serve(service: Service, engine: Engine) -> Running {
-    let running = start(service, engine);
-    running.wait_ready(PATIENCE).expect("it becomes ready");
-    running
-}
-
-pub(crate) fn end(running: Running) {
-    running.stop();
-    assert_eq!(running.wait().abandoned_total(), 0);
 }
 
 /// Asks on a connection that stays.

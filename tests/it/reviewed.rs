@@ -3,8 +3,9 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use seaworthy::{Config, Ending, Phase, Request, Response, Running, Service};
+use seaworthy::{Ending, Request, Response, Service};
 
+use crate::service::serve_with;
 use crate::support::{Client, Engine, Setup, eventually};
 
 both_engines! {
@@ -29,26 +30,11 @@ impl Drop for Sore {
     }
 }
 
-fn serve(service: Service, engine: Engine, more: &[(&str, &str)]) -> Running {
-    let basic = [
-        ("HTTP_ENGINE", engine.name()),
-        ("HOST", "127.0.0.1"),
-        ("PORT", "0"),
-        ("DRAIN_DELAY", "0"),
-    ];
-    let config = Config::from_pairs(basic.iter().chain(more).copied()).expect("settings");
-    let running = service.start(config).expect("a port");
-    eventually("the service has started", || {
-        running.phase() == Phase::Running
-    });
-    running
-}
-
 fn a_body_whose_destructor_panics_takes_nobody_with_it(engine: Engine) {
     let service = Service::new("test")
         .get("/", |_: &Request| "fine")
         .get("/sore", |_: &Request| Response::stream(Sore));
-    let running = serve(service, engine, &[("WORKERS", "2")]);
+    let running = serve_with(service, engine, &[("WORKERS", "2")]);
     for _ in 0..5 {
         let mut client = Client::connect_narrow(running.addr());
         client.send("GET /sore HTTP/1.1\r\nHost: test\r\n\r\n");

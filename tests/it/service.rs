@@ -42,7 +42,15 @@ pub(crate) fn start<S: Send + Sync + 'static>(
 }
 
 pub(crate) fn serve<S: Send + Sync + 'static>(service: Service<S>, engine: Engine) -> Running {
-    let running = start(service, engine, &[]);
+    serve_with(service, engine, &[])
+}
+
+pub(crate) fn serve_with<S: Send + Sync + 'static>(
+    service: Service<S>,
+    engine: Engine,
+    more: &[(&str, &str)],
+) -> Running {
+    let running = start(service, engine, more);
     running.wait_ready(PATIENCE).expect("it becomes ready");
     running
 }

@@ -6,9 +6,10 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use seaworthy::{Config, Phase, Request, Running, Service};
+use seaworthy::{Request, Service};
 
-use crate::support::{Client, Engine, eventually};
+use crate::service::serve_with;
+use crate::support::{Client, Engine};
 
 both_engines! {
     a_short_request_does_not_wait_behind_a_handler_that_turned_long: alone,
@@ -18,25 +19,10 @@ both_engines! {
 /// So many quick runs, and the pool takes a route for a short one.
 const TRAINING: usize = 200;
 
+const FOUR_WORKERS: &[(&str, &str)] = &[("WORKERS", "4")];
+
 /// Nothing here takes so long but what never happens.
 const NEVER: Duration = Duration::from_secs(20);
-
-fn serve(service: Service, engine: Engine) -> Running {
-    let settings = [
-        ("HTTP_ENGINE", engine.name()),
-        ("HOST", "127.0.0.1"),
-        ("PORT", "0"),
-        ("WORKERS", "4"),
-        ("DRAIN_DELAY", "0"),
-    ];
-    let running = service
-        .start(Config::from_pairs(settings).expect("settings"))
-        .expect("a port");
-    eventually("the service has started", || {
-        running.phase() == Phase::Running
-    });
-    running
-}
 
 fn a_short_request_does_not_wait_behind_a_handler_that_turned_long(engine: Engine) {
     let (began, has_begun) = mpsc::channel();
@@ -52,7 +38,7 @@ fn a_short_request_does_not_wait_behind_a_handler_that_turned_long(engine: Engin
             "moody"
         },
     );
-    let running = serve(service, engine);
+    let running = serve_with(service, engine, FOUR_WORKERS);
     let mut moody = Client::connect(running.addr());
     let mut short = Client::connect(running.addr());
     let mut waits = Vec::new();
@@ -97,7 +83,7 @@ fn handlers_that_were_short_run_side_by_side_once_they_are_long(engine: Engine) 
             "together"
         }
     });
-    let running = serve(service, engine);
+    let running = serve_with(service, engine, FOUR_WORKERS);
     let mut clients: Vec<Client> = (0..TOGETHER)
         .map(|_| Client::connect(running.addr()))
         .collect();

@@ -7,7 +7,8 @@ use std::process::Command;
 
 use seaworthy::Service;
 
-use super::{SHOWN, SHOWN_DATE, Tree, bytes, end, serve, set_time, time};
+use super::{SHOWN, SHOWN_DATE, Tree, bytes, set_time, time};
+use crate::service::{end, serve};
 use crate::support::{Engine, note};
 
 both_engines! {

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use seaworthy::{Ending, Request, ServeDir, Service};
 
-use super::{Asking, Tree, end, header, serve, start};
+use super::{Asking, Tree, header};
+use crate::service::{end, serve, start};
 use crate::support::{Engine, PATIENCE};
 
 both_engines! {
@@ -262,7 +263,7 @@ fn a_missing_directory_is_found_out_at_start(engine: Engine) {
         (ServeDir::new(tree.path("missing")), "missing"),
         (tree.serve().fallback("app.html"), "public/app.html"),
     ] {
-        let running = start(Service::new("test").nest("/static", files), engine);
+        let running = start(Service::new("test").nest("/static", files), engine, &[]);
         running.wait_ready(PATIENCE).expect_err("nothing to serve");
         let report = running.wait();
         assert_eq!(report.ending, Ending::StartFailed);

@@ -2,7 +2,8 @@
 
 use seaworthy::Service;
 
-use super::{Asking, Tree, end, header, serve};
+use super::{Asking, Tree, header};
+use crate::service::{end, serve};
 use crate::support::Engine;
 
 both_engines! {
