@@ -15,6 +15,7 @@ both_engines! {
     a_change_that_needs_a_restart_is_told_and_config_in_the_pod_shows_what_runs,
     a_file_that_a_variable_overrules_is_warned_about,
     a_drain_delay_that_was_changed_is_the_one_that_is_kept,
+    connections_that_are_open_end_with_their_next_answer_once_an_age_is_set,
     swaps_under_load_cost_no_request_and_are_never_read_by_halves,
 }
 
@@ -65,6 +66,27 @@ fn a_changed_config_map_is_followed_from_the_next_answer_on(engine: Engine) {
     told(&server, "request");
     assert_eq!(flag(port, "KEEP_ALIVE_TIMEOUT"), "300ms");
     get(admin(port), "/flagz").expect(200);
+    server.stop().expect_clean();
+}
+
+fn connections_that_are_open_end_with_their_next_answer_once_an_age_is_set(engine: Engine) {
+    let mounted = Mounted::new(&[]);
+    let server = setup(engine, &mounted).start().ready();
+    let mut old = server.client();
+    assert!(!old.get("/").expect(200).closes());
+    mounted.swap(&[("MAX_CONNECTION_AGE", "1s")]);
+    assert_eq!(told(&server, CHANGED)["settings"], "MAX_CONNECTION_AGE");
+    // Its age counts from its first answer under a bound, if not from its beginning.
+    if !old.get("/").expect(200).closes() {
+        thread::sleep(Duration::from_millis(1200));
+        assert!(old.get("/").expect(200).closes());
+    }
+    mounted.swap(&[("MAX_CONNECTION_AGE", "1h")]);
+    told(&server, CHANGED);
+    let mut new = server.client();
+    for _ in 0..3 {
+        assert!(!new.get("/").expect(200).closes());
+    }
     server.stop().expect_clean();
 }
 
