@@ -5,9 +5,9 @@
 use crate::support::{Engine, note};
 use crate::{
     background, bodies, calling, chaos, configuration, deadline, drain_report, endings, fairness,
-    files, health, hosted, http, layers, library, life, lifetimes, live_configuration, logging,
-    places, pool, probes, queue, resize, reviewed, rolling_update, service, sharing, shortages,
-    signals, slow_clients, stalls, streams, timeouts,
+    files, forwarded, health, hosted, http, layers, library, life, lifetimes, live_configuration,
+    logging, places, pool, probes, queue, resize, reviewed, rolling_update, service, sharing,
+    shortages, signals, slow_clients, stalls, streams, timeouts,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -159,6 +159,7 @@ fn the_list_names_only_what_exists() {
         ("files::curl", files::curl::CASES),
         ("files::paths", files::paths::CASES),
         ("files::precompressed", files::precompressed::CASES),
+        ("forwarded", forwarded::CASES),
         ("http", http::CASES),
         ("background", background::CASES),
         ("bodies", bodies::CASES),

@@ -23,6 +23,7 @@ mod deadline;
 mod drain_report;
 mod fairness;
 mod files;
+mod forwarded;
 mod health;
 mod hosted;
 mod http;
