@@ -5,8 +5,8 @@
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior};
 use seaworthy::http::{StatusCode, header};
 use seaworthy::{
-    Check, Error, IntoResponse, Json, Problem, Request, Response, Routes, Secret, Service,
-    Settings, Stop, layers, layers::AllowOrigin,
+    Check, Error, IntoResponse, Json, Problem, Request, Routes, Secret, Service, Settings, layers,
+    layers::AllowOrigin,
 };
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, process::ExitCode, time::Duration};
@@ -73,7 +73,8 @@ fn main() -> ExitCode {
 fn service(conf: Conf) -> Service<Shop> {
     let cors = layers::cors()
         .allow_origin(conf.origins.unwrap_or_default())
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE]);
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .expose_headers([header::LOCATION]);
     let orders = Routes::new()
         .get("/", list)
         .post("/", place)
@@ -85,7 +86,7 @@ fn service(conf: Conf) -> Service<Shop> {
     Service::with_state("orders", conf.shop)
         .on_start("migrate", Shop::migrate)
         .check(Check::readiness("database", Shop::reach).every("2s"))
-        .background("expiry", expire)
+        .every("expiry", "1s", expire)
         .nest("/orders", orders)
         .layer(layers::request_id())
         .errors(Problem::json)
@@ -125,21 +126,19 @@ impl Shop {
     }
 }
 
-fn expire(stop: &Stop, shop: &Shop) {
+fn expire(shop: &Shop) -> rusqlite::Result<()> {
     let sql = "UPDATE orders SET state = 'expired'
         WHERE state = 'open' AND placed_at <= unixepoch() - ?1";
-    let seconds = [shop.pay_within.as_secs()];
-    let expire = || shop.connection()?.execute(sql, seconds);
-    while !stop.wait(Duration::from_secs(1)) {
-        match expire() {
-            Ok(0) => {}
-            Ok(orders) => log::info!(orders; "orders expired"),
-            Err(error) => log::warn!(error:%; "orders could not be expired"),
-        }
+    let orders = shop
+        .connection()?
+        .execute(sql, [shop.pay_within.as_secs()])?;
+    if orders > 0 {
+        log::info!(orders; "orders expired");
     }
+    Ok(())
 }
 
-fn place(request: &Request, shop: &Shop) -> Result<Response, Error> {
+fn place(request: &Request, shop: &Shop) -> Result<impl IntoResponse, Error> {
     let NewOrder { item, quantity } = request.json()?;
     if item.is_empty() || !(1..=1000).contains(&quantity) {
         return Err(Error::unprocessable("expected 1 to 1000 of an item"));
@@ -149,7 +148,7 @@ fn place(request: &Request, shop: &Shop) -> Result<Response, Error> {
     let sql = "INSERT INTO orders (item, quantity) VALUES (?1, ?2) RETURNING *";
     let order = connection.query_one(sql, (item, quantity), read)?;
     let location = [(header::LOCATION, format!("/orders/{}", order.id))];
-    Ok((StatusCode::CREATED, location, Json(order)).into_response())
+    Ok((StatusCode::CREATED, location, Json(order)))
 }
 
 fn show(request: &Request, shop: &Shop) -> Result<Option<Json<Order>>, Error> {
