@@ -132,6 +132,11 @@ impl<S: Send + Sync + 'static> Service<S> {
 
     /// Sets the default of one of seaworthy's own settings, for [`run`](Service::run): see
     /// [`Settings::default_setting`].
+    ///
+    /// ```
+    /// # use seaworthy::Service;
+    /// let service = Service::new("shop").default_setting("MAX_BODY_BYTES", "300MiB").default_setting("ACCESS_LOG", "all");
+    /// ```
     #[must_use]
     pub fn default_setting(mut self, name: &'static str, value: &str) -> Service<S> {
         let settings = self.settings.get_or_insert_with(Settings::from_env);
@@ -145,6 +150,18 @@ impl<S: Send + Sync + 'static> Service<S> {
     /// Status and headers stay the error's own, whatever `render` returns. It runs on the worker that answers. What is
     /// refused before there is a request, or without a worker, is rendered once at start, with no request.
     /// [`Problem::json`](crate::Problem::json) is one such function.
+    ///
+    /// ```
+    /// use seaworthy::{Error, Html, Request, Service};
+    ///
+    /// fn page(error: &Error, _: Option<&Request>) -> Html<String> {
+    ///     Html(format!("<!doctype html><title>{}</title>", error.status()))
+    /// }
+    ///
+    /// let service = Service::new("shop").errors(page);
+    /// let answer = service.call(Request::get("/nowhere"));
+    /// assert_eq!(answer.body(), Some(&b"<!doctype html><title>404 Not Found</title>"[..]));
+    /// ```
     #[must_use]
     pub fn errors<R: IntoResponse>(
         mut self,

@@ -6,6 +6,21 @@ use std::{any::type_name, str::FromStr};
 impl Request {
     /// A parameter of the route's template, parsed: `request.param_as::<u64>("id")?`.
     ///
+    /// ```
+    /// use seaworthy::{Error, Request, Service};
+    ///
+    /// fn show(request: &Request) -> Result<String, Error> {
+    ///     let id: u64 = request.param_as("id")?;
+    ///     Ok(format!("order {id}"))
+    /// }
+    ///
+    /// let service = Service::new("shop").get("/orders/{id}", show);
+    /// assert_eq!(service.call(Request::get("/orders/7")).status(), 200);
+    /// let refused = service.call(Request::get("/orders/seven"));
+    /// assert_eq!(refused.status(), 400);
+    /// assert!(refused.body().unwrap().starts_with(b"id: expected"));
+    /// ```
+    ///
     /// # Errors
     /// Where it does not parse: a 400 that names the parameter and its type.
     ///
@@ -30,6 +45,14 @@ impl Request {
 
     /// The value of a cookie, as it was sent (RFC 6265 section 5.4); quotes around it are left out. Whether it is to be
     /// believed is another matter: a client may send what it likes.
+    ///
+    /// ```
+    /// use seaworthy::{Request, http::header};
+    ///
+    /// let request = Request::get("/").with_header(header::COOKIE, "theme=dark; lang=\"de\"".parse().unwrap());
+    /// assert_eq!(request.cookie("lang"), Some("de"));
+    /// assert_eq!(request.cookie("session"), None);
+    /// ```
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<&str> {
         let mut pairs = self
@@ -71,6 +94,21 @@ impl Request {
 
     /// The body of an HTML form read into a type, as [`query_as`](Request::query_as) reads the query.
     ///
+    /// ```
+    /// # use seaworthy::{Error, Request, http::header};
+    /// #[derive(serde::Deserialize)]
+    /// struct Order {
+    ///     item: String,
+    ///     quantity: u32,
+    /// }
+    ///
+    /// let form = "application/x-www-form-urlencoded".parse().unwrap();
+    /// let request = Request::post("/orders", "item=green+tea&quantity=2").with_header(header::CONTENT_TYPE, form);
+    /// let order: Order = request.form_as()?;
+    /// assert_eq!((&*order.item, order.quantity), ("green tea", 2));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     /// 415 where the content type is not `application/x-www-form-urlencoded`, 422 where the form does not fit, as axum
     /// has them; it names the field and what would be right.
@@ -86,6 +124,28 @@ impl Request {
     }
 
     /// The body read as JSON.
+    ///
+    /// ```
+    /// # use seaworthy::{Json, Request, Error, Service, http::header};
+    /// #[derive(serde::Deserialize, serde::Serialize)]
+    /// struct Order {
+    ///     item: String,
+    ///     quantity: u32,
+    /// }
+    ///
+    /// let service = Service::new("shop").post("/orders", |request: &Request| -> Result<Json<Order>, Error> {
+    ///     let order: Order = request.json()?;
+    ///     Ok(Json(order))
+    /// });
+    /// let ask = |body: &'static str| {
+    ///     let json = "application/json".parse().unwrap();
+    ///     service.call(Request::post("/orders", body).with_header(header::CONTENT_TYPE, json))
+    /// };
+    /// assert_eq!(ask(r#"{"item": "tea", "quantity": 2}"#).status(), 200);
+    /// assert_eq!(ask(r#"{"item": "tea"}"#).status(), 422); // its body names `quantity`
+    /// assert_eq!(ask("tea").status(), 400);
+    /// assert_eq!(service.call(Request::post("/orders", "{}")).status(), 415);
+    /// ```
     ///
     /// # Errors
     /// 415 where the content type is not JSON, 400 where the body is no JSON, 422 where it is JSON and not such a

@@ -25,6 +25,14 @@ impl Request {
     /// The client's address: the peer's, or, where that is one of `TRUSTED_PROXIES`, the address that it and the trusted
     /// proxies before it passed on in `Forwarded` or `X-Forwarded-For`. What anybody else claims is not believed. None
     /// for a request that a test built.
+    ///
+    /// ```
+    /// # use seaworthy::Request;
+    /// fn whoami(request: &Request) -> String {
+    ///     let address = request.client_addr().map(|address| address.to_string());
+    ///     format!("{} by {}", address.unwrap_or_default(), request.scheme())
+    /// }
+    /// ```
     #[must_use]
     pub fn client_addr(&self) -> Option<IpAddr> {
         self.origin(self.trusted_proxies()).address

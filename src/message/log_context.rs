@@ -28,6 +28,16 @@ const ROUTE_KEY: &str = "route";
 /// `log_context("order", id)`. Outside of a request nothing is added.
 ///
 /// A name that a record has by itself is the record's own there.
+///
+/// ```
+/// use seaworthy::{Request, log_context};
+///
+/// fn show(request: &Request) -> String {
+///     log_context("order", request.param("id"));
+///     log::info!("found"); // {"msg":"found","route":"/orders/{id}","order":"7",…}
+///     format!("order {}", request.param("id"))
+/// }
+/// ```
 pub fn log_context(name: &'static str, value: impl Display) {
     if ROUTE.get().is_none() {
         return;

@@ -10,6 +10,15 @@ use std::fmt::Write;
 
 /// `application/problem+json` (RFC 9457) for everything that is refused or fails:
 /// `Service::new("shop").errors(Problem::json)`.
+///
+/// ```
+/// use seaworthy::{Problem, Request, Service, http::header};
+///
+/// let service = Service::new("shop").errors(Problem::json);
+/// let answer = service.call(Request::get("/nowhere"));
+/// assert_eq!(answer.status(), 404);
+/// assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/problem+json");
+/// ```
 pub struct Problem;
 
 impl Problem {

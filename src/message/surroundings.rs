@@ -35,6 +35,17 @@ impl Request {
     }
 
     /// How long it is until the [`deadline`](Request::deadline); zero past it, none where there is none.
+    ///
+    /// ```
+    /// use seaworthy::{Error, Request};
+    /// use std::{net::TcpStream, time::Duration};
+    ///
+    /// fn ask(request: &Request) -> Result<&'static str, Error> {
+    ///     let time = request.time_left().unwrap_or(Duration::from_secs(5));
+    ///     TcpStream::connect_timeout(&"192.0.2.1:80".parse().unwrap(), time)?;
+    ///     Ok("it is there")
+    /// }
+    /// ```
     #[must_use]
     pub fn time_left(&self) -> Option<Duration> {
         let deadline = self.deadline()?;
@@ -43,6 +54,21 @@ impl Request {
 
     /// Tells a long handler when to end early: from the moment the drain has closed the listener and requests in flight
     /// have `SHUTDOWN_TIMEOUT` left. Outside a running service it never does.
+    ///
+    /// ```
+    /// use seaworthy::{Error, Request};
+    ///
+    /// fn sum(request: &Request) -> Result<String, Error> {
+    ///     let mut sum = 0_u64;
+    ///     for number in 0..1_000_000_u64 {
+    ///         if number % 1000 == 0 && request.stop().is_stopping() {
+    ///             return Err(Error::unavailable("stopping: come again"));
+    ///         }
+    ///         sum += number;
+    ///     }
+    ///     Ok(sum.to_string())
+    /// }
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Stop {
         self.service()

@@ -45,6 +45,20 @@ impl Running {
     /// Waits until the start-up tasks are done and every readiness check passes, as `/readyz` would say, for `timeout` at
     /// most.
     ///
+    /// ```
+    /// use seaworthy::{Config, Request, Service};
+    /// use std::{io, time::Duration};
+    ///
+    /// let service = Service::new("shop").get("/", |_: &Request| "hello");
+    /// let config = Config::from_pairs([("HOST", "127.0.0.1"), ("PORT", "0"), ("DRAIN_DELAY", "0")]).unwrap();
+    /// let running = service.start(config)?;
+    /// running.wait_ready(Duration::from_secs(5)).map_err(io::Error::other)?;
+    /// println!("http://{}", running.addr());
+    /// running.stop();
+    /// assert_eq!(running.wait().abandoned_total(), 0);
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// What `/readyz` says then, with its failing checks, or that the service has ended.
     pub fn wait_ready(&self, timeout: Duration) -> Result<(), String> {

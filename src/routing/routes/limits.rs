@@ -10,6 +10,18 @@ impl<S: 'static> Routes<S> {
     /// What [`Request::deadline`](crate::Request::deadline) tells the group's handlers, in place of `REQUEST_TIMEOUT`.
     /// A group inside of it that has its own keeps that.
     ///
+    /// ```
+    /// use seaworthy::{Request, Routes, Service, http::Method};
+    ///
+    /// let uploads = Routes::new()
+    ///     .put("/{name}", |request: &Request| format!("{:?} left", request.time_left()))
+    ///     .timeout("2s")
+    ///     .body_limit("300MiB")
+    ///     .concurrency(8);
+    /// let service = Service::new("files").nest("/files", uploads);
+    /// assert_eq!(service.call(Request::new(Method::PUT, "/files/a")).status(), 200);
+    /// ```
+    ///
     /// # Panics
     /// Where a text is no duration such as `250ms`, `5s` or `1m`.
     #[must_use]
