@@ -163,8 +163,13 @@ fn the_last_answer_ends_the_drain(engine: Engine) {
     }
     late.sort();
     eprintln!("{engine:?}: from the last answer to the end {late:?}");
+    // Where the cores are busy each thread that has a part in it waits for its turn, and with tiny_http those are several.
+    let most = match engine {
+        Engine::Native => Duration::from_millis(10),
+        Engine::TinyHttp => Duration::from_millis(50),
+    };
     assert!(
-        late[TRIALS / 2] < Duration::from_millis(10),
+        late[TRIALS / 2] < most,
         "from the last answer to the end: {late:?}"
     );
 }
