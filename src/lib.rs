@@ -57,8 +57,7 @@
 //! | logger and panic hook are installed | `observe/` | main; `log-writer` writes |
 //! | addresses are bound | `service.rs`, `engine/listen.rs`, `admin.rs` | main; `admin` answers on its port |
 //! | start-up tasks, then checks and background services run | `lifecycle/mod.rs`, `health/`, `lifecycle/background.rs` | `start-up`, `check-NAME`, one each |
-//! | every two seconds the limits are read again and followed | `lifecycle/tick.rs`, `pool/resize.rs` | `tick` |
-//! | every two seconds: has the mounted configuration changed? | `lifecycle/tick.rs`, `lifecycle/reload.rs` | `tick`; a service's own reactions on `on-change` |
+//! | every two seconds: have the limits, or the mounted configuration, changed? | `lifecycle/tick.rs`, `pool/resize.rs`, `lifecycle/reload.rs` | `tick`; a service's own reactions on `on-change` |
 //! | a signal sets the stopping state: unready at once | `lifecycle/signals.rs`, `phase.rs` | `signals` |
 //! | drain delay, listener closed, workers joined by the deadline | `lifecycle/mod.rs` | main |
 //! | what fails meanwhile is run again, or ends the service, as its policy says | `lifecycle/supervisor.rs` | the background service's own |

@@ -43,7 +43,7 @@ use crate::{
     },
     routing::{application::Stateful, routes::Routes},
 };
-use binding::{open_admin_engine, open_engine, policy};
+use binding::{follow_limits, open_admin_engine, open_engine, policy};
 use std::{io, mem, process::ExitCode, sync::Arc, thread};
 
 /// An HTTP service: its routes, layers, checks, tasks and background services.
@@ -281,10 +281,10 @@ impl<S: Send + Sync + 'static> Service<S> {
             trusted_proxies: config.trusted_proxies.clone(),
             state: Arc::clone(control.state()),
         });
-        let sizes_run = Arc::clone(&flags);
         let admin = match config.admin_port {
             Some(port) => {
                 let engine = open_admin_engine(config, port, &live)?;
+                let flags = Arc::clone(&flags);
                 Some(Admin::start(Arc::clone(&dispatcher), engine, flags)?)
             }
             None => None,
@@ -292,13 +292,7 @@ impl<S: Send + Sync + 'static> Service<S> {
         let engine = open_engine(config, config.port, policy(&dispatcher))?;
         let pool = Pool::new(dispatcher, engine, config.workers, config.queue_capacity);
         let mut tick = Tick::default();
-        let mut resizer = Resizer::new(&pool, config, limits);
-        tick.watch("limits", move || {
-            let sizes = resizer.look().map(|sizes| sizes.shown());
-            for (name, shown) in sizes.into_iter().flatten() {
-                sizes_run.set(name, shown);
-            }
-        });
+        follow_limits(&mut tick, Resizer::new(&pool, config, limits), flags);
         let server = BoundServer {
             tick,
             pool,

@@ -62,8 +62,10 @@ const TICK: Duration = Duration::from_micros(500);
 
 /// Whose request has waited longer may have given up, and is asked; a busy pool's queue of short handlers is shorter.
 const LONG_WAIT: Duration = Duration::from_millis(10);
+
 /// Nothing will come any more: every thread ends.
 const CLOSED: u8 = 1;
+
 /// There are more threads than there should be: as many end as are too many.
 const TOO_MANY: u8 = 2;
 

@@ -7,7 +7,8 @@ use crate::{
         listen::{self, PeerTimeout},
         rules::{BodyLimits, Policy},
     },
-    pool::dispatcher::Dispatcher,
+    lifecycle::{flags::Flags, tick::Tick},
+    pool::{dispatcher::Dispatcher, resize::Resizer},
 };
 use http::Method;
 use std::{io, sync::Arc};
@@ -59,6 +60,16 @@ pub(super) fn policy(dispatcher: &Arc<Dispatcher>) -> Policy {
         body_limits: own.map(|own| Arc::new(own) as Arc<dyn BodyLimits>),
         live: Some(Arc::clone(&dispatcher.live)),
     }
+}
+
+/// Has the pool follow the limits on every tick, and `flags` say what runs then.
+pub(super) fn follow_limits(tick: &mut Tick, mut resizer: Resizer, flags: Arc<Flags>) {
+    tick.watch("limits", move || {
+        let sizes = resizer.look().map(|sizes| sizes.shown());
+        for (name, shown) in sizes.into_iter().flatten() {
+            flags.set(name, shown);
+        }
+    });
 }
 
 /// Routes with a limit of their own on bodies, of which at least one is there.
