@@ -37,6 +37,17 @@ fn memory(group: &Cgroup, mebibytes: u64) {
     assert!(group.write("memory.limit_in_bytes", &(mebibytes << 20).to_string()));
 }
 
+/// Half a CPU and 100 MiB; none where there is no such cgroup to be had.
+fn small_pod() -> Option<(Cgroup, Cgroup)> {
+    let half = [
+        ("cpu.cfs_period_us", "100000"),
+        ("cpu.cfs_quota_us", "50000"),
+    ];
+    let cpu = Cgroup::new("cpu", &half)?;
+    let ram = Cgroup::new("memory", &[("memory.limit_in_bytes", "104857600")])?;
+    Some((cpu, ram))
+}
+
 fn workers_of(server: &Server) -> usize {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid()));
     let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).ok();
@@ -45,14 +56,7 @@ fn workers_of(server: &Server) -> usize {
 }
 
 fn a_resized_pod_has_the_workers_and_the_memory_of_its_new_size(engine: Engine) {
-    let half = [
-        ("cpu.cfs_period_us", "100000"),
-        ("cpu.cfs_quota_us", "50000"),
-    ];
-    let Some(cpu) = Cgroup::new("cpu", &half) else {
-        return;
-    };
-    let Some(ram) = Cgroup::new("memory", &[("memory.limit_in_bytes", "104857600")]) else {
+    let Some((cpu, ram)) = small_pod() else {
         return;
     };
     let before = format!("{}\n{}", cpu.enter(), ram.enter());
@@ -162,14 +166,7 @@ fn uploads_that_begin_after_a_shrink_to_16_mebibytes_do_not_get_the_pod_killed(e
 /// `RESIZES=100` for the full number: each is seen within two seconds.
 fn resizes_back_and_forth_under_load_lose_nothing_and_leave_nothing(engine: Engine) {
     let rounds = std::env::var("RESIZES").map_or(2, |rounds| rounds.parse().unwrap());
-    let half = [
-        ("cpu.cfs_period_us", "100000"),
-        ("cpu.cfs_quota_us", "50000"),
-    ];
-    let Some(cpu) = Cgroup::new("cpu", &half) else {
-        return;
-    };
-    let Some(ram) = Cgroup::new("memory", &[("memory.limit_in_bytes", "104857600")]) else {
+    let Some((cpu, ram)) = small_pod() else {
         return;
     };
     let before = format!("{}\n{}", cpu.enter(), ram.enter());

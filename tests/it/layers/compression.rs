@@ -2,10 +2,13 @@
 
 use std::io::{Cursor, Write};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, mpsc};
+use std::sync::{
+    Mutex,
+    mpsc::{self, Sender},
+};
 
 use seaworthy::http::header;
-use seaworthy::{Body, Request, Response, Service, layers};
+use seaworthy::{Body, Request, Response, Running, Service, layers};
 
 use super::ask;
 use crate::service::{end, serve};
@@ -114,7 +117,8 @@ fn pieces(request: &Mutex<Option<mpsc::Receiver<Option<&'static str>>>>) -> Resp
     )
 }
 
-fn a_stream_is_compressed_as_it_flows(engine: Engine) {
+/// A compressed stream whose first line is there, its client, and what sends the rest: no text is a failure.
+fn begun(engine: Engine) -> (Running, Client, Sender<Option<&'static str>>) {
     let (sender, receiver) = mpsc::channel();
     let receiver = Mutex::new(Some(receiver));
     let service = Service::new("test")
@@ -124,6 +128,11 @@ fn a_stream_is_compressed_as_it_flows(engine: Engine) {
     let mut client = Client::connect(running.addr());
     client.send(format!("GET / HTTP/1.1\r\nHost: test\r\n{GZIP}\r\n\r\n"));
     sender.send(Some("the first line\n")).unwrap();
+    (running, client, sender)
+}
+
+fn a_stream_is_compressed_as_it_flows(engine: Engine) {
+    let (running, mut client, sender) = begun(engine);
     let mut begun = Vec::new();
     // The end of what was flushed so far (RFC 1951 section 3.2.4: an empty stored block), in a chunk that is whole.
     while !begun.ends_with(b"\x00\x00\xff\xff\r\n") {
@@ -142,15 +151,7 @@ fn a_stream_is_compressed_as_it_flows(engine: Engine) {
 }
 
 fn a_compressed_stream_that_fails_is_cut_visibly(engine: Engine) {
-    let (sender, receiver) = mpsc::channel();
-    let receiver = Mutex::new(Some(receiver));
-    let service = Service::new("test")
-        .get("/", move |_: &Request| pieces(&receiver))
-        .layer(layers::compression());
-    let running = serve(service, engine);
-    let mut client = Client::connect(running.addr());
-    client.send(format!("GET / HTTP/1.1\r\nHost: test\r\n{GZIP}\r\n\r\n"));
-    sender.send(Some("the first line\n")).unwrap();
+    let (running, mut client, sender) = begun(engine);
     sender.send(None).unwrap();
     let answer = client.try_response();
     assert!(matches!(answer, Err(Broken::Cut(_))), "{answer:?}");
