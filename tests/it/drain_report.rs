@@ -147,6 +147,7 @@ fn the_last_answer_ends_the_drain(engine: Engine) {
         let running = start(service, engine, &[]);
         running.wait_ready(PATIENCE).expect("it becomes ready");
         let mut client = Client::connect(running.addr());
+        client.get("/readyz").expect(200);
         client.send("GET /slow HTTP/1.1\r\nHost: test\r\n\r\n");
         has_begun.recv_timeout(PATIENCE).unwrap();
         running.stop();
@@ -162,14 +163,10 @@ fn the_last_answer_ends_the_drain(engine: Engine) {
         drop(client);
     }
     late.sort();
-    eprintln!("{engine:?}: from the last answer to the end {late:?}");
-    // Where the cores are busy each thread that has a part in it waits for its turn, and with tiny_http those are several.
-    let most = match engine {
-        Engine::Native => Duration::from_millis(10),
-        Engine::TinyHttp => Duration::from_millis(50),
-    };
+    // Where the cores are busy, each thread that has a part in it waits for its turn, and most endings are late. An
+    // end that were only looked for now and then would be late in the best quarter too.
     assert!(
-        late[TRIALS / 2] < most,
+        late[TRIALS / 4] < Duration::from_millis(10),
         "from the last answer to the end: {late:?}"
     );
 }
