@@ -6,7 +6,7 @@ use crate::support::{Engine, note};
 use crate::{
     background, bodies, calling, chaos, configuration, deadline, drain_report, endings, fairness,
     files, forwarded, health, hosted, http, layers, library, life, lifetimes, live_configuration,
-    logging, places, pool, probes, queue, resize, reviewed, rolling_update, service, sharing,
+    logging, metrics, places, pool, probes, queue, resize, reviewed, rolling_update, service, sharing,
     shortages, signals, slow_clients, stalls, streams, timeouts,
 };
 
@@ -186,6 +186,7 @@ fn the_list_names_only_what_exists() {
         ("logging", logging::CASES),
         ("places", places::CASES),
         ("pool", pool::CASES),
+        ("metrics", metrics::CASES),
         ("probes", probes::CASES),
         ("queue", queue::CASES),
         ("resize", resize::CASES),
