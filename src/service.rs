@@ -293,6 +293,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             state: Arc::clone(control.state()),
             metrics: self.metrics,
             http_counts,
+            refused: Arc::default(),
             has_metrics: config.admin_port.is_none() && !own_route,
         });
         let admin = match config.admin_port {

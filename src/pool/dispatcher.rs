@@ -11,7 +11,7 @@ use crate::{
     },
     observe::{
         access_log,
-        metrics::{self, Metrics, counts::Shed, http::HttpCounts},
+        metrics::{self, Metrics, counts::Shed, http::HttpCounts, refused::Refused},
     },
     phase::{Phase, State},
     routing::application::Application,
@@ -32,6 +32,8 @@ pub(crate) struct Dispatcher {
     pub(crate) metrics: Metrics,
     /// What the workers count.
     pub(crate) http_counts: Arc<HttpCounts>,
+    /// What the engine has refused.
+    pub(crate) refused: Arc<Refused>,
     /// Whether `/metrics` is answered where the routes are: there is no admin port, and no route of this path.
     pub(crate) has_metrics: bool,
 }

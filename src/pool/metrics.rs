@@ -17,7 +17,9 @@ impl Source for Pool {
         let dispatcher = &self.dispatcher;
         let template = |route| &*dispatcher.application.route(route).template;
         dispatcher.http_counts.write(out, self.queued(), template);
+        dispatcher.refused.write(out);
         self.write_sizes(out);
+        dispatcher.health.write_metrics(out);
         let now = dispatcher.state.phase();
         out.family(
             Kind::Gauge,

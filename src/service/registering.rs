@@ -27,6 +27,7 @@ impl<S: Send + Sync + 'static> Service<S> {
     /// `Family` without a member has no name to look at yet.
     #[must_use]
     pub fn metrics(mut self, register: impl FnOnce(&mut Registry)) -> Service<S> {
+        self.metrics.has_own = true;
         register(&mut self.metrics.registry);
         self
     }
@@ -42,6 +43,7 @@ impl<S: Send + Sync + 'static> Service<S> {
         mut self,
         text: impl Fn() -> String + Send + Sync + 'static,
     ) -> Service<S> {
+        self.metrics.has_own = true;
         self.metrics.appended.push(Box::new(text));
         self
     }

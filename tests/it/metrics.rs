@@ -3,12 +3,13 @@
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use seaworthy::http::StatusCode;
 use seaworthy::prometheus_client::metrics::counter::Counter;
-use seaworthy::{Config, Request, Response, Service};
+use seaworthy::{Check, Config, Request, Response, Service};
 
-use crate::service::serve_with;
+use crate::service::{serve_with, start};
 use crate::support::{Client, Engine, get};
 
 both_engines! {
@@ -19,6 +20,8 @@ both_engines! {
     with_an_admin_port_the_metrics_are_there_only,
     openmetrics_is_answered_to_who_prefers_it_with_the_trace_of_a_request,
     a_route_of_the_programs_own_at_metrics_stays_its_own,
+    what_is_refused_before_a_handler_is_counted_by_reason,
+    checks_are_told_as_the_kube_apiserver_tells_its_own,
 }
 
 fn service() -> Service {
@@ -101,6 +104,12 @@ fn counts_errors_and_bytes_agree_with_what_clients_sent(engine: Engine) {
         4.0 * each + 1.0
     );
     assert_eq!(value(text, "seaworthy_workers "), 2.0);
+    let names = text.lines().filter(|line| line.starts_with("# TYPE "));
+    let mut names: Vec<&str> = names.collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count, "a name is there twice: {text}");
     assert_eq!(value(text, "seaworthy_phase{phase=\"running\"} "), 1.0);
 }
 
@@ -207,6 +216,53 @@ fn a_route_of_the_programs_own_at_metrics_stays_its_own(engine: Engine) {
     let service = Service::new("test").get("/metrics", |_: &Request| "mine");
     let running = serve_with(service, engine, &[]);
     assert_eq!(get(running.addr(), "/metrics").expect(200).text(), "mine");
+}
+
+fn what_is_refused_before_a_handler_is_counted_by_reason(engine: Engine) {
+    let running = serve_with(service(), engine, &[("MAX_BODY_BYTES", "10")]);
+    for (request, status) in [
+        (
+            "GET / HTTP/1.1\r\nHost: test\r\nContent-Length: x\r\n\r\n",
+            400,
+        ),
+        (
+            "POST /echo/1 HTTP/1.1\r\nHost: test\r\nContent-Length: 11\r\n\r\nhello world",
+            413,
+        ),
+    ] {
+        let mut client = Client::connect(running.addr());
+        client.send(request);
+        client.response().expect(status);
+    }
+    let answer = get(running.addr(), "/metrics").expect(200);
+    for reason in ["bad_request", "body_too_large"] {
+        let sample = format!("seaworthy_requests_refused_total{{reason=\"{reason}\"}} ");
+        assert_eq!(value(answer.text(), &sample), 1.0);
+    }
+}
+
+fn checks_are_told_as_the_kube_apiserver_tells_its_own(engine: Engine) {
+    let service = service().check(Check::readiness("database", || -> Result<(), String> {
+        Err("down".to_owned())
+    }));
+    let running = start(service, engine, &[]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let is_looked_at = || {
+        running
+            .check("database")
+            .is_some_and(|state| state.age.is_some())
+    };
+    while !is_looked_at() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let answer = get(running.addr(), "/metrics").expect(200);
+    let labels = "name=\"database\",type=\"readyz\"";
+    assert_eq!(
+        value(answer.text(), &format!("healthcheck{{{labels}}} ")),
+        0.0
+    );
+    let failed = format!("healthchecks_total{{{labels},status=\"error\"}} ");
+    assert!(value(answer.text(), &failed) >= 1.0);
 }
 
 #[test]

@@ -99,6 +99,7 @@ impl Scene {
             state: State::new(),
             metrics: Metrics::default(),
             http_counts: HttpCounts::new(0),
+            refused: Arc::default(),
             has_metrics: false,
         });
         let pool = Pool::new(dispatcher, Box::new(Silence), 2, 100);
