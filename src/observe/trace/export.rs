@@ -10,6 +10,7 @@ use super::{
     environment::Exporting,
     span::SpanData,
 };
+use crate::observe::metrics::exposition::{Exposition, Kind};
 use std::{
     io, mem,
     sync::{
@@ -61,6 +62,21 @@ pub(crate) fn dropped() -> Dropped {
     EXPORTER
         .get()
         .map_or_else(Dropped::default, |exporter| exporter.counts().1)
+}
+
+/// Tells a scrape how many of either there are, where spans are exported.
+pub(crate) fn write(out: &mut Exposition) {
+    if EXPORTER.get().is_none() {
+        return;
+    }
+    let name = "seaworthy_spans_exported";
+    out.family(Kind::Counter, name, "Spans that the collector has taken.");
+    out.sample(&[], exported());
+    let name = "seaworthy_spans_dropped";
+    out.family(Kind::Counter, name, "Spans that were lost.");
+    let dropped = dropped();
+    out.sample(&[("reason", "queue_full")], dropped.queue_full);
+    out.sample(&[("reason", "export_failed")], dropped.export_failed);
 }
 
 /// Spans that were lost, by why.

@@ -1,9 +1,9 @@
 use super::*;
 use crate::{
     http_client::target::Target,
-    observe::trace::{
-        environment::Headers,
-        span::{Kind, Status},
+    observe::{
+        metrics::exposition::Format,
+        trace::{environment::Headers, span::Status},
     },
 };
 use std::{
@@ -26,7 +26,7 @@ fn span() -> SpanData {
         parent_is_remote: false,
         trace_state: String::new(),
         name: Cow::Borrowed("GET /"),
-        kind: Kind::Server,
+        kind: crate::observe::trace::span::Kind::Server,
         start: 1,
         end: 2,
         attributes: Vec::new(),
@@ -294,6 +294,10 @@ fn a_process_without_a_collector_exports_nothing_and_one_with_it_has_one() {
     super::submit(span());
     assert!(super::flush(soon()));
     assert!(exported() >= 1, "this process may have others");
+    let mut scraped = Exposition::new(Format::Classic);
+    super::write(&mut scraped);
+    let lost = "seaworthy_spans_dropped_total{reason=\"export_failed\"} 0\n";
+    assert!(scraped.text.contains(lost), "{}", scraped.text);
     let second = super::start(&settings, "shop", "1.0").unwrap_err();
     assert_eq!(second.to_string(), "spans are exported already");
 }
