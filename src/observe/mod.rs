@@ -4,5 +4,6 @@ pub(crate) mod access_log;
 pub(crate) mod logging;
 pub(crate) mod metrics;
 pub(crate) mod panics;
+pub mod trace;
 #[cfg(feature = "tracing")]
 mod tracing;

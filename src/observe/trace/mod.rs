@@ -1,0 +1,3 @@
+//! Traces.
+
+mod span;
