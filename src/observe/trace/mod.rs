@@ -1,3 +1,9 @@
 //! Traces.
 
 mod span;
+
+pub use crate::message::trace_context::{
+    TraceContext,
+    current::{Entered, current},
+    ids::{SpanId, TraceId},
+};
