@@ -1,4 +1,4 @@
-//! What the service says of itself: log records, the access log, metrics, and panics as records.
+//! What the service says of itself: log records, the access log, metrics, traces, and panics as records.
 
 pub(crate) mod access_log;
 pub(crate) mod logging;
