@@ -127,6 +127,12 @@ impl Scope {
         ROUTE.set(Some(route));
         Scope(())
     }
+
+    /// For a thread that comes back to a request which has begun on another one.
+    pub(crate) fn traced(self, trace: Option<&TraceContext>) -> Scope {
+        current::replace(trace.cloned());
+        self
+    }
 }
 
 impl Drop for Scope {

@@ -10,6 +10,7 @@ use super::{
     environment::Exporting,
     span::SpanData,
 };
+use crate::observe::metrics::exposition::{Exposition, Kind};
 use std::{
     collections::VecDeque,
     io,
@@ -52,16 +53,25 @@ pub(crate) fn flush(until: Instant) -> bool {
     EXPORTER.get().is_none_or(|exporter| exporter.flush(until))
 }
 
-/// How many spans the collector has taken.
-pub(crate) fn exported() -> u64 {
-    EXPORTER.get().map_or(0, |exporter| exporter.counts().0)
-}
-
-/// How many spans were lost.
-pub(crate) fn dropped() -> Dropped {
-    EXPORTER
-        .get()
-        .map_or_else(Dropped::default, |exporter| exporter.counts().1)
+/// How many spans the collector has taken, and how many were lost.
+pub(crate) fn write_metrics(out: &mut Exposition) {
+    let Some(exporter) = EXPORTER.get() else {
+        return;
+    };
+    let (exported, dropped) = exporter.counts();
+    out.single(
+        Kind::Counter,
+        "seaworthy_spans_exported",
+        "Spans that the collector has taken.",
+        exported,
+    );
+    out.family(
+        Kind::Counter,
+        "seaworthy_spans_dropped",
+        "Spans that were lost on their way to the collector.",
+    )
+    .sample(&[("reason", "queue_full")], dropped.queue_full)
+    .sample(&[("reason", "export_failed")], dropped.export_failed);
 }
 
 /// Spans that were lost, by why.
