@@ -55,3 +55,4 @@ mod slow_clients;
 mod stalls;
 mod streams;
 mod timeouts;
+mod traces;
