@@ -147,6 +147,7 @@ pub use message::{
     request_id::RequestId,
     response::Response,
 };
+pub use observe::trace;
 pub use phase::{Phase, Stop};
 pub use resolve::resolve;
 pub use routing::{

@@ -36,7 +36,10 @@ use crate::{
         error::Error, into_response::IntoResponse, refusal::Refusals, request::Request,
         route::ServiceFacts,
     },
-    observe::metrics::{self, Metrics, http::HttpCounts},
+    observe::{
+        metrics::{self, Metrics, http::HttpCounts},
+        trace::server::Tracer,
+    },
     phase::Stop,
     pool::{
         Pool,
@@ -70,6 +73,7 @@ pub struct Service<S = ()> {
     background: Vec<Background>,
     reactions: Vec<React>,
     metrics: Metrics,
+    tracer: Tracer,
 }
 
 impl Service {
@@ -114,6 +118,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             background: Vec::new(),
             reactions: Vec::new(),
             metrics: Metrics::default(),
+            tracer: Tracer::default(),
         }
     }
 
@@ -293,6 +298,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             state: Arc::clone(control.state()),
             metrics: self.metrics,
             http_counts,
+            tracer: self.tracer,
             refused: Arc::default(),
             has_metrics: config.admin_port.is_none() && !own_route,
         });
@@ -329,7 +335,9 @@ impl<S: Send + Sync + 'static> Execute for Service<S> {
         limits: &Limits,
         settings: Settings,
         control: &Arc<Control>,
+        tracer: Tracer,
     ) -> io::Result<DrainReport> {
+        self.tracer = tracer;
         let flags = Arc::new(Flags::of(&settings));
         let reactions = mem::take(&mut self.reactions);
         let (mut server, admin) = self.bind(config, limits, control, Arc::clone(&flags))?;

@@ -8,10 +8,15 @@ use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, ExitCode, Output, Stdio};
+use std::thread;
 
+use collector::Collector;
 use seaworthy::http::StatusCode;
-use seaworthy::{Error, Next, Request, Service, Settings, Stop};
+use seaworthy::{Error, Next, Request, Service, Settings, Stop, trace};
 use serde_json::Value;
+
+#[path = "it/support/collector.rs"]
+mod collector;
 
 /// Set for the process that is to be the program.
 const IS_PROGRAM: &str = "SEAWORTHY_TEST_PROGRAM";
@@ -20,7 +25,7 @@ fn main() -> ExitCode {
     if env::var_os(IS_PROGRAM).is_some() {
         return program();
     }
-    let tests: [(&str, fn()); 5] = [
+    let tests: [(&str, fn()); 6] = [
         (
             "help_version_and_config_know_the_program_and_open_nothing",
             help_version_and_config_know_the_program_and_open_nothing,
@@ -40,6 +45,10 @@ fn main() -> ExitCode {
         (
             "a_cause_is_logged_once_and_what_a_client_did_wrong_is_no_error",
             a_cause_is_logged_once_and_what_a_client_did_wrong_is_no_error,
+        ),
+        (
+            "the_parts_of_a_request_are_one_tree_whatever_thread_they_are_on",
+            the_parts_of_a_request_are_one_tree_whatever_thread_they_are_on,
         ),
     ];
     for (name, test) in tests {
@@ -74,6 +83,7 @@ fn program() -> ExitCode {
                 Err(Error::conflict("taken").because("row 7"))
             })
             .get("/refused", |_: &Request| StatusCode::FORBIDDEN)
+            .get("/parts", |_: &Request| parts())
             .layer(|request: &mut Request, next: Next<'_>| {
                 let status = next.run(request).status();
                 (status, "a layer's own words")
@@ -81,6 +91,31 @@ fn program() -> ExitCode {
             .on_start("say", |_: &Stop| ()))
     })
     .run()
+}
+
+/// A handler's work in parts, the last of which panics.
+fn parts() {
+    let mut outer = trace::span("outer");
+    outer.set("rows", 3_usize);
+    outer.set("rows", 4);
+    outer.set("is_cached", false);
+    let context = trace::current();
+    thread::spawn(move || {
+        let _outside = trace::span("of no request");
+        let _entered = context.as_ref().map(|context| context.enter());
+        let _span = trace::span("elsewhere");
+    })
+    .join()
+    .expect("it does not panic");
+    {
+        let mut call = trace::span("GET").client();
+        call.set("server.address", "orders");
+        call.fail("it took too long");
+        log::info!(sent:? = call.traceparent(), state:? = call.tracestate(); "calling");
+    }
+    drop(outer);
+    let _last = trace::span("last");
+    panic!("on purpose");
 }
 
 fn started_with(words: &[&str], settings: &[(&str, &str)]) -> Command {
@@ -188,14 +223,14 @@ fn what_cannot_be_opened_is_exit_code_1_with_its_cause_in_the_log() {
 }
 
 fn a_cause_is_logged_once_and_what_a_client_did_wrong_is_no_error() {
-    let service = Serving::start();
+    let service = Serving::start(&[]);
     for (path, status) in [
         ("/fails", 500),
         ("/wrong", 409),
         ("/refused", 403),
         ("/nowhere", 404),
     ] {
-        let answer = service.get(path);
+        let answer = service.get(path, "");
         assert!(
             answer.starts_with(&format!("HTTP/1.1 {status} ")),
             "{path}: {answer}"
@@ -229,6 +264,71 @@ fn a_cause_is_logged_once_and_what_a_client_did_wrong_is_no_error() {
     assert!(complaints.is_empty(), "{complaints:?}");
 }
 
+fn the_parts_of_a_request_are_one_tree_whatever_thread_they_are_on() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let sent = |flags: &str| {
+        format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-{flags}\r\ntracestate: a=1\r\n")
+    };
+    let collector = Collector::start();
+    let endpoint = collector.endpoint();
+    let service = Serving::start(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]);
+    for flags in ["00", "01"] {
+        let answer = service.get("/parts", &sent(flags));
+        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    }
+    let log = service.end();
+    let [elsewhere, call, outer, last, server] = [(); 5].map(|()| collector.next());
+    assert_eq!(collector.rest().len(), 0, "one trace is not sampled");
+    for (span, name, parent, kind) in [
+        (&elsewhere, "elsewhere", &outer, 1),
+        (&call, "GET", &outer, 3),
+        (&outer, "outer", &server, 1),
+        (&last, "last", &server, 1),
+    ] {
+        assert_eq!((&*span.name, span.kind), (name, kind));
+        assert_eq!(span.parent, parent.span_id, "{span:?}");
+        assert_eq!((&*span.trace_id, &*span.state), (TRACE, "a=1"));
+        assert!(span.start <= span.end, "{span:?}");
+    }
+    assert_eq!((&*server.name, server.kind), ("GET /parts", 2));
+    assert_eq!(outer.attributes["rows"], "4");
+    assert_eq!(outer.attributes["is_cached"], "0");
+    assert_eq!(outer.error, None);
+    assert_eq!(call.attributes["server.address"], "orders");
+    assert_eq!(call.error.as_deref(), Some("it took too long"));
+    assert_eq!(last.error.as_deref(), Some("panicked"));
+    let why = server.error.as_deref().expect("it has failed");
+    assert!(
+        why.starts_with("panicked: on purpose (tests/program.rs:"),
+        "{why}"
+    );
+
+    let of = |message: &str| -> Vec<&Value> {
+        log.iter()
+            .filter(|record| record["msg"] == message)
+            .collect()
+    };
+    let [unsampled, sampled] = of("calling")[..] else {
+        panic!("{log:?}");
+    };
+    let told = format!("Some(\"00-{TRACE}-{}-01\")", call.span_id);
+    assert_eq!(
+        (&sampled["sent"], &sampled["state"]),
+        (&told.into(), &"Some(\"a=1\")".into())
+    );
+    assert_eq!(sampled["span_id"], *call.span_id);
+    let told = format!(
+        "Some(\"00-{TRACE}-{}-00\")",
+        unsampled["span_id"].as_str().unwrap()
+    );
+    assert_eq!(unsampled["sent"], told, "the next service decides alike");
+    let panicked = of("handler panicked")[1];
+    assert_eq!(
+        panicked["span_id"], *server.span_id,
+        "what has panicked has ended"
+    );
+}
+
 /// The program while it serves.
 struct Serving {
     process: Child,
@@ -238,8 +338,9 @@ struct Serving {
 }
 
 impl Serving {
-    fn start() -> Serving {
-        let mut command = started_with(&[], &[("QUEUE", "queue")]);
+    fn start(settings: &[(&str, &str)]) -> Serving {
+        let settings = [&[("QUEUE", "queue")], settings].concat();
+        let mut command = started_with(&[], &settings);
         let mut process = command
             .stdout(Stdio::piped())
             .spawn()
@@ -270,9 +371,10 @@ impl Serving {
         }
     }
 
-    fn get(&self, path: &str) -> String {
+    fn get(&self, path: &str, fields: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: test\r\n{fields}Connection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).expect("it reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it answers");

@@ -13,7 +13,7 @@ use crate::{
     lifecycle::{control::Control, drain_report::DrainReport, signals},
     observe::{
         logging, panics,
-        trace::{environment::Environment, export},
+        trace::{environment::Environment, export, server::Tracer},
     },
 };
 use probe::Probe;
@@ -50,6 +50,7 @@ pub(crate) trait Execute {
         limits: &Limits,
         settings: Settings,
         control: &Arc<Control>,
+        tracer: Tracer,
     ) -> io::Result<DrainReport>;
 
     /// The words beside `serve`.
@@ -143,8 +144,8 @@ fn run_service(about: &About, mut settings: Settings, program: Box<dyn Execute>)
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
-    start_tracing(about, &mut settings);
-    let code = match program.serve(&config, &limits, settings, &control) {
+    let tracer = start_tracing(about, &mut settings);
+    let code = match program.serve(&config, &limits, settings, &control, tracer) {
         Ok(report) => {
             report.write_termination_log(Path::new(TERMINATION_LOG));
             // Threads that nothing can end may still have something to say.
@@ -209,15 +210,19 @@ fn prepare(about: &About, settings: &mut Settings) -> Result<(Config, Limits), u
 }
 
 /// Has spans exported where the environment names a collector. Whatever it says, the service starts.
-fn start_tracing(about: &About, settings: &mut Settings) {
+fn start_tracing(about: &About, settings: &mut Settings) -> Tracer {
     let environment = Environment::read(settings);
     for warning in &environment.warnings {
         log::warn!("{warning}");
     }
     let exporting = environment.exporting.as_ref();
     let started = exporting.map(|settings| export::start(settings, about.name, about.version));
-    if let Some(Err(error)) = started {
+    if let Some(Err(error)) = &started {
         log::warn!(reason:% = error; "spans are not exported: there is no thread for it");
+    }
+    Tracer {
+        sampling: matches!(started, Some(Ok(()))).then_some(environment.sampling),
+        propagates: environment.propagates,
     }
 }
 

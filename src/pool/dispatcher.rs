@@ -12,12 +12,16 @@ use crate::{
     observe::{
         access_log,
         metrics::{self, Metrics, counts::Shed, http::HttpCounts, refused::Refused},
+        trace::server::Tracer,
     },
     phase::{Phase, State},
     routing::application::Application,
 };
 use http::{HeaderValue, Method, header};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Decides what answers a request. Shared by every worker and the admin thread.
 pub(crate) struct Dispatcher {
@@ -32,6 +36,7 @@ pub(crate) struct Dispatcher {
     pub(crate) metrics: Metrics,
     /// What the workers count.
     pub(crate) http_counts: Arc<HttpCounts>,
+    pub(crate) tracer: Tracer,
     /// What the engine has refused.
     pub(crate) refused: Arc<Refused>,
     /// Whether `/metrics` is answered where the routes are: there is no admin port, and no route of this path.
@@ -86,12 +91,20 @@ impl Dispatcher {
         probe(&self.health, phase, self.name, self.version, request)
     }
 
-    /// Runs layers and handler on this thread; a panic is a 500 and a log record.
-    pub(crate) fn handle(&self, request: &mut Request) -> Response {
+    /// Runs layers and handler on this thread, in the request's span; a panic is a 500 and a log record. Also returns how
+    /// long it has taken since `started`.
+    pub(crate) fn handle(&self, request: &mut Request, started: Instant) -> (Response, Duration) {
+        // Whoever scrapes does so all the time, and that is nothing to trace.
         if request.route.is_none() && self.is_scrape(request) {
-            return self.metrics.answer(request);
+            return (self.metrics.answer(request), started.elapsed());
         }
-        self.application.run(request)
+        let span = self.tracer.begin(request, &self.trusted_proxies);
+        let response = self.application.run(request);
+        let took = started.elapsed();
+        if let Some(span) = span {
+            span.end(response.status, took);
+        }
+        (response, took)
     }
 
     /// Whether it asks for the metrics, which a worker answers: the program's own collectors may take their time.

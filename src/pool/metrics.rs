@@ -3,10 +3,13 @@
 use super::Pool;
 use crate::{
     engine::Ready,
-    observe::metrics::{
-        Source,
-        counts::method_code,
-        exposition::{Exposition, Kind},
+    observe::{
+        metrics::{
+            Source,
+            counts::method_code,
+            exposition::{Exposition, Kind},
+        },
+        trace::export,
     },
     phase::PHASES,
 };
@@ -20,6 +23,9 @@ impl Source for Pool {
         dispatcher.refused.write(out);
         self.write_sizes(out);
         dispatcher.health.write_metrics(out);
+        if dispatcher.tracer.sampling.is_some() {
+            export::write_metrics(out);
+        }
         let now = dispatcher.state.phase();
         out.family(
             Kind::Gauge,

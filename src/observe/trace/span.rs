@@ -32,11 +32,15 @@ pub(crate) enum Kind {
     Client,
 }
 
-/// What an attribute holds.
+/// What an attribute of a [`Span`](crate::trace::Span) holds, of OpenTelemetry's types.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
+#[non_exhaustive]
+pub enum Value {
+    /// A text.
     Text(Cow<'static, str>),
+    /// A whole number.
     Int(i64),
+    /// True or false.
     Bool(bool),
 }
 

@@ -1,7 +1,10 @@
 //! Who is told that it has waited too long for a worker, with the clock in the test's hand.
 
 use super::*;
-use crate::observe::metrics::{Metrics, http::HttpCounts};
+use crate::observe::{
+    metrics::{Metrics, http::HttpCounts},
+    trace::server::Tracer,
+};
 use crate::{
     config::table::{Config, live::LiveConfig},
     engine::{Cut, Engine, Pulled},
@@ -99,6 +102,7 @@ impl Scene {
             state: State::new(),
             metrics: Metrics::default(),
             http_counts: HttpCounts::new(0),
+            tracer: Tracer::default(),
             refused: Arc::default(),
             has_metrics: false,
         });
