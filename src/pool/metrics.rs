@@ -3,13 +3,10 @@
 use super::Pool;
 use crate::{
     engine::Ready,
-    observe::{
-        metrics::{
-            Source,
-            counts::method_code,
-            exposition::{Exposition, Kind},
-        },
-        trace::export,
+    observe::metrics::{
+        Source,
+        counts::method_code,
+        exposition::{Exposition, Kind},
     },
     phase::PHASES,
 };
@@ -23,9 +20,6 @@ impl Source for Pool {
         dispatcher.refused.write(out);
         self.write_sizes(out);
         dispatcher.health.write_metrics(out);
-        if dispatcher.tracer.sampling.is_some() {
-            export::write_metrics(out);
-        }
         let now = dispatcher.state.phase();
         out.family(
             Kind::Gauge,

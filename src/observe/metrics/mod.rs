@@ -11,7 +11,7 @@ pub(crate) mod refused;
 
 use crate::{
     message::{into_response::IntoResponse, request::Request, response::Response},
-    observe::panics,
+    observe::{panics, trace::export},
 };
 use ::http::{HeaderValue, Method, StatusCode, header};
 use exposition::{Exposition, Format};
@@ -95,6 +95,7 @@ impl Metrics {
         for source in sources {
             source.write(&mut out);
         }
+        export::write(&mut out);
         Process::below(Path::new("/")).write(&mut out);
         let mut text = out.text;
         // Writing into a `String` fails only where a metric's own code says so; what it has written stays.

@@ -12,8 +12,7 @@ use super::{
 };
 use crate::observe::metrics::exposition::{Exposition, Kind};
 use std::{
-    collections::VecDeque,
-    io,
+    io, mem,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -53,25 +52,31 @@ pub(crate) fn flush(until: Instant) -> bool {
     EXPORTER.get().is_none_or(|exporter| exporter.flush(until))
 }
 
-/// How many spans the collector has taken, and how many were lost.
-pub(crate) fn write_metrics(out: &mut Exposition) {
-    let Some(exporter) = EXPORTER.get() else {
+/// How many spans the collector has taken.
+pub(crate) fn exported() -> u64 {
+    EXPORTER.get().map_or(0, |exporter| exporter.counts().0)
+}
+
+/// How many spans were lost.
+pub(crate) fn dropped() -> Dropped {
+    EXPORTER
+        .get()
+        .map_or_else(Dropped::default, |exporter| exporter.counts().1)
+}
+
+/// Tells a scrape how many of either there are, where spans are exported.
+pub(crate) fn write(out: &mut Exposition) {
+    if EXPORTER.get().is_none() {
         return;
-    };
-    let (exported, dropped) = exporter.counts();
-    out.single(
-        Kind::Counter,
-        "seaworthy_spans_exported",
-        "Spans that the collector has taken.",
-        exported,
-    );
-    out.family(
-        Kind::Counter,
-        "seaworthy_spans_dropped",
-        "Spans that were lost on their way to the collector.",
-    )
-    .sample(&[("reason", "queue_full")], dropped.queue_full)
-    .sample(&[("reason", "export_failed")], dropped.export_failed);
+    }
+    let name = "seaworthy_spans_exported";
+    out.family(Kind::Counter, name, "Spans that the collector has taken.");
+    out.sample(&[], exported());
+    let name = "seaworthy_spans_dropped";
+    out.family(Kind::Counter, name, "Spans that were lost.");
+    let dropped = dropped();
+    out.sample(&[("reason", "queue_full")], dropped.queue_full);
+    out.sample(&[("reason", "export_failed")], dropped.export_failed);
 }
 
 /// Spans that were lost, by why.
@@ -98,7 +103,7 @@ struct Exporter {
 
 #[derive(Default)]
 struct Queue {
-    spans: VecDeque<SpanData>,
+    spans: Vec<SpanData>,
     /// How many were ever taken into the queue, and how many of these were sent or given up.
     submitted: u64,
     settled: u64,
@@ -134,7 +139,7 @@ impl Exporter {
             self.queue_full.fetch_add(1, Relaxed);
             return;
         }
-        queue.spans.push_back(span);
+        queue.spans.push(span);
         queue.submitted += 1;
         let waiting = queue.spans.len();
         drop(queue);
@@ -189,7 +194,8 @@ impl Exporter {
         let due = self.work.wait_timeout_while(queue, self.delay, is_early);
         let mut queue = due.unwrap_or_else(PoisonError::into_inner).0;
         let count = queue.spans.len().min(self.batch_size);
-        queue.spans.drain(..count).collect()
+        let rest = queue.spans.split_off(count);
+        mem::replace(&mut queue.spans, rest)
     }
 
     fn counts(&self) -> (u64, Dropped) {
