@@ -21,7 +21,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// What a service asks of the engine that reads its requests.
@@ -47,6 +47,15 @@ pub(crate) trait BodyLimits: Send + Sync {
 /// A response must make at least this much progress in each `WRITE_TIMEOUT`, so that a client that takes one byte at
 /// a time is cut off as one that takes none is.
 pub(crate) const LEAST_PROGRESS: usize = 64 * 1024;
+
+/// Deadlines are looked at sooner than this after they have come, unless the process stood still or had no processor.
+const STALLED: Duration = Duration::from_millis(500);
+
+/// Whether a deadline has passed while this process did not run: what a client would have done since then, it may not
+/// have had the chance to do.
+pub(crate) fn passed_in_a_stall(deadline: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(deadline) > STALLED
+}
 
 /// How long a connection that ends may go on sending what nobody reads: a close with unread bytes is a reset, which
 /// would destroy the answer on its way (RFC 9112 section 9.6), and many a client reads only once it has sent everything.

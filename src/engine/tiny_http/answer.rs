@@ -10,7 +10,7 @@ use super::{
 };
 use crate::engine::{
     outgoing::{Outgoing, Sending},
-    rules::LEAST_PROGRESS,
+    rules::{LEAST_PROGRESS, passed_in_a_stall},
 };
 use log::Level;
 use std::{
@@ -110,6 +110,7 @@ impl Answer {
                 // The socket has a timeout too, and while the process stood still it may have passed for a client that
                 // reads.
                 Sending::Blocked if self.shared.takes_more(self.peer) => {}
+                Sending::Blocked if passed_in_a_stall(deadline, Instant::now()) => {}
                 Sending::Blocked => return Err(ErrorKind::TimedOut.into()),
                 Sending::WantsMore => {
                     // The time that the reader takes is not the client's.

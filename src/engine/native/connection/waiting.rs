@@ -1,7 +1,11 @@
 //! A connection that waits: what becomes of it at its deadline, and where another needs its place or its memory.
 
 use super::{Connection, Context, Next, State, Stream, sending::LINGER};
-use crate::engine::{http1::Refusal, pace::Pace, rules::Rules};
+use crate::engine::{
+    http1::Refusal,
+    pace::Pace,
+    rules::{Rules, passed_in_a_stall},
+};
 use log::Level;
 use std::time::{Duration, Instant};
 
@@ -91,7 +95,7 @@ impl<S: Stream> Connection<S> {
                 self.refuse(Refusal::TOO_SLOW, context);
                 self.advance(context)
             }
-            State::Sending if moves => {
+            State::Sending if moves || passed_in_a_stall(self.deadline, context.now) => {
                 self.expect_progress(context.now, context.rules);
                 Next::Wait
             }

@@ -3,7 +3,7 @@
 use super::{Beginning, Claim, End, Identity, MOST_IN_LINE, Peer, Review, Stage};
 use crate::engine::{
     http1::Refusal,
-    rules::Rules,
+    rules::{Rules, passed_in_a_stall},
     tiny_http::{head::READ_AHEAD, sock_diag::Diagnosis, sockets::Sockets},
 };
 use nix::sys::socket::Shutdown;
@@ -95,8 +95,10 @@ impl Peer {
         let may_stay_until = match self.stage {
             Stage::Handling | Stage::Sending(None) => return None,
             Stage::Sending(Some(deadline)) if now < deadline => return None,
-            // Its client has read, but the thread that writes has had no time to see it.
-            Stage::Sending(Some(_)) if Sockets::has_room(fd) => {
+            // Its client has read, but the thread that writes has had no time to see it; or it could not write for its part.
+            Stage::Sending(Some(deadline))
+                if Sockets::has_room(fd) || passed_in_a_stall(deadline, now) =>
+            {
                 self.stage = Stage::Sending(Some(now + rules.live.write_timeout.get()));
                 return None;
             }
