@@ -7,10 +7,14 @@ use crate::{
     lifecycle::flags::Flags,
     message::{into_response::IntoResponse, request::Request, response::Response},
     pool::dispatcher::Dispatcher,
-    threads,
 };
 use http::{HeaderValue, Method, StatusCode, header};
-use std::{io, net::SocketAddr, sync::Arc, thread::JoinHandle};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
 
 /// The running admin port. Dropped, it is closed.
 pub(crate) struct Admin {
@@ -30,7 +34,9 @@ impl Admin {
     ) -> io::Result<Admin> {
         let engine: Arc<dyn Engine> = Arc::from(engine);
         let pulled = Arc::clone(&engine);
-        let thread = threads::spawn("admin", move || serve(&dispatcher, &*pulled, &flags))?;
+        let thread = thread::Builder::new()
+            .name("admin".to_owned())
+            .spawn(move || serve(&dispatcher, &*pulled, &flags))?;
         Ok(Admin {
             engine,
             thread: Some(thread),

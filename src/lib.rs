@@ -81,7 +81,6 @@
 //! | `message/` | requests, responses, what handlers may return |
 //! | `config/` | settings and their sources, seaworthy's own table, what of both is live, cgroup limits |
 //! | `phase.rs` | the phase and the stopping state, which everything reads |
-//! | `threads.rs` | starts every thread |
 //!
 //! # What holds, whatever handlers and clients do
 //!
@@ -111,7 +110,6 @@ mod pool;
 mod resolve;
 mod routing;
 mod service;
-mod threads;
 
 pub use config::{
     ip_range::IpRange,

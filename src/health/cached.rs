@@ -5,9 +5,10 @@ use super::{
     state::{CheckKind, CheckState, HealthStatus},
     workers::Workers,
 };
-use crate::{observe::panics, phase::Stop, threads};
+use crate::{observe::panics, phase::Stop};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -79,7 +80,7 @@ impl CachedCheck {
         let (check, stop) = (Arc::clone(self), stop.clone());
         let name = format!("check-{}", self.name);
         let run = move || check.look_until(&stop);
-        if let Err(error) = threads::spawn(&name, run) {
+        if let Err(error) = thread::Builder::new().name(name).spawn(run) {
             let mut known = self.lock();
             known.fails = Some(true);
             known.last_error = Some(format!("its thread could not be started: {error}"));

@@ -20,7 +20,6 @@ use crate::{
     health::workers::Workers,
     phase::{Phase, Stop},
     pool::{Pool, threads::WorkerThreads},
-    threads,
 };
 use background::{Background, BackgroundServices};
 use control::{Control, Event, StopReason};
@@ -162,7 +161,10 @@ fn run_start_tasks(
         let result = task::run_start_tasks(tasks, &stop, progress);
         on_thread.tell(Event::Started(result));
     };
-    if let Err(error) = threads::spawn("start-up", run) {
+    if let Err(error) = thread::Builder::new()
+        .name("start-up".to_owned())
+        .spawn(run)
+    {
         return Started::No(Failure::without_thread("start-up", &error));
     }
     loop {

@@ -1,7 +1,6 @@
 //! The pool's threads: how they begin, how many there are, how they end.
 
 use super::{Pool, TOO_MANY, roster::Member};
-use crate::threads;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::{
     io,
@@ -9,7 +8,7 @@ use std::{
         Arc,
         atomic::Ordering::{Relaxed, SeqCst},
     },
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
     time::Instant,
 };
 
@@ -144,7 +143,9 @@ fn spawn(pool: &Arc<Pool>, number: usize, running: Sender<()>) -> io::Result<Joi
         let _held_while_running = running;
         pool.work(number);
     };
-    threads::spawn(&format!("worker-{number}"), work)
+    thread::Builder::new()
+        .name(format!("worker-{number}"))
+        .spawn(work)
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use crate::{
         error::Error, into_response::IntoResponse, log_context::LogContext, response::Response,
     },
     observe::panics,
-    threads,
 };
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::{
@@ -26,6 +25,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
+    thread,
     time::Duration,
 };
 
@@ -142,7 +142,10 @@ impl Writers {
                 job();
             }
         };
-        threads::spawn("writer", work).map(drop)
+        thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(work)?;
+        Ok(())
     }
 }
 
