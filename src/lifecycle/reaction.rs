@@ -71,11 +71,15 @@ impl Reactions {
 }
 
 fn run(mut reactions: Vec<React>, inbox: &Receiver<Vec<&'static str>>) {
-    while let Ok(mut names) = inbox.recv() {
+    while let Ok(first) = inbox.recv() {
         // What has come while the last ones ran is one change for the next.
-        names.extend(inbox.try_iter().flatten());
-        names.sort_unstable();
-        names.dedup();
+        let changed = first.into_iter().chain(inbox.try_iter().flatten());
+        let mut names = Vec::new();
+        for name in changed {
+            if let Err(place) = names.binary_search(&name) {
+                names.insert(place, name);
+            }
+        }
         for react in &mut reactions {
             let reacted = panics::catch(|| react(&names))
                 .unwrap_or_else(|panicked| Err(format!("panicked: {panicked}")));

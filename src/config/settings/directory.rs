@@ -67,15 +67,16 @@ impl Directory {
         is_given.then(|| (self.path.join(name), text.clone()))
     }
 
-    /// The names whose text is another in `other`, or is in one of the two only.
+    /// The names whose text is another in `other`, or is in one of the two only; in order.
     pub(crate) fn differing(&self, other: &Directory) -> Vec<String> {
-        let names = self.files.keys().chain(other.files.keys());
-        let mut differing: Vec<String> = names
-            .filter(|name| self.files.get(*name) != other.files.get(*name))
-            .cloned()
-            .collect();
-        differing.sort();
-        differing.dedup();
+        let mut differing = Vec::new();
+        for name in self.files.keys().chain(other.files.keys()) {
+            if self.files.get(name) != other.files.get(name)
+                && let Err(place) = differing.binary_search(name)
+            {
+                differing.insert(place, name.clone());
+            }
+        }
         differing
     }
 }
