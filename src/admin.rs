@@ -1,4 +1,4 @@
-//! The admin port: probes and `/flagz` on a listener and a thread of their own, up to the very end of a drain.
+//! The admin port: probes, `/metrics` and `/flagz` on a listener and a thread of their own, up to the very end of a drain.
 
 pub(crate) mod flagz;
 
@@ -6,6 +6,7 @@ use crate::{
     engine::{Engine, Pulled, Ready},
     lifecycle::flags::Flags,
     message::{into_response::IntoResponse, request::Request, response::Response},
+    observe::metrics,
     pool::dispatcher::Dispatcher,
 };
 use http::{HeaderValue, Method, StatusCode, header};
@@ -55,6 +56,7 @@ fn answer(dispatcher: &Dispatcher, request: &Request, flags: &Flags) -> Response
         "/flagz" => StatusCode::METHOD_NOT_ALLOWED
             .into_response()
             .with_header(header::ALLOW, HeaderValue::from_static("GET, HEAD")),
+        metrics::PATH => dispatcher.metrics.answer(request),
         _ => dispatcher
             .answer_probe(request)
             .unwrap_or_else(|| StatusCode::NOT_FOUND.into_response()),

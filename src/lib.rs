@@ -77,7 +77,7 @@
 //! | `health/` | checks, their cached results, ready-made ones, the probe endpoints |
 //! | `engine/` | the trait; `http1/` (pure functions over bytes), `native/`, `tiny_http/` |
 //! | `routing/` | the router, groups, layers and the ready-made ones, files of a directory |
-//! | `observe/` | logging, access log, panics |
+//! | `observe/` | logging, access log, metrics, panics |
 //! | `message/` | requests, responses, what handlers may return |
 //! | `config/` | settings and their sources, seaworthy's own table, what of both is live, cgroup limits |
 //! | `phase.rs` | the phase and the stopping state, which everything reads |
@@ -161,3 +161,4 @@ pub use service::{
 #[cfg(feature = "cookies")]
 pub use cookie;
 pub use http;
+pub use prometheus_client;

@@ -26,7 +26,7 @@ pub enum Phase {
     Stopped,
 }
 
-const PHASES: [Phase; 5] = [
+pub(crate) const PHASES: [Phase; 5] = [
     Phase::Starting,
     Phase::Running,
     Phase::Draining,

@@ -4,6 +4,7 @@ mod background;
 mod binding;
 mod calling;
 pub(crate) mod program;
+mod registering;
 mod routing;
 mod running;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use crate::{
         error::Error, into_response::IntoResponse, refusal::Refusals, request::Request,
         route::ServiceFacts,
     },
+    observe::metrics::{self, Metrics, http::HttpCounts},
     phase::Stop,
     pool::{
         Pool,
@@ -44,7 +46,12 @@ use crate::{
     routing::{application::Stateful, routes::Routes},
 };
 use binding::{follow_limits, open_admin_engine, open_engine, policy};
-use std::{io, mem, process::ExitCode, sync::Arc, thread};
+use std::{
+    io, mem,
+    process::ExitCode,
+    sync::{Arc, Weak},
+    thread,
+};
 
 /// An HTTP service: its routes, layers, checks, tasks and background services.
 ///
@@ -62,6 +69,7 @@ pub struct Service<S = ()> {
     start_tasks: Vec<Task>,
     background: Vec<Background>,
     reactions: Vec<React>,
+    metrics: Metrics,
 }
 
 impl Service {
@@ -105,6 +113,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             start_tasks: Vec::new(),
             background: Vec::new(),
             reactions: Vec::new(),
+            metrics: Metrics::default(),
         }
     }
 
@@ -271,6 +280,8 @@ impl<S: Send + Sync + 'static> Service<S> {
         });
         application.routes.finish(|route| route.finish(&facts));
         let refusals = Arc::new(Refusals::rendered_by(application.render.as_ref()));
+        let own_route = application.routes.has_template(metrics::PATH);
+        let http_counts = HttpCounts::new(application.routes.endpoint_count());
         let dispatcher = Arc::new(Dispatcher {
             name: self.name,
             version: self.version,
@@ -280,6 +291,10 @@ impl<S: Send + Sync + 'static> Service<S> {
             live: Arc::clone(&live),
             trusted_proxies: config.trusted_proxies.clone(),
             state: Arc::clone(control.state()),
+            metrics: self.metrics,
+            http_counts,
+            refused: Arc::default(),
+            has_metrics: config.admin_port.is_none() && !own_route,
         });
         let admin = match config.admin_port {
             Some(port) => {
@@ -291,6 +306,9 @@ impl<S: Send + Sync + 'static> Service<S> {
         };
         let engine = open_engine(config, config.port, policy(&dispatcher))?;
         let pool = Pool::new(dispatcher, engine, config.workers, config.queue_capacity);
+        let source: Weak<dyn metrics::Source> = Arc::<Pool>::downgrade(&pool);
+        pool.dispatcher().metrics.add_source(source);
+        pool.dispatcher().metrics.check_names();
         let mut tick = Tick::default();
         follow_limits(&mut tick, Resizer::new(&pool, config, limits), flags);
         let server = BoundServer {

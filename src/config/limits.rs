@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use files::Files;
 use groups::Groups;
 
+pub(crate) mod consumption;
 mod files;
 mod groups;
 pub(crate) mod memory_use;

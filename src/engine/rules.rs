@@ -14,6 +14,7 @@ use crate::{
         refusal::{Refusal, Refusals},
         response::Response,
     },
+    observe::metrics::refused::Refused,
 };
 use http::Method;
 use std::{
@@ -31,6 +32,8 @@ pub(crate) struct Policy {
     pub(crate) refusals: Arc<Refusals>,
     /// Where routes have a limit of their own on bodies; none where no route has.
     pub(crate) body_limits: Option<Arc<dyn BodyLimits>>,
+    /// Counts them.
+    pub(crate) refused: Arc<Refused>,
     /// What changes while the engine runs; none where nothing does.
     pub(crate) live: Option<Arc<LiveConfig>>,
 }
@@ -123,8 +126,9 @@ impl Rules {
             .min(self.memory.requests.most() as u64)
     }
 
-    /// The answer to a refused request.
+    /// The answer to a refused request, which is counted.
     pub(crate) fn refused(&self, refusal: Refusal) -> Response {
+        self.policy.refused.count(refusal.status);
         self.policy.refusals.response(refusal)
     }
 }

@@ -40,6 +40,9 @@ struct Known {
     looking_since: Option<Instant>,
     /// What the log was last told, so that it is told of changes only.
     logged: Option<(HealthStatus, Option<String>)>,
+    /// How many looks have passed, and how many have failed.
+    passes: u64,
+    failures: u64,
 }
 
 impl CachedCheck {
@@ -70,6 +73,12 @@ impl CachedCheck {
 
     pub(crate) fn has_tag(&self, tag: &str) -> bool {
         self.tags.contains(&tag)
+    }
+
+    /// How many looks have passed, and how many have failed.
+    pub(super) fn looks(&self) -> (u64, u64) {
+        let known = self.lock();
+        (known.passes, known.failures)
     }
 
     /// Start-up is complete. Starts the check's thread, where it needs one.
@@ -194,6 +203,7 @@ impl Known {
         self.looked_at = Some(Instant::now());
         match verdict {
             Ok(()) => {
+                self.passes += 1;
                 self.failures_in_a_row = 0;
                 self.passes_in_a_row = self.passes_in_a_row.saturating_add(times);
                 if self.fails != Some(true) || self.passes_in_a_row >= schedule.recovers_after {
@@ -201,6 +211,7 @@ impl Known {
                 }
             }
             Err(reason) => {
+                self.failures += 1;
                 self.passes_in_a_row = 0;
                 self.failures_in_a_row = self.failures_in_a_row.saturating_add(times);
                 self.last_error = Some(reason);

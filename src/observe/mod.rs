@@ -1,7 +1,8 @@
-//! What the service says of itself: log records, the access log, and panics as records.
+//! What the service says of itself: log records, the access log, metrics, and panics as records.
 
 pub(crate) mod access_log;
 pub(crate) mod logging;
+pub(crate) mod metrics;
 pub(crate) mod panics;
 #[cfg(feature = "tracing")]
 mod tracing;

@@ -4,6 +4,7 @@ use super::{Job, Leader, Pool};
 use crate::{
     engine::{Exchange, Ready},
     message::{refusal::Refusal, response::Response},
+    observe::metrics::counts::{Counts, Shed},
 };
 use std::{
     sync::atomic::Ordering::SeqCst,
@@ -15,15 +16,21 @@ use std::{
 const STALL: Duration = Duration::from_millis(250);
 
 impl Pool {
-    /// Logs and sends a response. True where all of it is sent; false where the client takes it slowly, and where it is
+    /// Counts, logs and sends a response. True where all of it is sent; false where the client takes it slowly, and where it is
     /// gone.
     pub(super) fn answer(
         &self,
         mut exchange: Box<dyn Exchange>,
-        response: Response,
+        mut response: Response,
         took: Duration,
         close: bool,
+        counts: &Counts,
     ) -> bool {
+        let request = exchange.request();
+        if request.route.is_some() || !self.dispatcher.is_scrape(request) {
+            let all = &self.dispatcher.http_counts;
+            all.record(counts, request, &mut response, took);
+        }
         self.dispatcher
             .log_access(exchange.request(), &response, took);
         exchange.respond(response, close || self.dispatcher.state.is_stopping())
@@ -40,14 +47,21 @@ impl Pool {
     }
 
     /// Turns a request away.
-    pub(super) fn shed(&self, exchange: Box<dyn Exchange>, why: Refusal) {
-        let response = self.dispatcher.refusals.response(why);
-        self.answer(exchange, response, Duration::ZERO, false);
+    pub(super) fn shed(
+        &self,
+        exchange: Box<dyn Exchange>,
+        told: Refusal,
+        why: Shed,
+        counts: &Counts,
+    ) {
+        counts.record_shed(why);
+        let response = self.dispatcher.refusals.response(told);
+        self.answer(exchange, response, Duration::ZERO, false, counts);
     }
 
     /// Sheds what has waited longer than `QUEUE_TIMEOUT` and cannot run now either, at the time that was set for that,
     /// and sets the next one. After a stall the wait begins anew: it was none for a worker.
-    pub(super) fn shed_expired(&self, leader: &mut Leader, now: Instant) {
+    pub(super) fn shed_expired(&self, leader: &mut Leader, now: Instant, counts: &Counts) {
         leader.expiry = match leader.expiry {
             _ if self.queue.is_empty() => None,
             Some(expiry) if expiry > now => Some(expiry),
@@ -57,7 +71,7 @@ impl Pool {
                     leader.resumed = Some(now);
                 }
                 // Never in the past, or it would look as if the leader came late.
-                self.shed_since(leader.resumed, now)
+                self.shed_since(leader.resumed, now, counts)
                     .map(|first| first.max(now))
             }
         };
@@ -65,7 +79,12 @@ impl Pool {
 
     /// Sheds, and says when to look again. What has not expired keeps its order, and so does what free slots can take:
     /// as many from the front as there are of them.
-    fn shed_since(&self, resumed: Option<Instant>, now: Instant) -> Option<Instant> {
+    fn shed_since(
+        &self,
+        resumed: Option<Instant>,
+        now: Instant,
+        counts: &Counts,
+    ) -> Option<Instant> {
         let mut first = None;
         let queue_timeout = self.dispatcher.live.queue_timeout.get();
         let free_slots = self.slots().saturating_sub(self.running.load(SeqCst));
@@ -77,7 +96,12 @@ impl Pool {
             match job.ready {
                 Ready::Request(exchange) if expiry <= now && position >= free_slots => {
                     self.admitted.fetch_sub(1, SeqCst);
-                    self.shed(exchange, Refusal::WAITED_TOO_LONG);
+                    self.shed(
+                        exchange,
+                        Refusal::WAITED_TOO_LONG,
+                        Shed::QueueTimeout,
+                        counts,
+                    );
                 }
                 ready => {
                     if matches!(ready, Ready::Request(_)) {

@@ -9,7 +9,10 @@ use crate::{
         request::Request,
         response::Response,
     },
-    observe::access_log,
+    observe::{
+        access_log,
+        metrics::{self, Metrics, counts::Shed, http::HttpCounts, refused::Refused},
+    },
     phase::{Phase, State},
     routing::application::Application,
 };
@@ -26,12 +29,20 @@ pub(crate) struct Dispatcher {
     pub(crate) live: Arc<LiveConfig>,
     pub(crate) trusted_proxies: Vec<IpRange>,
     pub(crate) state: Arc<State>,
+    pub(crate) metrics: Metrics,
+    /// What the workers count.
+    pub(crate) http_counts: Arc<HttpCounts>,
+    /// What the engine has refused.
+    pub(crate) refused: Arc<Refused>,
+    /// Whether `/metrics` is answered where the routes are: there is no admin port, and no route of this path.
+    pub(crate) has_metrics: bool,
 }
 
 /// What is answered without a worker.
 pub(crate) enum AtOnce {
     Probe(Response),
-    Refusal(Response),
+    /// With why it counts as shed, where it does.
+    Refusal(Response, Option<Shed>),
 }
 
 impl Dispatcher {
@@ -47,8 +58,9 @@ impl Dispatcher {
             return Some(AtOnce::Probe(answer));
         }
         let refusal = match () {
-            () if phase == Phase::Starting => Refusal::STARTING,
             () if probes_only => Refusal::TOO_MANY_CONNECTIONS,
+            () if self.is_scrape(request) => return None,
+            () if phase == Phase::Starting => Refusal::STARTING,
             () => {
                 self.application.find(request);
                 if request.route.is_some() || !health::is_reserved(request.path()) {
@@ -60,7 +72,12 @@ impl Dispatcher {
                 }
             }
         };
-        Some(AtOnce::Refusal(self.refusals.response(refusal)))
+        let shed = match refusal {
+            Refusal::STARTING => Some(Shed::Starting),
+            Refusal::TOO_MANY_CONNECTIONS => Some(Shed::Connections),
+            _ => None,
+        };
+        Some(AtOnce::Refusal(self.refusals.response(refusal), shed))
     }
 
     /// The probes and `/version`.
@@ -71,7 +88,15 @@ impl Dispatcher {
 
     /// Runs layers and handler on this thread; a panic is a 500 and a log record.
     pub(crate) fn handle(&self, request: &mut Request) -> Response {
+        if request.route.is_none() && self.is_scrape(request) {
+            return self.metrics.answer(request);
+        }
         self.application.run(request)
+    }
+
+    /// Whether it asks for the metrics, which a worker answers: the program's own collectors may take their time.
+    pub(crate) fn is_scrape(&self, request: &Request) -> bool {
+        self.has_metrics && request.path() == metrics::PATH
     }
 
     pub(crate) fn log_access(&self, request: &Request, response: &Response, took: Duration) {

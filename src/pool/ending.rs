@@ -13,6 +13,10 @@ impl Pool {
         self.in_flight.begin_drain(self.engine.sent_later());
     }
 
+    pub(crate) fn stop_accepting(&self) {
+        self.engine.stop_accepting();
+    }
+
     /// What was answered so far.
     pub(crate) fn answered(&self) -> Answered {
         self.in_flight

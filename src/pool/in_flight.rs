@@ -1,6 +1,6 @@
 //! Which requests are in flight, and how many were answered: for the drain report.
 
-use crate::message::request::Request;
+use crate::{message::request::Request, observe::metrics::counts::Counts};
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -36,6 +36,8 @@ pub(crate) struct Worker {
     since: AtomicU64,
     /// How many requests it has answered.
     answered: AtomicU64,
+    /// What it counts for the metrics.
+    pub(super) counts: Arc<Counts>,
 }
 
 /// What was answered since the service was told to stop.
@@ -67,11 +69,12 @@ const UNROUTED: &str = "(no route)";
 
 impl InFlight {
     /// A thread begins to work: what it does from now on it notes here.
-    pub(super) fn enter(&self) -> Arc<Worker> {
+    pub(super) fn enter(&self, counts: Arc<Counts>) -> Arc<Worker> {
         let worker = Arc::new(Worker {
             running: AtomicUsize::new(NOTHING),
             since: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            counts,
         });
         self.workers().working.push(Arc::clone(&worker));
         worker
@@ -154,6 +157,7 @@ impl Worker {
     /// Notes that this request runs now, since so many nanoseconds after the pool's birth.
     pub(super) fn begin(&self, request: &Request, since: u64) {
         let index = request.route.as_ref().map_or(NO_ROUTE, |route| route.index);
+        self.counts.begin(request.method());
         self.since.store(since, Relaxed);
         self.running.store(index, Release);
     }
@@ -161,6 +165,7 @@ impl Worker {
     /// Notes that it has ended.
     pub(super) fn end(&self) {
         self.running.store(NOTHING, Relaxed);
+        self.counts.end();
     }
 
     /// Counts it as answered.

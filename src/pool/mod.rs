@@ -22,6 +22,7 @@ pub(crate) mod dispatcher;
 mod ending;
 mod idle;
 pub(crate) mod in_flight;
+mod metrics;
 mod queue;
 pub(crate) mod resize;
 mod roster;
@@ -32,7 +33,7 @@ mod writers;
 use crate::{
     engine::{Engine, Pulled, Ready},
     message::{body::Body, log_context::Scope, refusal::Refusal, request::Request},
-    observe::panics,
+    observe::{metrics::counts::Shed, panics},
 };
 use dispatcher::{AtOnce, Dispatcher};
 use idle::{IdleThreads, Look};
@@ -142,18 +143,19 @@ impl Pool {
     /// The life of the thread of this number.
     fn work(&self, number: usize) {
         self.writers.serve_this_thread();
-        let worker = self.in_flight.enter();
+        let worker = self.in_flight.enter(self.dispatcher.http_counts.enter());
         loop {
             while let Some(job) = self.take() {
                 self.wake_one_before(&job);
                 self.run(job, &worker);
             }
             if self.endings.load(SeqCst) != 0 && self.ends(number) {
+                self.dispatcher.http_counts.leave(&worker.counts);
                 return self.in_flight.leave(&worker);
             }
             match self.become_leader() {
-                Some(leader) => self.lead_caught(leader),
-                None if self.idle.rest(|| self.look()) => self.step_in(),
+                Some(leader) => self.lead_caught(leader, &worker),
+                None if self.idle.rest(|| self.look()) => self.step_in(&worker),
                 None => {}
             }
         }
@@ -161,10 +163,10 @@ impl Pool {
 
     /// There is no leader, or nobody takes from the queue: another thread is woken for what waits, and this one leads,
     /// or each handler in turn that blocks would cost the probes a tick.
-    fn step_in(&self) {
+    fn step_in(&self, worker: &Worker) {
         self.idle.wake_one();
         if let Some(leader) = self.become_leader() {
-            self.lead_caught(leader);
+            self.lead_caught(leader, worker);
         }
     }
 
@@ -193,25 +195,25 @@ impl Pool {
     }
 
     /// Nothing in there is meant to panic; should something do so all the same, one pull is lost and not the service.
-    fn lead_caught(&self, leader: MutexGuard<'_, Leader>) {
-        if let Err(panicked) = panics::catch(|| self.lead(leader)) {
+    fn lead_caught(&self, leader: MutexGuard<'_, Leader>, worker: &Worker) {
+        if let Err(panicked) = panics::catch(|| self.lead(leader, worker)) {
             self.has_leader.store(false, SeqCst);
             log::error!(panic:% = panicked; "a panic while driving the engine");
         }
     }
 
     /// Pulls once and deals with what came: probes are answered, the rest is queued or shed.
-    fn lead(&self, mut leader: MutexGuard<'_, Leader>) {
+    fn lead(&self, mut leader: MutexGuard<'_, Leader>, worker: &Worker) {
         let mut ready = mem::take(&mut leader.ready);
         if self.engine.pull(leader.expiry, &mut ready) == Pulled::Closed {
             self.endings.fetch_or(CLOSED, SeqCst);
         }
         let now = Instant::now();
         for one in ready.drain(..) {
-            self.admit(one, now);
+            self.admit(one, now, worker);
         }
         leader.ready = ready;
-        self.shed_expired(&mut leader, now);
+        self.shed_expired(&mut leader, now, &worker.counts);
         self.note_progress(now);
         self.has_leader.store(false, SeqCst);
         drop(leader);
@@ -221,7 +223,7 @@ impl Pool {
     }
 
     /// Answers, queues or sheds what was pulled, on the thread that pulled it.
-    fn admit(&self, ready: Ready, now: Instant) {
+    fn admit(&self, ready: Ready, now: Instant, worker: &Worker) {
         let mut exchange = match ready {
             // Reading goes on until the client takes no more, and may block, as a destructor may.
             Ready::Stream(_) | Ready::Discarded(_) => {
@@ -236,19 +238,33 @@ impl Pool {
         {
             // A connection beyond the limit must not stay: it would be told 503 for as long as it lives.
             Some(AtOnce::Probe(answer)) => return self.answer_probe(exchange, answer, is_reserve),
-            Some(AtOnce::Refusal(refusal)) => {
-                self.answer(exchange, refusal, Duration::ZERO, is_reserve);
+            Some(AtOnce::Refusal(refusal, shed)) => {
+                if let Some(why) = shed {
+                    worker.counts.record_shed(why);
+                }
+                self.answer(
+                    exchange,
+                    refusal,
+                    Duration::ZERO,
+                    is_reserve,
+                    &worker.counts,
+                );
                 return;
             }
             None => {}
         }
         if !exchange.has_room_for_response() {
-            self.shed(exchange, Refusal::OVERLOADED);
+            self.shed(exchange, Refusal::OVERLOADED, Shed::Memory, &worker.counts);
             return;
         }
         if self.admitted.fetch_add(1, SeqCst) >= self.most_admitted.load(Relaxed) {
             self.admitted.fetch_sub(1, SeqCst);
-            self.shed(exchange, Refusal::OVERLOADED);
+            self.shed(
+                exchange,
+                Refusal::OVERLOADED,
+                Shed::QueueFull,
+                &worker.counts,
+            );
             return;
         }
         let expected = exchange
@@ -316,6 +332,7 @@ impl Pool {
             );
             return;
         }
+        worker.counts.record_wait(started - job.since);
         worker.begin(exchange.request(), since);
         // Kept, since a layer may do what it likes to its request.
         let index = exchange.request().route.as_ref().map(|route| route.index);
@@ -329,7 +346,7 @@ impl Pool {
             // Before the client has its answer and can ask again, or its next request might find its own place taken.
             drop(admission);
         }
-        if self.answer(exchange, response, took, false) {
+        if self.answer(exchange, response, took, false, &worker.counts) {
             self.note_answered(worker, started);
         }
     }
@@ -368,10 +385,6 @@ impl Pool {
 
     fn is_closed(&self) -> bool {
         self.endings.load(SeqCst) & CLOSED != 0
-    }
-
-    pub(crate) fn stop_accepting(&self) {
-        self.engine.stop_accepting();
     }
 
     pub(crate) fn local_addr(&self) -> std::net::SocketAddr {

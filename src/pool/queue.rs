@@ -56,6 +56,11 @@ impl Queue {
         Some(job)
     }
 
+    /// Shows each job to `look`, with the queue locked.
+    pub(super) fn for_each(&self, mut look: impl FnMut(&mut Ready)) {
+        self.lock().iter_mut().for_each(|job| look(&mut job.ready));
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len.load(SeqCst)
     }

@@ -57,6 +57,7 @@ pub(super) fn policy(dispatcher: &Arc<Dispatcher>) -> Policy {
     });
     Policy {
         refusals: Arc::clone(&dispatcher.refusals),
+        refused: Arc::clone(&dispatcher.refused),
         body_limits: own.map(|own| Arc::new(own) as Arc<dyn BodyLimits>),
         live: Some(Arc::clone(&dispatcher.live)),
     }

@@ -6,8 +6,8 @@ use crate::support::{Engine, note};
 use crate::{
     background, bodies, calling, chaos, configuration, deadline, drain_report, endings, fairness,
     files, forwarded, health, hosted, http, layers, library, life, lifetimes, live_configuration,
-    logging, places, pool, probes, queue, resize, reviewed, rolling_update, service, sharing,
-    shortages, signals, slow_clients, stalls, streams, timeouts,
+    logging, metrics, places, pool, probes, queue, resize, reviewed, rolling_update, service,
+    sharing, shortages, signals, slow_clients, stalls, streams, timeouts,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -186,6 +186,7 @@ fn the_list_names_only_what_exists() {
         ("logging", logging::CASES),
         ("places", places::CASES),
         ("pool", pool::CASES),
+        ("metrics", metrics::CASES),
         ("probes", probes::CASES),
         ("queue", queue::CASES),
         ("resize", resize::CASES),

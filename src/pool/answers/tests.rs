@@ -1,6 +1,7 @@
 //! Who is told that it has waited too long for a worker, with the clock in the test's hand.
 
 use super::*;
+use crate::observe::metrics::{Metrics, http::HttpCounts};
 use crate::{
     config::table::{Config, live::LiveConfig},
     engine::{Cut, Engine, Pulled},
@@ -96,6 +97,10 @@ impl Scene {
             live: LiveConfig::of(&config),
             trusted_proxies: Vec::new(),
             state: State::new(),
+            metrics: Metrics::default(),
+            http_counts: HttpCounts::new(0),
+            refused: Arc::default(),
+            has_metrics: false,
         });
         let pool = Pool::new(dispatcher, Box::new(Silence), 2, 100);
         let (told, begun) = (Told::default(), Instant::now());
@@ -124,7 +129,8 @@ impl Scene {
     /// The leader looks, so long after the first request. Who has been told by then.
     fn look_after(&mut self, time: Duration) -> Vec<usize> {
         let now = self.begun + time;
-        self.pool.shed_expired(&mut self.leader, now);
+        let counts = self.pool.dispatcher.http_counts.enter();
+        self.pool.shed_expired(&mut self.leader, now, &counts);
         assert!(self.leader.expiry.is_none_or(|expiry| expiry >= now));
         let told = self.told.lock().unwrap();
         assert!(told.iter().all(|(_, status)| *status == 503));

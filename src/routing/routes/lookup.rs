@@ -46,6 +46,16 @@ impl<S: 'static> Routes<S> {
         &self.endpoints[index]
     }
 
+    pub(crate) fn endpoint_count(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    /// Whether a route has exactly this template.
+    pub(crate) fn has_template(&self, template: &str) -> bool {
+        let mut all = self.resources.iter();
+        all.any(|resource| !resource.is_fallback && resource.template == template)
+    }
+
     pub(crate) fn layers(&self) -> &[SharedLayer<S>] {
         &self.layers
     }

@@ -1,0 +1,199 @@
+//! What the service says of itself in numbers, for Prometheus: `/metrics`.
+//!
+//! `counts.rs` is what a thread counts on a request's road, `http.rs` those of all threads together, `exposition.rs` the
+//! text. What is known elsewhere, such as how long the queue is, is asked for when it is scraped: see [`Source`].
+
+pub(crate) mod counts;
+pub(crate) mod exposition;
+pub(crate) mod http;
+mod process;
+pub(crate) mod refused;
+
+use crate::{
+    message::{into_response::IntoResponse, request::Request, response::Response},
+    observe::panics,
+};
+use ::http::{HeaderValue, Method, StatusCode, header};
+use exposition::{Exposition, Format};
+use process::Process;
+use prometheus_client::{
+    encoding::{prometheus_text, text},
+    registry::Registry,
+};
+use std::{
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError, Weak},
+};
+
+/// Where the numbers are.
+pub(crate) const PATH: &str = "/metrics";
+
+/// Something that has numbers of its own, and writes them whenever somebody asks. Never waits.
+pub(crate) trait Source: Send + Sync {
+    fn write(&self, out: &mut Exposition);
+}
+
+/// What a program adds to seaworthy's metrics.
+#[derive(Default)]
+pub(crate) struct Metrics {
+    /// Whether there is anything of the program's.
+    pub(crate) has_own: bool,
+    pub(crate) registry: Registry,
+    pub(crate) appended: Vec<Box<dyn Fn() -> String + Send + Sync>>,
+    sources: Mutex<Vec<Weak<dyn Source>>>,
+}
+
+impl Metrics {
+    /// Has a source asked at each scrape, for as long as it is there.
+    pub(crate) fn add_source(&self, source: Weak<dyn Source>) {
+        self.sources().push(source);
+    }
+
+    /// Answers a scrape on this thread. The program's own collectors run in here.
+    pub(crate) fn answer(&self, request: &Request) -> Response {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return StatusCode::METHOD_NOT_ALLOWED
+                .into_response()
+                .with_header(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        // Text of the classic format cannot be told in the other.
+        let format = match self.appended.is_empty() {
+            true => wanted(request),
+            false => Format::Classic,
+        };
+        match panics::catch(|| self.text(format)) {
+            Ok(text) => {
+                let content_type = HeaderValue::from_static(format.content_type());
+                text.into_response()
+                    .with_header(header::CONTENT_TYPE, content_type)
+                    .with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+            }
+            Err(panicked) => {
+                log::error!(panic:% = panicked; "a collector of metrics panicked");
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+        }
+    }
+
+    /// # Panics
+    /// Where two metrics have one name, which no scraper could tell apart.
+    #[track_caller]
+    pub(crate) fn check_names(&self) {
+        // Seaworthy's own are looked at by its tests, and not on the way to the first answer.
+        if self.has_own
+            && let Some(name) = twice(&self.text(Format::Classic))
+        {
+            panic!(
+                "there are two metrics named {name:?}: rename the one that the program registers"
+            )
+        }
+    }
+
+    fn text(&self, format: Format) -> String {
+        let mut out = Exposition::new(format);
+        let sources: Vec<_> = self.sources().iter().filter_map(Weak::upgrade).collect();
+        for source in sources {
+            source.write(&mut out);
+        }
+        Process::below(Path::new("/")).write(&mut out);
+        let mut text = out.text;
+        // Writing into a `String` fails only where a metric's own code says so; what it has written stays.
+        let _ = match format {
+            Format::Classic => prometheus_text::encode(&mut text, &self.registry),
+            Format::OpenMetrics => text::encode(&mut text, &self.registry),
+        };
+        for append in &self.appended {
+            text.push_str(&append());
+            if !text.ends_with('\n') {
+                text.push('\n');
+            }
+        }
+        text
+    }
+
+    fn sources(&self) -> MutexGuard<'_, Vec<Weak<dyn Source>>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The first name that stands twice in a text of the classic format.
+fn twice(text: &str) -> Option<&str> {
+    let names = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let mut seen = Vec::new();
+    for name in names {
+        if seen.contains(&name) {
+            return Some(name);
+        }
+        seen.push(name);
+    }
+    None
+}
+
+/// OpenMetrics where the client would rather have it (RFC 9110 section 12.5.1).
+fn wanted(request: &Request) -> Format {
+    let (mut open_metrics, mut classic) = (0, 0);
+    let elements = request
+        .header_values("accept")
+        .flat_map(|line| line.split(','));
+    for element in elements {
+        let mut parts = element.split(';').map(str::trim);
+        let quality = match parts.next() {
+            Some(kind) if kind.eq_ignore_ascii_case("application/openmetrics-text") => {
+                &mut open_metrics
+            }
+            Some(kind) if kind.eq_ignore_ascii_case("text/plain") => &mut classic,
+            _ => continue,
+        };
+        let weight = parts.find_map(|part| part.strip_prefix("q="));
+        *quality = (*quality).max(weight.map_or(1000, thousandths));
+    }
+    match open_metrics > 0 && open_metrics >= classic {
+        true => Format::OpenMetrics,
+        false => Format::Classic,
+    }
+}
+
+/// A weight such as `0.5`; what is malformed counts for nothing.
+fn thousandths(weight: &str) -> u32 {
+    let (whole, decimals) = weight.split_once('.').unwrap_or((weight, ""));
+    let digits: String = decimals.chars().chain("000".chars()).take(3).collect();
+    let number = |digits: &str| digits.parse::<u32>().ok();
+    let all = number(whole).zip(number(&digits));
+    all.map_or(0, |(whole, decimals)| whole.min(1) * 1000 + decimals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openmetrics_is_for_who_prefers_it() {
+        for (accept, expected) in [
+            ("", Format::Classic),
+            ("*/*", Format::Classic),
+            (
+                "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+                Format::OpenMetrics,
+            ),
+            (
+                "text/plain;version=0.0.4, application/openmetrics-text;q=0.9",
+                Format::Classic,
+            ),
+            ("application/openmetrics-text;q=0", Format::Classic),
+            ("application/openmetrics-text", Format::OpenMetrics),
+        ] {
+            let value = HeaderValue::from_static(accept);
+            let request = Request::get(PATH).with_header(header::ACCEPT, value);
+            assert_eq!(wanted(&request), expected, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_there_twice_is_found() {
+        assert_eq!(twice("# TYPE a counter\na 1\n# TYPE b gauge\n"), None);
+        let text = "# TYPE a counter\na 1\n# TYPE b gauge\n# TYPE a gauge\n";
+        assert_eq!(twice(text), Some("a"));
+    }
+}

@@ -1,0 +1,85 @@
+//! What the pool tells whoever scrapes: its requests, its workers and its queue.
+
+use super::Pool;
+use crate::{
+    engine::Ready,
+    observe::metrics::{
+        Source,
+        counts::method_code,
+        exposition::{Exposition, Kind},
+    },
+    phase::PHASES,
+};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+impl Source for Pool {
+    fn write(&self, out: &mut Exposition) {
+        let dispatcher = &self.dispatcher;
+        let template = |route| &*dispatcher.application.route(route).template;
+        dispatcher.http_counts.write(out, self.queued(), template);
+        dispatcher.refused.write(out);
+        self.write_sizes(out);
+        dispatcher.health.write_metrics(out);
+        let now = dispatcher.state.phase();
+        out.family(
+            Kind::Gauge,
+            "seaworthy_phase",
+            "1 for the phase that the service is in.",
+        );
+        for phase in PHASES {
+            out.sample(&[("phase", phase.name())], phase == now);
+        }
+        out.single(
+            Kind::Gauge,
+            "seaworthy_draining",
+            "1 from the moment that the service is told to stop.",
+            dispatcher.state.is_stopping(),
+        );
+        out.family(Kind::Gauge, "build_info", "What runs.").sample(
+            &[
+                ("name", dispatcher.name),
+                ("version", dispatcher.version),
+                ("seaworthy", env!("CARGO_PKG_VERSION")),
+            ],
+            1_u64,
+        );
+    }
+}
+
+impl Pool {
+    fn write_sizes(&self, out: &mut Exposition) {
+        let slots = self.slots();
+        let admitted = self.most_admitted.load(Relaxed);
+        for (name, help, value) in [
+            ("seaworthy_workers", "Handlers that may run at once.", slots),
+            (
+                "seaworthy_workers_busy",
+                "Handlers that run.",
+                self.running.load(SeqCst),
+            ),
+            (
+                "seaworthy_queue_depth",
+                "Requests that wait for a worker.",
+                self.queue.len(),
+            ),
+            (
+                "seaworthy_queue_capacity",
+                "Requests that may wait for a worker.",
+                admitted.saturating_sub(slots),
+            ),
+        ] {
+            out.single(Kind::Gauge, name, help, value);
+        }
+    }
+
+    /// How many requests wait, by the code of their method.
+    fn queued(&self) -> [u64; 10] {
+        let mut queued = [0; 10];
+        self.queue.for_each(|ready| {
+            if let Ready::Request(exchange) = ready {
+                queued[usize::from(method_code(exchange.request().method()))] += 1;
+            }
+        });
+        queued
+    }
+}
