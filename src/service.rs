@@ -1,5 +1,6 @@
 //! `Service`: what a program says about itself, and the two ways to run it.
 
+mod admin;
 mod background;
 mod binding;
 mod calling;
@@ -12,7 +13,7 @@ mod tests;
 pub use running::Running;
 
 use crate::{
-    admin::Admin,
+    admin::{Admin, Subject},
     command::{self, Execute},
     config::{
         limits::Limits,
@@ -35,6 +36,7 @@ use crate::{
         error::Error, into_response::IntoResponse, refusal::Refusals, request::Request,
         route::ServiceFacts,
     },
+    observe::recent::Recent,
     phase::Stop,
     pool::{
         Pool,
@@ -43,8 +45,8 @@ use crate::{
     },
     routing::{application::Stateful, routes::Routes},
 };
-use binding::{follow_limits, open_admin_engine, open_engine, policy};
-use std::{io, mem, process::ExitCode, sync::Arc, thread};
+use binding::{follow_limits, keep_history, open_admin_engine, open_engine, policy};
+use std::{io, mem, process::ExitCode, sync::Arc, thread, time::SystemTime};
 
 /// An HTTP service: its routes, layers, checks, tasks and background services.
 ///
@@ -58,6 +60,8 @@ pub struct Service<S = ()> {
     about: &'static str,
     settings: Option<Settings>,
     application: Stateful<S>,
+    /// What it adds to the admin port.
+    admin: Routes<S>,
     health: Health,
     start_tasks: Vec<Task>,
     background: Vec<Background>,
@@ -101,6 +105,7 @@ impl<S: Send + Sync + 'static> Service<S> {
                 state: Arc::new(state),
                 render: None,
             },
+            admin: Routes::new(),
             health: Health::default(),
             start_tasks: Vec::new(),
             background: Vec::new(),
@@ -271,6 +276,7 @@ impl<S: Send + Sync + 'static> Service<S> {
         });
         application.routes.finish(|route| route.finish(&facts));
         let refusals = Arc::new(Refusals::rendered_by(application.render.as_ref()));
+        let own = admin::own_pages(self.admin, &application, &facts);
         let dispatcher = Arc::new(Dispatcher {
             name: self.name,
             version: self.version,
@@ -280,19 +286,32 @@ impl<S: Send + Sync + 'static> Service<S> {
             live: Arc::clone(&live),
             trusted_proxies: config.trusted_proxies.clone(),
             state: Arc::clone(control.state()),
+            recent: config.admin_port.map(|_| Recent::default()),
         });
-        let admin = match config.admin_port {
-            Some(port) => {
-                let engine = open_admin_engine(config, port, &live)?;
-                let flags = Arc::clone(&flags);
-                Some(Admin::start(Arc::clone(&dispatcher), engine, flags)?)
-            }
-            None => None,
-        };
+        let admin_engine = open_admin_engine(config, &live)?;
         let engine = open_engine(config, config.port, policy(&dispatcher))?;
         let pool = Pool::new(dispatcher, engine, config.workers, config.queue_capacity);
         let mut tick = Tick::default();
-        follow_limits(&mut tick, Resizer::new(&pool, config, limits), flags);
+        follow_limits(
+            &mut tick,
+            Resizer::new(&pool, config, limits),
+            Arc::clone(&flags),
+        );
+        let admin = match admin_engine {
+            Some(engine) => {
+                let history = keep_history(&mut tick, &pool);
+                let subject = Subject {
+                    pool: Arc::clone(&pool),
+                    flags,
+                    history,
+                    token: config.admin_token.clone(),
+                    own,
+                    started: SystemTime::now(),
+                };
+                Some(Admin::start(subject, engine)?)
+            }
+            None => None,
+        };
         let server = BoundServer {
             tick,
             pool,

@@ -1,7 +1,9 @@
 //! What the service says of itself: log records, the access log, and panics as records.
 
 pub(crate) mod access_log;
+pub(crate) mod latencies;
 pub(crate) mod logging;
 pub(crate) mod panics;
+pub(crate) mod recent;
 #[cfg(feature = "tracing")]
 mod tracing;

@@ -9,7 +9,7 @@ use crate::{
         request::Request,
         response::Response,
     },
-    observe::access_log,
+    observe::{access_log, recent::Recent},
     phase::{Phase, State},
     routing::application::Application,
 };
@@ -26,6 +26,8 @@ pub(crate) struct Dispatcher {
     pub(crate) live: Arc<LiveConfig>,
     pub(crate) trusted_proxies: Vec<IpRange>,
     pub(crate) state: Arc<State>,
+    /// Where there are pages that tell of them.
+    pub(crate) recent: Option<Recent>,
 }
 
 /// What is answered without a worker.

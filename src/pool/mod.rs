@@ -22,6 +22,7 @@ pub(crate) mod dispatcher;
 mod ending;
 mod idle;
 pub(crate) mod in_flight;
+pub(crate) mod overview;
 mod queue;
 pub(crate) mod resize;
 mod roster;
@@ -142,7 +143,7 @@ impl Pool {
     /// The life of the thread of this number.
     fn work(&self, number: usize) {
         self.writers.serve_this_thread();
-        let worker = self.in_flight.enter();
+        let worker = self.in_flight.enter(number);
         loop {
             while let Some(job) = self.take() {
                 self.wake_one_before(&job);
@@ -321,6 +322,7 @@ impl Pool {
         let index = exchange.request().route.as_ref().map(|route| route.index);
         let response = self.dispatcher.handle(exchange.request());
         let took = started.elapsed();
+        self.note_ended(worker, exchange.request(), &response, since, took);
         let route = index.map(|index| self.dispatcher.application.route(index));
         if let Some(route) = route {
             route.cost.record(took);

@@ -96,6 +96,7 @@ impl Scene {
             live: LiveConfig::of(&config),
             trusted_proxies: Vec::new(),
             state: State::new(),
+            recent: None,
         });
         let pool = Pool::new(dispatcher, Box::new(Silence), 2, 100);
         let (told, begun) = (Told::default(), Instant::now());

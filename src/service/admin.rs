@@ -1,0 +1,85 @@
+//! What a service adds to the admin port, and how that is opened.
+
+use super::Service;
+use crate::{
+    admin::{self, own::OwnPages},
+    message::route::ServiceFacts,
+    routing::{application::Stateful, handler::Handler, routes::Routes},
+};
+use http::Method;
+use std::{mem, sync::Arc};
+
+impl<S: Send + Sync + 'static> Service<S> {
+    /// Adds a page to the admin port: for what people who operate the service want to see. It answers GET, and HEAD with
+    /// the same headers. Without `ADMIN_PORT` it is nowhere, and never on `PORT`.
+    ///
+    /// Everybody who reaches the admin port may read it. It runs on a thread of its own, `admin-pages`, beside no other page
+    /// of the service's, and takes no worker; no layer is around it. Where its answer says nothing else, it is not to be
+    /// stored, and a browser loads nothing for it (`Content-Security-Policy: default-src 'none'`).
+    ///
+    /// ```
+    /// use seaworthy::{Request, Service};
+    ///
+    /// let service = Service::new("shop")
+    ///     .admin_get("/cachez", |_: &Request| "17 entries")
+    ///     .admin_post("/cachez/clear", |_: &Request| "cleared");
+    /// ```
+    ///
+    /// # Panics
+    /// Where the path is malformed, can never match, is one of seaworthy's own, or has such a handler already.
+    #[must_use]
+    #[track_caller]
+    pub fn admin_get<Args>(self, path: &str, handler: impl Handler<S, Args>) -> Service<S> {
+        self.admin_route(Method::GET, path, handler)
+    }
+
+    /// Adds an action to the admin port, which answers POST: for what changes something. Only who sends `ADMIN_TOKEN` as a
+    /// bearer token gets to it, and no page of another site; without that setting nobody does. Else as
+    /// [`admin_get`](Service::admin_get).
+    ///
+    /// # Panics
+    /// As [`admin_get`](Service::admin_get).
+    #[must_use]
+    #[track_caller]
+    pub fn admin_post<Args>(self, path: &str, handler: impl Handler<S, Args>) -> Service<S> {
+        self.admin_route(Method::POST, path, handler)
+    }
+
+    #[track_caller]
+    fn admin_route<Args>(
+        mut self,
+        method: Method,
+        path: &str,
+        handler: impl Handler<S, Args>,
+    ) -> Service<S> {
+        assert!(
+            !admin::is_reserved(path),
+            "the route {path:?} can never match: seaworthy itself answers there on the admin port"
+        );
+        self.admin = mem::take(&mut self.admin).route(method, path, handler);
+        self
+    }
+}
+
+/// The pages that a service has added, with the state that they share with its handlers; `None` where there are none.
+pub(super) fn own_pages<S: Send + Sync + 'static>(
+    mut routes: Routes<S>,
+    application: &Stateful<S>,
+    facts: &Arc<ServiceFacts>,
+) -> Option<Arc<OwnPages>> {
+    if routes.is_empty() {
+        return None;
+    }
+    let paths = routes.reads().filter(|path| !path.contains('{'));
+    let paths = paths.map(str::to_owned).collect();
+    routes.finish(|route| route.finish(facts));
+    let application = Stateful {
+        routes,
+        state: Arc::clone(&application.state),
+        render: application.render.clone(),
+    };
+    Some(Arc::new(OwnPages {
+        application: Box::new(application),
+        paths,
+    }))
+}
