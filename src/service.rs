@@ -13,7 +13,7 @@ mod tests;
 pub use running::Running;
 
 use crate::{
-    admin::{Admin, Subject},
+    admin::{Admin, subject::Subject},
     command::{self, Execute},
     config::{
         limits::Limits,
@@ -45,7 +45,7 @@ use crate::{
     },
     routing::{application::Stateful, routes::Routes},
 };
-use binding::{follow_limits, keep_history, open_admin_engine, open_engine, policy};
+use binding::{follow_limits, keep_history, open_admin_engine, open_engine, own_pages, policy};
 use std::{io, mem, process::ExitCode, sync::Arc, thread, time::SystemTime};
 
 /// An HTTP service: its routes, layers, checks, tasks and background services.
@@ -276,7 +276,7 @@ impl<S: Send + Sync + 'static> Service<S> {
         });
         application.routes.finish(|route| route.finish(&facts));
         let refusals = Arc::new(Refusals::rendered_by(application.render.as_ref()));
-        let own = admin::own_pages(self.admin, &application, &facts);
+        let own = own_pages(self.admin, &application, &facts);
         let dispatcher = Arc::new(Dispatcher {
             name: self.name,
             version: self.version,

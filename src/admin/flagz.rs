@@ -1,9 +1,9 @@
 //! `/flagz`, as Kubernetes' components have it (KEP-4828): the configuration that runs.
 
 use super::{
-    Subject,
     asked::media_type,
     page::{Block, Page},
+    subject::Subject,
 };
 use crate::message::problem::push_json;
 

@@ -1,6 +1,9 @@
 //! The last ten minutes in numbers, for the charts: a sample every few seconds, in a ring of fixed size.
 
-use super::chart::{Chart, Series, Unit};
+use super::{
+    chart::{Chart, Series, Unit},
+    units,
+};
 use crate::{
     config::limits::usage::{self, Usage},
     observe::{latencies::Totals, recent::KEPT_FOR},
@@ -37,6 +40,16 @@ struct Sample {
     /// Thousandths of the time in which the cgroup was throttled, as if they were CPUs.
     throttled: u32,
     memory: u64,
+    busy: u32,
+    queued: u32,
+}
+
+/// What the lines should stay below.
+pub(super) struct ChartLimits {
+    pub(super) workers: u64,
+    /// Thousandths of a CPU.
+    pub(super) cpu: Option<u64>,
+    pub(super) memory: Option<u64>,
 }
 
 /// Takes the samples.
@@ -52,6 +65,8 @@ struct Look {
     at: Duration,
     totals: Totals,
     usage: Usage,
+    busy: u32,
+    queued: u32,
 }
 
 impl Sampler {
@@ -75,23 +90,26 @@ impl Sampler {
         let now = self.now();
         self.history.push(Sample::between(&self.before, &now));
         if let Some(recent) = &self.pool.dispatcher().recent {
-            recent.forget(super::nanos(now.at.saturating_sub(KEPT_FOR)));
+            recent.forget(units::to_nanos(now.at.saturating_sub(KEPT_FOR)));
         }
         self.before = now;
     }
 
     fn now(&self) -> Look {
+        let pool = self.pool.overview();
         Look {
             at: self.pool.age(),
             totals: self.pool.totals(),
             usage: usage::read(),
+            busy: narrow(pool.running as u128),
+            queued: narrow(pool.queued as u128),
         }
     }
 }
 
 impl Sample {
     fn between(before: &Look, now: &Look) -> Sample {
-        let passed = super::nanos(now.at.saturating_sub(before.at)).max(1);
+        let passed = units::to_nanos(now.at.saturating_sub(before.at)).max(1);
         let counted = now.totals.since(&before.totals);
         // In thousandths of one a second.
         let rate = |count: u64| narrow(u128::from(count) * 1_000_000_000_000 / u128::from(passed));
@@ -107,6 +125,8 @@ impl Sample {
             cpu: share(now.usage.cpu, before.usage.cpu),
             throttled: share(now.usage.throttled, before.usage.throttled),
             memory: now.usage.memory,
+            busy: now.busy,
+            queued: now.queued,
         }
     }
 }
@@ -129,7 +149,7 @@ impl History {
     }
 
     /// What they look like, beside these limits.
-    pub(super) fn charts(&self, cpu_limit: Option<u64>, memory_limit: Option<u64>) -> Vec<Chart> {
+    pub(super) fn charts(&self, limits: &ChartLimits) -> Vec<Chart> {
         let samples = self.lock();
         let series = |name, value: fn(&Sample) -> Option<u64>| {
             let missing = CAPACITY - samples.len();
@@ -153,16 +173,22 @@ impl History {
         let cpu = series("used", |sample| Some(sample.cpu.into()));
         let throttled = series("throttled", |sample| Some(sample.throttled.into()));
         let memory = series("used", |sample| Some(sample.memory));
+        let busy = series("busy", |sample| Some(sample.busy.into()));
+        let queued = series("queued", |sample| Some(sample.queued.into()));
         vec![
             chart("Requests", Unit::Rate, vec![requests]),
             chart("Latency", Unit::Nanos, vec![median, slowest]),
             chart("Errors", Unit::Rate, vec![failed]),
             Chart {
-                limit: cpu_limit.map(|limit| ("quota", limit)),
+                limit: Some(("slots", limits.workers)),
+                ..chart("Workers", Unit::Count, vec![busy, queued])
+            },
+            Chart {
+                limit: limits.cpu.map(|limit| ("quota", limit)),
                 ..chart("CPU", Unit::Cpus, vec![cpu, throttled])
             },
             Chart {
-                limit: memory_limit.map(|limit| ("limit", limit)),
+                limit: limits.memory.map(|limit| ("limit", limit)),
                 ..chart("Memory", Unit::Bytes, vec![memory])
             },
         ]

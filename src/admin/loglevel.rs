@@ -1,6 +1,6 @@
 //! `/loglevel`: how much is logged, to be read by anybody and changed by whoever has the token.
 
-use super::Subject;
+use super::subject::Subject;
 use crate::{
     config::table::choices::LOG_LEVELS,
     message::{into_response::IntoResponse, request::Request, response::Response},

@@ -7,6 +7,7 @@
 mod access;
 mod asked;
 mod chart;
+mod escape;
 pub(crate) mod flagz;
 pub(crate) mod history;
 mod html;
@@ -14,15 +15,14 @@ mod loglevel;
 pub(crate) mod own;
 mod page;
 mod statusz;
+pub(crate) mod subject;
 mod text;
 mod threadz;
 mod tracez;
 mod units;
 
 use crate::{
-    config::settings::Secret,
     engine::{Engine, Exchange, Pulled, Ready},
-    lifecycle::flags::Flags,
     message::{
         into_response::IntoResponse,
         problem::push_json,
@@ -31,10 +31,8 @@ use crate::{
         request::{Matched, Request},
         response::{Response, TEXT},
     },
-    pool::Pool,
 };
 use asked::Form;
-use history::History;
 use http::{HeaderValue, Method, StatusCode, header};
 use own::{OwnPages, Runner};
 use page::Page;
@@ -43,19 +41,8 @@ use std::{
     net::SocketAddr,
     sync::Arc,
     thread::{self, JoinHandle},
-    time::{Duration, SystemTime},
 };
-
-/// What the pages tell of and change.
-pub(crate) struct Subject {
-    pub(crate) pool: Arc<Pool>,
-    pub(crate) flags: Arc<Flags>,
-    pub(crate) history: Arc<History>,
-    /// What whoever changes anything has to show.
-    pub(crate) token: Option<Secret>,
-    pub(crate) own: Option<Arc<OwnPages>>,
-    pub(crate) started: SystemTime,
-}
+use subject::{FLAGZ, LOG_LEVEL, PAGES, STATUSZ, Subject, THREADZ, TRACEZ};
 
 /// The running admin port. Dropped, it is closed.
 pub(crate) struct Admin {
@@ -77,9 +64,9 @@ struct Json {
     fields: fn(&Subject, &mut String),
 }
 
-const ENDPOINTS: [Endpoint; 4] = [
+const ENDPOINTS: [Endpoint; PAGES.len()] = [
     Endpoint {
-        path: "/statusz",
+        path: STATUSZ,
         page: statusz::page,
         json: Some(Json {
             kind: statusz::KIND,
@@ -87,7 +74,7 @@ const ENDPOINTS: [Endpoint; 4] = [
         }),
     },
     Endpoint {
-        path: "/flagz",
+        path: FLAGZ,
         page: flagz::page,
         json: Some(Json {
             kind: flagz::KIND,
@@ -95,27 +82,15 @@ const ENDPOINTS: [Endpoint; 4] = [
         }),
     },
     Endpoint {
-        path: "/threadz",
+        path: THREADZ,
         page: threadz::page,
         json: None,
     },
     Endpoint {
-        path: "/tracez",
+        path: TRACEZ,
         page: tracez::page,
         json: None,
     },
-];
-
-const LOG_LEVEL: &str = "/loglevel";
-
-/// What else there is to be read, for [`Subject::paths`].
-const OTHER_PATHS: [&str; 6] = [
-    "/healthz",
-    "/livez",
-    LOG_LEVEL,
-    "/readyz",
-    "/startupz",
-    "/version",
 ];
 
 /// Whether seaworthy itself answers there on the admin port, so that no service can.
@@ -272,23 +247,6 @@ impl Json {
     }
 }
 
-impl Subject {
-    /// The pages for people.
-    fn pages(&self) -> Vec<&str> {
-        let own = self.own.iter().flat_map(|own| &own.paths);
-        let endpoints = ENDPOINTS.iter().map(|endpoint| endpoint.path);
-        endpoints.chain(own.map(String::as_str)).collect()
-    }
-
-    /// All that can be read, in order.
-    fn paths(&self) -> Vec<&str> {
-        let mut paths = self.pages();
-        paths.extend(OTHER_PATHS);
-        paths.sort_unstable();
-        paths
-    }
-}
-
 fn not_acceptable(kind: Option<&str>) -> String {
     let json = kind.map(|kind| format!(" or {}", asked::media_type(kind)));
     format!(
@@ -310,10 +268,6 @@ fn no_store(response: Response) -> Response {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         )
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Drop for Admin {

@@ -1,8 +1,10 @@
 //! `/statusz`, as Kubernetes' components have it (KEP-4827): what runs, since when, and how it does.
 
 use super::{
-    Subject, loglevel,
+    history::ChartLimits,
+    loglevel,
     page::{Block, Page, Table, Tone},
+    subject::Subject,
     units,
 };
 use crate::{
@@ -20,15 +22,18 @@ pub(super) const KIND: &str = "Statusz";
 
 pub(super) fn page(subject: &Subject) -> Page {
     let limits = Limits::read();
-    let cpu_limit = limits.cpu_quota.map(|cpus| (cpus * 1000.0) as u64);
-    let charts = subject.history.charts(cpu_limit, limits.memory_limit);
+    let charts = subject.history.charts(&ChartLimits {
+        workers: subject.pool.overview().slots as u64,
+        cpu: limits.cpu_quota.map(|cpus| (cpus * 1000.0) as u64),
+        memory: limits.memory_limit,
+    });
     Page {
         name: "statusz",
         about: "What runs, since when, and how it does.",
         blocks: vec![
             Block::Facts(identity(subject)),
-            Block::Charts(charts),
             Block::Facts(state(subject, &limits)),
+            Block::Charts(charts),
             Block::Table(checks(subject)),
         ],
     }

@@ -1,14 +1,14 @@
 //! `/threadz`: what every worker does now.
 
 use super::{
-    Subject,
     page::{Block, Page, Row, Table, Tone},
+    subject::Subject,
     units,
 };
 use crate::pool::in_flight::ThreadState;
 
 pub(super) fn page(subject: &Subject) -> Page {
-    let now = super::nanos(subject.pool.age());
+    let now = units::to_nanos(subject.pool.age());
     let overview = subject.pool.overview();
     let mut threads = subject.pool.threads();
     // The oldest first, and those that wait last.

@@ -1,8 +1,8 @@
 //! `/tracez`: the slowest and the failed requests of the last minutes.
 
 use super::{
-    Subject,
     page::{Block, Page, Table, Tone},
+    subject::Subject,
     units,
 };
 use crate::observe::recent::{BUCKET_ENDS, Ended, KEPT_FOR};
@@ -17,18 +17,17 @@ const COLUMNS: &[&str] = &[
     "Request id",
 ];
 
-/// Of each bucket.
-const MOST_SHOWN: usize = 10;
+/// Of those that failed, and of each bucket.
+const MOST_SHOWN: usize = 20;
 
 pub(super) fn page(subject: &Subject) -> Page {
-    let now = super::nanos(subject.pool.age());
+    let now = units::to_nanos(subject.pool.age());
     let recent = subject.pool.dispatcher().recent.as_ref();
     let (slowest, failed) = recent.map(|recent| recent.list()).unwrap_or_default();
     let mut blocks = vec![table("Failed, the last first".to_owned(), &failed, now)];
     for (bucket, slowest) in slowest.iter().enumerate().rev() {
         if !slowest.is_empty() {
-            let shown = &slowest[..slowest.len().min(MOST_SHOWN)];
-            blocks.push(table(title(bucket), shown, now));
+            blocks.push(table(title(bucket), slowest, now));
         }
     }
     Page {
@@ -52,8 +51,9 @@ fn title(bucket: usize) -> String {
 
 fn table(title: String, requests: &[Ended], now: u64) -> Block {
     let mut table = Table::new(title, COLUMNS, "none");
-    let oldest = now.saturating_sub(super::nanos(KEPT_FOR));
-    for ended in requests.iter().filter(|ended| ended.at >= oldest) {
+    let oldest = now.saturating_sub(units::to_nanos(KEPT_FOR));
+    let requests = requests.iter().filter(|ended| ended.at >= oldest);
+    for ended in requests.take(MOST_SHOWN) {
         let tone = match ended.status.as_u16() {
             500.. => Tone::Bad,
             400..500 => Tone::Doubtful,

@@ -16,7 +16,12 @@ pub(super) fn nanos(nanos: u64) -> String {
 
 /// The same of a [`Duration`].
 pub(super) fn duration(duration: Duration) -> String {
-    nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+    nanos(to_nanos(duration))
+}
+
+/// 584 years at most.
+pub(super) fn to_nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn minutes(seconds: u64) -> String {

@@ -1,13 +1,9 @@
-//! What a service adds to the admin port, and how that is opened.
+//! What a service adds to the admin port.
 
 use super::Service;
-use crate::{
-    admin::{self, own::OwnPages},
-    message::route::ServiceFacts,
-    routing::{application::Stateful, handler::Handler, routes::Routes},
-};
+use crate::{admin, routing::handler::Handler};
 use http::Method;
-use std::{mem, sync::Arc};
+use std::mem;
 
 impl<S: Send + Sync + 'static> Service<S> {
     /// Adds a page to the admin port: for what people who operate the service want to see. It answers GET, and HEAD with
@@ -59,27 +55,4 @@ impl<S: Send + Sync + 'static> Service<S> {
         self.admin = mem::take(&mut self.admin).route(method, path, handler);
         self
     }
-}
-
-/// The pages that a service has added, with the state that they share with its handlers; `None` where there are none.
-pub(super) fn own_pages<S: Send + Sync + 'static>(
-    mut routes: Routes<S>,
-    application: &Stateful<S>,
-    facts: &Arc<ServiceFacts>,
-) -> Option<Arc<OwnPages>> {
-    if routes.is_empty() {
-        return None;
-    }
-    let paths = routes.reads().filter(|path| !path.contains('{'));
-    let paths = paths.map(str::to_owned).collect();
-    routes.finish(|route| route.finish(facts));
-    let application = Stateful {
-        routes,
-        state: Arc::clone(&application.state),
-        render: application.render.clone(),
-    };
-    Some(Arc::new(OwnPages {
-        application: Box::new(application),
-        paths,
-    }))
 }

@@ -1,7 +1,10 @@
 //! From a configuration to bound addresses.
 
 use crate::{
-    admin::history::{History, Sampler},
+    admin::{
+        history::{History, Sampler},
+        own::OwnPages,
+    },
     config::table::{Config, HttpEngine, live::LiveConfig},
     engine::{
         self, Engine,
@@ -9,7 +12,9 @@ use crate::{
         rules::{BodyLimits, Policy},
     },
     lifecycle::{flags::Flags, tick::Tick},
+    message::route::ServiceFacts,
     pool::{Pool, dispatcher::Dispatcher, resize::Resizer},
+    routing::{application::Stateful, routes::Routes},
 };
 use http::Method;
 use std::{io, sync::Arc};
@@ -82,6 +87,29 @@ pub(super) fn keep_history(tick: &mut Tick, pool: &Arc<Pool>) -> Arc<History> {
     let mut sampler = Sampler::new(pool, &history);
     tick.watch("history", move || sampler.look());
     history
+}
+
+/// The pages that a service has added, with the state that they share with its handlers; `None` where there are none.
+pub(super) fn own_pages<S: Send + Sync + 'static>(
+    mut routes: Routes<S>,
+    application: &Stateful<S>,
+    facts: &Arc<ServiceFacts>,
+) -> Option<Arc<OwnPages>> {
+    if routes.is_empty() {
+        return None;
+    }
+    let paths = routes.reads().filter(|path| !path.contains('{'));
+    let paths = paths.map(str::to_owned).collect();
+    routes.finish(|route| route.finish(facts));
+    let application = Stateful {
+        routes,
+        state: Arc::clone(&application.state),
+        render: application.render.clone(),
+    };
+    Some(Arc::new(OwnPages {
+        application: Box::new(application),
+        paths,
+    }))
 }
 
 /// Routes with a limit of their own on bodies, of which at least one is there.
