@@ -31,18 +31,19 @@ impl Form {
 
     /// What a range of media types asks for, where that is something there is.
     fn named(range: &str, kind: Option<&str>) -> Option<Form> {
-        let mut parts = range.split(';').map(str::trim);
-        let name = parts.next()?;
-        let parameters: Vec<(&str, &str)> = parts.filter_map(|part| part.split_once('=')).collect();
+        let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
         let of = |name: &str| {
-            let mut named = parameters.iter().filter(|(known, _)| *known == name);
-            named.next().map(|(_, value)| *value)
+            let parts = parameters.split(';').map(str::trim);
+            let mut pairs = parts.filter_map(|part| part.split_once('='));
+            pairs
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| value)
         };
         // RFC 9110, section 12.4.2: a weight of 0 is a refusal.
         if of("q").is_some_and(|weight| weight.bytes().all(|byte| matches!(byte, b'0' | b'.'))) {
             return None;
         }
-        match name.to_ascii_lowercase().as_str() {
+        match name.trim().to_ascii_lowercase().as_str() {
             "text/html" => Some(Form::Html),
             "text/plain" | "text/*" | "*/*" => Some(Form::Text),
             "application/json" => {

@@ -1,23 +1,114 @@
 //! Lines over the last minutes, drawn as SVG. What they look like is the page's style.
 
-use super::{escape::push_text, units};
-use std::fmt::Write;
+use super::{
+    history::Sample,
+    units::{Bytes, Cpus, Nanos, Rate},
+};
+use std::fmt::{self, Display, Formatter, Write};
+
+/// The last minutes, and what the lines in it should stay below.
+pub(super) struct Charts {
+    /// The oldest first, at equal distances.
+    pub(super) samples: Vec<Sample>,
+    /// How many there are at most, and how many seconds that is.
+    pub(super) capacity: usize,
+    pub(super) seconds: u64,
+    pub(super) limits: Limits,
+}
+
+pub(super) struct Limits {
+    pub(super) workers: Option<u64>,
+    /// Thousandths of a CPU.
+    pub(super) cpu: Option<u64>,
+    /// Bytes.
+    pub(super) memory: Option<u64>,
+}
 
 /// One chart.
-pub(super) struct Chart {
-    pub(super) title: &'static str,
-    pub(super) unit: Unit,
-    /// The first is drawn with the area below it.
-    pub(super) series: Vec<Series>,
-    /// A bound that the values should stay below, by its name.
-    pub(super) limit: Option<(&'static str, u64)>,
-    /// The time from the first to the last place for a point.
-    pub(super) seconds: u64,
+struct Chart {
+    title: &'static str,
+    unit: Unit,
+    /// One or two; the first is drawn with the area below it.
+    series: &'static [Series],
+    /// What the values should stay below.
+    limit: Option<Limit>,
 }
+
+struct Limit {
+    name: &'static str,
+    value: fn(&Limits) -> Option<u64>,
+}
+
+/// One line.
+struct Series {
+    name: &'static str,
+    value: fn(&Sample) -> Option<u64>,
+}
+
+const fn series(name: &'static str, value: fn(&Sample) -> Option<u64>) -> Series {
+    Series { name, value }
+}
+
+const CHARTS: [Chart; 6] = [
+    Chart {
+        title: "Requests",
+        unit: Unit::Rate,
+        series: &[series("answered", |sample| Some(sample.requests.into()))],
+        limit: None,
+    },
+    Chart {
+        title: "Latency",
+        unit: Unit::Nanos,
+        series: &[
+            series("median", |sample| sample.median),
+            series("99 %", |sample| sample.slowest_percent),
+        ],
+        limit: None,
+    },
+    Chart {
+        title: "Errors",
+        unit: Unit::Rate,
+        series: &[series("5xx", |sample| Some(sample.failed.into()))],
+        limit: None,
+    },
+    Chart {
+        title: "Workers",
+        unit: Unit::Count,
+        series: &[
+            series("busy", |sample| Some(sample.busy.into())),
+            series("queued", |sample| Some(sample.queued.into())),
+        ],
+        limit: Some(Limit {
+            name: "of",
+            value: |limits| limits.workers,
+        }),
+    },
+    Chart {
+        title: "CPU",
+        unit: Unit::Cpus,
+        series: &[
+            series("used", |sample| Some(sample.cpu.into())),
+            series("throttled", |sample| Some(sample.throttled.into())),
+        ],
+        limit: Some(Limit {
+            name: "quota",
+            value: |limits| limits.cpu,
+        }),
+    },
+    Chart {
+        title: "Memory",
+        unit: Unit::Bytes,
+        series: &[series("resident", |sample| Some(sample.memory))],
+        limit: Some(Limit {
+            name: "limit",
+            value: |limits| limits.memory,
+        }),
+    },
+];
 
 /// What the values of a chart are.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
+enum Unit {
     Count,
     /// Thousandths of one a second.
     Rate,
@@ -28,23 +119,20 @@ pub(super) enum Unit {
     Bytes,
 }
 
-impl Unit {
-    fn show(self, value: u64) -> String {
-        match self {
-            Unit::Count => value.to_string(),
-            Unit::Rate => units::rate(value),
-            Unit::Nanos => units::nanos(value),
-            Unit::Cpus => units::cpus(value),
-            Unit::Bytes => units::bytes(value),
+/// A value with its unit, or a dash for what is not known.
+struct Shown(Unit, Option<u64>);
+
+impl Display for Shown {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match (self.0, self.1) {
+            (_, None) => f.write_str("–"),
+            (Unit::Count, Some(value)) => value.fmt(f),
+            (Unit::Rate, Some(value)) => Rate(value).fmt(f),
+            (Unit::Nanos, Some(value)) => Nanos(value).fmt(f),
+            (Unit::Cpus, Some(value)) => Cpus(value).fmt(f),
+            (Unit::Bytes, Some(value)) => Bytes(value).fmt(f),
         }
     }
-}
-
-/// One line.
-pub(super) struct Series {
-    pub(super) name: &'static str,
-    /// The oldest first, at equal distances; `None` where nothing is known.
-    pub(super) points: Vec<Option<u64>>,
 }
 
 /// The drawing's size in its own units, and the place in it that the lines take.
@@ -55,112 +143,124 @@ const RIGHT: u64 = 314;
 const TOP: u64 = 8;
 const BOTTOM: u64 = 86;
 
-/// By place: a line, and its name in the caption.
-const CLASSES: [&str; 2] = ["a", "b"];
+/// Of the first and the second line.
+const CLASSES: [char; 2] = ['a', 'b'];
 
-/// Appends the chart with its caption, which tells the last values.
-pub(super) fn push(out: &mut String, chart: &Chart) {
-    out.push_str("<figure><figcaption><b>");
-    push_text(out, chart.title);
-    out.push_str("</b>");
-    for (series, class) in chart.series.iter().zip(CLASSES) {
-        let last = series.points.last().copied().flatten();
-        let last = last.map_or_else(|| "–".to_owned(), |last| chart.unit.show(last));
-        push_named(out, class, series.name, &last);
+impl Charts {
+    /// Appends all of them.
+    pub(super) fn draw(&self, out: &mut String) {
+        for chart in &CHARTS {
+            // What is written to is a String, which takes all.
+            let _ = self.draw_one(chart, out);
+        }
     }
-    if let Some((name, limit)) = chart.limit {
-        push_named(out, "c", name, &chart.unit.show(limit));
-    }
-    out.push_str("</figcaption>");
-    push_drawing(out, chart);
-    out.push_str("</figure>\n");
-}
 
-fn push_named(out: &mut String, class: &str, name: &str, value: &str) {
-    let _ = write!(out, "<span class={class}>");
-    push_text(out, name);
-    out.push(' ');
-    push_text(out, value);
-    out.push_str("</span>");
-}
-
-fn push_drawing(out: &mut String, chart: &Chart) {
-    let scale = Scale::of(chart);
-    let _ = write!(
-        out,
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=img aria-label=\"{} of the last {}\">",
-        chart.title,
-        units::nanos(chart.seconds * 1_000_000_000)
-    );
-    for value in [scale.top, scale.middle(), scale.bottom] {
-        let y = scale.height(value);
-        let _ = write!(
+    fn draw_one(&self, chart: &Chart, out: &mut String) -> fmt::Result {
+        let title = chart.title;
+        write!(out, "<figure><figcaption><b>{title}</b>")?;
+        for (series, class) in chart.series.iter().zip(CLASSES) {
+            let last = self.samples.last().and_then(series.value);
+            let (name, last) = (series.name, Shown(chart.unit, last));
+            write!(out, "<span class={class}>{name} {last}</span>")?;
+        }
+        let known = chart.limit.as_ref();
+        let limit = known.and_then(|limit| (limit.value)(&self.limits));
+        if let (Some(Limit { name, .. }), Some(_)) = (known, limit) {
+            let limit = Shown(chart.unit, limit);
+            write!(out, "<span class=c>{name} {limit}</span>")?;
+        }
+        let minutes = self.seconds / 60;
+        write!(
             out,
-            "<path class=grid d=\"M{LEFT} {y}H{RIGHT}\"/><text x={} y={} text-anchor=end>{}</text>",
-            LEFT - 4,
-            y + 3,
-            chart.unit.show(value)
-        );
-    }
-    let minutes = chart.seconds / 60;
-    for (x, anchor, label) in [
-        (LEFT, "start", format!("−{minutes} min")),
-        (
-            (LEFT + RIGHT) / 2,
-            "middle",
-            format!("−{} min", minutes / 2),
-        ),
-        (RIGHT, "end", "now".to_owned()),
-    ] {
-        let y = BOTTOM + 14;
-        let _ = write!(out, "<text x={x} y={y} text-anchor={anchor}>{label}</text>");
-    }
-    if let Some((_, limit)) = chart.limit.filter(|(_, limit)| *limit <= scale.top) {
-        let y = scale.height(limit);
-        let _ = write!(out, "<path class=c d=\"M{LEFT} {y}H{RIGHT}\"/>");
-    }
-    for (place, (series, class)) in chart.series.iter().zip(CLASSES).enumerate() {
-        push_line(out, class, &series.points, &scale, place == 0);
-    }
-    out.push_str("</svg>");
-}
-
-/// One series: a line for each run of points that are known, and below it an area, where it is to have one.
-fn push_line(out: &mut String, class: &str, points: &[Option<u64>], scale: &Scale, has_area: bool) {
-    let last = points.len().saturating_sub(1).max(1) as u64;
-    let mut line = String::new();
-    let mut area = String::new();
-    // Where the run ends so far.
-    let mut end: Option<u64> = None;
-    for (place, point) in points.iter().enumerate() {
-        // In tenths, or neighbours would fall together.
-        let x = LEFT * 10 + (RIGHT - LEFT) * 10 * place as u64 / last;
-        let Some(value) = point else {
-            close(&mut area, end.take());
-            continue;
-        };
-        let y = scale.height(*value);
-        let (whole, tenth) = (x / 10, x % 10);
-        let _ = match end {
-            None => write!(line, "M{whole}.{tenth} {y}")
-                .and(write!(area, "M{whole}.{tenth} {BOTTOM}V{y}")),
-            Some(_) => {
-                write!(line, "L{whole}.{tenth} {y}").and(write!(area, "L{whole}.{tenth} {y}"))
+            "</figcaption><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=img \
+             aria-label=\"{title} of the last {minutes} minutes\">"
+        )?;
+        let values = self.samples.iter().flat_map(|sample| {
+            chart
+                .series
+                .iter()
+                .filter_map(|series| (series.value)(sample))
+        });
+        let scale = Scale::of(chart.unit, values, limit);
+        for value in [scale.top, scale.middle(), scale.bottom] {
+            let y = scale.height(value);
+            let (x, baseline, label) = (LEFT - 4, y + 3, Shown(chart.unit, Some(value)));
+            write!(
+                out,
+                "<path class=grid d=\"M{LEFT} {y}H{RIGHT}\"/>\
+                 <text x={x} y={baseline} text-anchor=end>{label}</text>"
+            )?;
+        }
+        let (middle, baseline) = ((LEFT + RIGHT) / 2, BOTTOM + 14);
+        write!(
+            out,
+            "<text x={LEFT} y={baseline}>−{minutes} min</text>\
+             <text x={middle} y={baseline} text-anchor=middle>−{} min</text>\
+             <text x={RIGHT} y={baseline} text-anchor=end>now</text>",
+            minutes / 2
+        )?;
+        if let Some(limit) = limit.filter(|limit| *limit <= scale.top) {
+            let y = scale.height(limit);
+            write!(out, "<path class=c d=\"M{LEFT} {y}H{RIGHT}\"/>")?;
+        }
+        for (place, (series, class)) in chart.series.iter().zip(CLASSES).enumerate() {
+            if place == 0 {
+                write!(out, "<path class=\"{class} area\" d=\"")?;
+                self.draw_line(series, &scale, true, out)?;
+                out.push_str("\"/>");
             }
-        };
-        end = Some(x);
+            write!(out, "<path class={class} d=\"")?;
+            self.draw_line(series, &scale, false, out)?;
+            out.push_str("\"/>");
+        }
+        out.push_str("</svg></figure>\n");
+        Ok(())
     }
-    close(&mut area, end);
-    if has_area {
-        let _ = write!(out, "<path class=\"{class} area\" d=\"{area}\"/>");
+
+    /// A line for each run of points that are known, or the area below each.
+    fn draw_line(
+        &self,
+        series: &Series,
+        scale: &Scale,
+        is_area: bool,
+        out: &mut String,
+    ) -> fmt::Result {
+        let missing = self.capacity.saturating_sub(self.samples.len());
+        let last = self.capacity.saturating_sub(1).max(1) as u64;
+        let mut is_in_run = false;
+        // In tenths, or neighbours would fall together.
+        let mut x = LEFT * 10;
+        for (place, sample) in self.samples.iter().enumerate() {
+            let before = x;
+            x = LEFT * 10 + (RIGHT - LEFT) * 10 * (missing + place) as u64 / last;
+            let Some(value) = (series.value)(sample) else {
+                if is_in_run && is_area {
+                    write!(out, "L{} {BOTTOM}Z", Tenths(before))?;
+                }
+                is_in_run = false;
+                continue;
+            };
+            let y = scale.height(value);
+            match (is_in_run, is_area) {
+                (false, true) => write!(out, "M{} {BOTTOM}V{y}", Tenths(x))?,
+                // A line of no length, so that a lone point is seen.
+                (false, false) => write!(out, "M{} {y}h0", Tenths(x))?,
+                (true, _) => write!(out, "L{} {y}", Tenths(x))?,
+            }
+            is_in_run = true;
+        }
+        match is_in_run && is_area {
+            true => write!(out, "L{} {BOTTOM}Z", Tenths(x)),
+            false => Ok(()),
+        }
     }
-    let _ = write!(out, "<path class={class} d=\"{line}\"/>");
 }
 
-/// Leads the area of a run back to the ground.
-fn close(area: &mut String, end: Option<u64>) {
-    if let Some(x) = end {
-        let _ = write!(area, "L{}.{} {BOTTOM}Z", x / 10, x % 10);
+struct Tenths(u64);
+
+impl Display for Tenths {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0 / 10, self.0 % 10)
     }
 }
 
@@ -173,29 +273,26 @@ struct Scale {
 
 impl Scale {
     /// One whose ends are round and hold all that is drawn, and the limit where the values come near it.
-    fn of(chart: &Chart) -> Scale {
-        let points = chart.series.iter().flat_map(|series| &series.points);
-        let known = || points.clone().flatten().copied();
-        let highest = known().max().unwrap_or(0);
-        let limit = chart.limit.map(|(_, limit)| limit);
+    fn of(unit: Unit, values: impl Iterator<Item = u64>, limit: Option<u64>) -> Scale {
+        let (lowest, highest) = values.fold((u64::MAX, 0), |(lowest, highest), value| {
+            (lowest.min(value), highest.max(value))
+        });
         let near = limit.filter(|limit| *limit / 4 <= highest);
         let highest = near.unwrap_or(0).max(highest);
-        let linear = |top| Scale {
+        let top = match unit {
+            Unit::Nanos => return Scale::of_decades(lowest.min(highest), highest),
+            Unit::Bytes => highest
+                .max(1 << 20)
+                .checked_next_power_of_two()
+                .unwrap_or(highest),
+            Unit::Count => round_up(highest, 2),
+            Unit::Cpus => round_up(highest, 10),
+            Unit::Rate => round_up(highest, 1_000),
+        };
+        Scale {
             bottom: 0,
             top,
             is_logarithmic: false,
-        };
-        match chart.unit {
-            Unit::Nanos => Scale::of_decades(known().min().unwrap_or(0), highest),
-            Unit::Bytes => linear(
-                highest
-                    .max(1 << 20)
-                    .checked_next_power_of_two()
-                    .unwrap_or(highest),
-            ),
-            Unit::Count => linear(round_up(highest, 2)),
-            Unit::Cpus => linear(round_up(highest, 10)),
-            Unit::Rate => linear(round_up(highest, 1_000)),
         }
     }
 
@@ -256,17 +353,26 @@ fn round_up(value: u64, least: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn chart(points: &[Option<u64>], limit: Option<u64>) -> Chart {
-        Chart {
-            title: "Memory",
-            unit: Unit::Bytes,
-            series: vec![Series {
-                name: "used",
-                points: points.to_vec(),
-            }],
-            limit: limit.map(|limit| ("limit", limit)),
-            seconds: 600,
-        }
+    const SECONDS: u64 = 600;
+
+    fn charts(samples: &[Sample], memory: Option<u64>) -> String {
+        let charts = Charts {
+            samples: samples.to_vec(),
+            capacity: 4,
+            seconds: SECONDS,
+            limits: Limits {
+                workers: None,
+                cpu: None,
+                memory,
+            },
+        };
+        let mut out = String::new();
+        charts.draw(&mut out);
+        out
+    }
+
+    fn scale(unit: Unit, values: &[u64], limit: Option<u64>) -> Scale {
+        Scale::of(unit, values.iter().copied(), limit)
     }
 
     #[test]
@@ -279,11 +385,7 @@ mod tests {
                 Unit::Cpus,
                 Unit::Bytes,
             ] {
-                let drawn = Chart {
-                    unit,
-                    ..chart(&[Some(highest), None, Some(0)], None)
-                };
-                let scale = Scale::of(&drawn);
+                let scale = scale(unit, &[highest, 0], None);
                 assert!(scale.top >= highest && scale.top > 0, "{highest}");
                 for value in [0, 1, highest, u64::MAX] {
                     assert!((TOP..=BOTTOM).contains(&scale.height(value)), "{value}");
@@ -294,25 +396,24 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_a_gap_and_not_a_zero() {
-        let mut out = String::new();
-        push(
-            &mut out,
-            &chart(&[Some(1 << 20), Some(0), None, Some(1 << 20)], None),
+        let known = |median| Sample {
+            median: Some(median),
+            ..Sample::default()
+        };
+        let out = charts(&[known(1_000), Sample::default(), known(100_000)], None);
+        assert!(
+            out.contains("<path class=a d=\"M135.3 86h0M314.0 48h0\"/>"),
+            "{out}"
         );
-        let line = out.rsplit("<path class=a d=\"").next().unwrap();
-        assert_eq!(line.split('"').next(), Some("M46.0 8L135.3 86M314.0 8"));
-        let mut empty = String::new();
-        push(&mut empty, &chart(&[None; 150], None));
-        assert!(empty.contains("used –"), "{empty}");
+        let area = "d=\"M135.3 86V86L135.3 86ZM314.0 86V48L314.0 86Z\"";
+        assert!(out.contains(area), "{out}");
+        let nothing = charts(&[], None);
+        assert!(nothing.contains("median –"), "{nothing}");
     }
 
     #[test]
     fn latencies_of_all_magnitudes_can_be_told_apart() {
-        let drawn = Chart {
-            unit: Unit::Nanos,
-            ..chart(&[Some(7_000), Some(20_000_000_000)], None)
-        };
-        let scale = Scale::of(&drawn);
+        let scale = scale(Unit::Nanos, &[7_000, 20_000_000_000], None);
         assert_eq!((scale.bottom, scale.top), (1_000, 100_000_000_000));
         assert_eq!(scale.middle(), 10_000_000);
         let heights = [7_000, 70_000, 700_000, 7_000_000].map(|value| scale.height(value));
@@ -324,15 +425,17 @@ mod tests {
 
     #[test]
     fn a_limit_is_drawn_where_the_values_come_near_it() {
-        let limited = |used: u64| chart(&[Some(used)], Some(128 << 20));
-        assert_eq!(Scale::of(&limited(64 << 20)).top, 128 << 20);
+        let limit = Some(128 << 20);
+        assert_eq!(scale(Unit::Bytes, &[64 << 20], limit).top, 128 << 20);
         assert_eq!(
-            Scale::of(&limited(1 << 20)).top,
+            scale(Unit::Bytes, &[1 << 20], limit).top,
             1 << 20,
             "or the line would lie on the ground"
         );
-        let mut out = String::new();
-        push(&mut out, &limited(1 << 20));
-        assert!(out.contains("limit 128 MiB"), "and it is told all the same");
+        let out = charts(&[], limit);
+        assert!(
+            out.contains("limit 128 MiB"),
+            "and it is told all the same: {out}"
+        );
     }
 }

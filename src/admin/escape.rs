@@ -1,17 +1,43 @@
-//! Text in HTML.
+//! Text that somebody else wrote, made harmless for where it stands.
 
-/// Appends what is text wherever it stands, in an element or in a quoted attribute, whoever wrote it.
-pub(super) fn push_text(out: &mut String, text: &str) {
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\n' | '\t' => out.push(' '),
-            control if control.is_control() => out.push('\u{fffd}'),
-            other => out.push(other),
+use std::fmt::{self, Write};
+
+/// Takes what is text in HTML, be it in an element or in a quoted attribute.
+pub(super) struct Escaped<'a>(pub(super) &'a mut String);
+
+impl Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            let escaped = match character {
+                '&' => "&amp;",
+                '<' => "&lt;",
+                '>' => "&gt;",
+                '"' => "&quot;",
+                '\'' => "&#39;",
+                '\n' | '\t' => " ",
+                control if control.is_control() => "\u{fffd}",
+                other => {
+                    self.0.push(other);
+                    continue;
+                }
+            };
+            self.0.push_str(escaped);
         }
+        Ok(())
+    }
+}
+
+/// Takes what stands in a line of a terminal: control bytes could do anything there.
+pub(super) struct Printable<'a>(pub(super) &'a mut String);
+
+impl Write for Printable<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            match character.is_control() {
+                true => self.0.extend(character.escape_default()),
+                false => self.0.push(character),
+            }
+        }
+        Ok(())
     }
 }

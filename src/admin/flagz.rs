@@ -1,10 +1,6 @@
 //! `/flagz`, as Kubernetes' components have it (KEP-4828): the configuration that runs.
 
-use super::{
-    asked::media_type,
-    page::{Block, Page},
-    subject::Subject,
-};
+use super::{asked::media_type, document::Document, subject::Subject};
 use crate::message::problem::push_json;
 
 pub(super) const KIND: &str = "Flagz";
@@ -14,12 +10,8 @@ pub(crate) fn json_type() -> String {
     media_type(KIND)
 }
 
-pub(super) fn page(subject: &Subject) -> Page {
-    Page {
-        name: "flagz",
-        about: "Every setting that runs, and where it came from.",
-        blocks: vec![Block::Settings(subject.flags.list())],
-    }
+pub(super) fn tell(subject: &Subject, page: &mut dyn Document) {
+    page.settings(&subject.flags.list());
 }
 
 /// Theirs, with their fields and no other.

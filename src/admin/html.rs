@@ -1,11 +1,13 @@
 //! A page for a browser: no script, nothing from elsewhere, light and dark.
 
 use super::{
-    chart,
-    escape::push_text,
-    page::{Block, Page, Table, Tone},
+    chart::Charts,
+    document::{Document, Tone},
+    escape::Escaped,
 };
-use http::{HeaderName, HeaderValue, header};
+use crate::lifecycle::flags::Flag;
+use http::{HeaderName, header};
+use std::fmt::{Arguments, Display, Write};
 
 /// Everything that a page looks like. A policy that names it by its hash allows it and no other.
 const STYLE: &str = include_str!("style.css");
@@ -15,11 +17,11 @@ const REFRESH: &str = "5";
 
 /// What a page's browser is allowed: to load nothing and run nothing but its style, by the SHA-256 of [`STYLE`], to send
 /// nothing, and to be in no frame.
-const POLICY: &str = "default-src 'none'; style-src 'sha256-dk7igkHWWSrm9INfIj0Kfz/k8dgVQAGvpyJ4uatxgXo='; \
+const POLICY: &str = "default-src 'none'; style-src 'sha256-ljP4BhSNDojx1xoQw/EemitYX+qowN5dl6jqHU/zMIk='; \
      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What a browser is told beside a page.
-pub(super) fn headers() -> [(HeaderName, HeaderValue); 5] {
+pub(super) fn headers() -> [(HeaderName, &'static str); 5] {
     [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::REFERRER_POLICY, "no-referrer"),
@@ -33,137 +35,191 @@ pub(super) fn headers() -> [(HeaderName, HeaderValue); 5] {
             "same-origin",
         ),
     ]
-    .map(|(name, value)| (name, HeaderValue::from_static(value)))
 }
 
 /// What stands around every page of a service.
 pub(super) struct Frame<'a> {
     pub(super) service: &'a str,
-    /// The pages that there are, with their slashes.
+    /// The page's own path.
+    pub(super) path: &'a str,
+    /// What it is about, in a line.
+    pub(super) about: &'a str,
+    /// The pages that there are.
     pub(super) paths: &'a [&'a str],
     /// Whether it asks for itself anew.
     pub(super) refreshes: bool,
 }
 
-/// The page in its frame.
-pub(super) fn render(frame: &Frame<'_>, page: &Page) -> String {
-    let mut out = String::with_capacity(16 * 1024);
-    push_head(&mut out, frame, page);
-    for block in &page.blocks {
-        match block {
-            Block::Facts(facts) => push_facts(&mut out, facts),
-            Block::Table(table) => push_table(&mut out, table),
-            Block::Charts(charts) => {
-                out.push_str("<div class=charts>");
-                charts.iter().for_each(|one| chart::push(&mut out, one));
-                out.push_str("</div>");
-            }
-            Block::Settings(settings) => {
-                let rows = settings
-                    .iter()
-                    .map(|(name, flag)| [*name, &flag.shown, &flag.source]);
-                out.push_str("<div class=\"scroll wrap\"><table>");
-                push_row(&mut out, "th", "", ["Setting", "Value", "Source"]);
-                rows.for_each(|cells| push_row(&mut out, "td", "", cells));
-                out.push_str("</table></div>");
-            }
-        }
-    }
-    out.push_str("</main></body></html>\n");
-    out
+/// The page as it is written so far.
+pub(super) struct Html {
+    out: String,
+    inside: Inside,
+    /// What is said of a table without rows.
+    empty: &'static str,
 }
 
-fn push_head(out: &mut String, frame: &Frame<'_>, page: &Page) {
-    out.push_str("<!doctype html><html lang=en><head><meta charset=utf-8><title>");
-    push_text(out, frame.service);
-    out.push(' ');
-    out.push_str(page.name);
-    out.push_str("</title><meta name=viewport content=\"width=device-width,initial-scale=1\">");
-    if frame.refreshes {
-        for part in ["<meta http-equiv=refresh content=", REFRESH, ">"] {
-            out.push_str(part);
-        }
-    }
-    // Without it a browser would ask for /favicon.ico.
-    out.push_str("<link rel=icon href=\"data:,\"><style>");
-    out.push_str(STYLE);
-    out.push_str("</style></head><body><header><h1>");
-    push_text(out, frame.service);
-    out.push_str("</h1><nav>");
-    for path in frame.paths {
-        let is_this = path.strip_prefix('/') == Some(page.name);
-        out.push_str("<a href=\"");
-        push_text(out, path);
-        out.push_str(if is_this {
-            "\" aria-current=page>"
-        } else {
-            "\">"
-        });
-        push_text(out, path);
-        out.push_str("</a>");
-    }
-    out.push_str("</nav>");
-    out.push_str(match frame.refreshes {
-        true => "<a href=\"?refresh=off\">pause</a>",
-        false => "<a href=\"?\">resume</a>",
-    });
-    out.push_str("</header><main><p>");
-    out.push_str(page.about);
-    out.push_str("</p>");
+/// The element that is to be closed before another begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    Nothing,
+    Facts,
+    Table,
+    /// A table whose columns are known, and none of its rows.
+    EmptyTable,
 }
 
-fn push_facts(out: &mut String, facts: &[(&str, String)]) {
-    out.push_str("<dl>");
-    for (name, value) in facts {
-        out.push_str("<dt>");
-        push_text(out, name);
-        out.push_str("</dt><dd>");
-        push_text(out, value);
-        out.push_str("</dd>");
-    }
-    out.push_str("</dl>");
-}
-
-fn push_table(out: &mut String, table: &Table) {
-    out.push_str("<h2>");
-    push_text(out, &table.title);
-    out.push_str("</h2>");
-    if table.rows.is_empty() {
-        out.push_str("<p>");
-        push_text(out, table.empty);
-        out.push_str("</p>");
-        return;
-    }
-    out.push_str("<div class=scroll><table>");
-    push_row(out, "th", "", table.columns.iter().copied());
-    for row in &table.rows {
-        let class = match row.tone {
-            Tone::Plain => "",
-            Tone::Good => " class=good",
-            Tone::Doubtful => " class=warn",
-            Tone::Bad => " class=bad",
+impl Html {
+    pub(super) fn of(frame: &Frame<'_>) -> Html {
+        let mut html = Html {
+            out: String::with_capacity(32 * 1024),
+            inside: Inside::Nothing,
+            empty: "",
         };
-        push_row(out, "td", class, row.cells.iter().map(String::as_str));
+        html.head(frame);
+        html
     }
-    out.push_str("</table></div>");
+
+    pub(super) fn finish(mut self) -> String {
+        self.enter(Inside::Nothing);
+        self.raw("</main></body></html>\n");
+        self.out
+    }
+
+    fn head(&mut self, frame: &Frame<'_>) {
+        self.raw("<!doctype html><html lang=en><head><meta charset=utf-8><title>");
+        self.text(&format_args!("{} {}", frame.service, frame.path));
+        self.raw("</title><meta name=viewport content=\"width=device-width,initial-scale=1\">");
+        if frame.refreshes {
+            let _ = write!(self.out, "<meta http-equiv=refresh content={REFRESH}>");
+        }
+        // Without the icon a browser would ask for /favicon.ico.
+        let _ = write!(
+            self.out,
+            "<link rel=icon href=\"data:,\"><style>{STYLE}</style></head><body><header><h1>"
+        );
+        self.text(&frame.service);
+        self.raw("</h1><nav>");
+        for path in frame.paths {
+            let is_this = *path == frame.path;
+            self.raw("<a href=\"");
+            self.text(path);
+            self.raw(if is_this {
+                "\" aria-current=page>"
+            } else {
+                "\">"
+            });
+            self.text(path);
+            self.raw("</a>");
+        }
+        let (target, word) = match frame.refreshes {
+            true => ("?refresh=off", "pause"),
+            false => ("?", "resume"),
+        };
+        let about = frame.about;
+        let _ = write!(
+            self.out,
+            "</nav><a href=\"{target}\">{word}</a></header><main><p>{about}</p>"
+        );
+    }
+
+    /// Appends what is HTML.
+    fn raw(&mut self, html: &str) {
+        self.out.push_str(html);
+    }
+
+    /// Appends what is text.
+    fn text(&mut self, text: &dyn Display) {
+        let _ = write!(Escaped(&mut self.out), "{text}");
+    }
+
+    /// Closes what is open, and opens this, where it is not what is open.
+    fn enter(&mut self, inside: Inside) {
+        if self.inside == inside {
+            return;
+        }
+        match self.inside {
+            Inside::Nothing => {}
+            Inside::Facts => self.raw("</dl>"),
+            Inside::Table => self.raw("</table></div>"),
+            Inside::EmptyTable => {
+                let _ = write!(self.out, "</table></div><p>{}</p>", self.empty);
+            }
+        }
+        if inside == Inside::Facts {
+            self.raw("<dl>");
+        }
+        self.inside = inside;
+    }
+
+    fn cells(&mut self, tag: &str, class: &str, cells: &[&dyn Display]) {
+        let _ = write!(self.out, "<tr class=\"{class}\">");
+        for cell in cells {
+            let _ = write!(self.out, "<{tag}>");
+            self.text(cell);
+        }
+        self.raw("</tr>");
+    }
 }
 
-fn push_row<'a>(
-    out: &mut String,
-    tag: &str,
-    class: &str,
-    cells: impl IntoIterator<Item = &'a str>,
-) {
-    out.push_str("<tr");
-    out.push_str(class);
-    out.push('>');
-    for cell in cells {
-        for part in ["<", tag, ">"] {
-            out.push_str(part);
-        }
-        push_text(out, cell);
+impl Document for Html {
+    fn fact(&mut self, name: &str, value: Arguments<'_>) {
+        self.enter(Inside::Facts);
+        self.raw("<dt>");
+        self.text(&name);
+        self.raw("</dt><dd>");
+        self.text(&value);
+        self.raw("</dd>");
     }
-    out.push_str("</tr>");
+
+    fn next_facts(&mut self) {
+        self.enter(Inside::Nothing);
+    }
+
+    fn table(
+        &mut self,
+        title: Arguments<'_>,
+        columns: &'static [&'static str],
+        empty: &'static str,
+    ) {
+        self.enter(Inside::Nothing);
+        self.raw("<h2>");
+        self.text(&title);
+        self.raw("</h2><div class=scroll><table><tr>");
+        for name in columns {
+            let _ = write!(self.out, "<th>{name}");
+        }
+        self.raw("</tr>");
+        self.empty = empty;
+        self.inside = Inside::EmptyTable;
+    }
+
+    fn row(&mut self, tone: Tone, cells: &[&dyn Display]) {
+        self.inside = Inside::Table;
+        let class = match tone {
+            Tone::Plain => "",
+            Tone::Good => "good",
+            Tone::Doubtful => "warn",
+            Tone::Bad => "bad",
+        };
+        self.cells("td", class, cells);
+    }
+
+    fn settings(&mut self, settings: &[(&'static str, Flag)]) {
+        self.enter(Inside::Nothing);
+        self.raw("<div class=\"scroll wrap\"><table>");
+        self.cells("th", "", &[&"Setting", &"Value", &"Source"]);
+        for (name, flag) in settings {
+            self.cells("td", "", &[name, &flag.shown, &flag.source]);
+        }
+        self.inside = Inside::Table;
+    }
+
+    fn charts(&mut self, charts: &Charts) {
+        self.enter(Inside::Nothing);
+        self.raw("<div class=charts>");
+        charts.draw(&mut self.out);
+        self.raw("</div>");
+    }
 }
 
 #[cfg(test)]
@@ -205,28 +261,29 @@ mod tests {
     #[test]
     fn no_text_can_leave_its_place() {
         let hostile = "\"><script>alert('1')</script>&\u{1b}[2J\u{202e}";
-        let mut table = Table::new(hostile, &["Path"], "none");
-        table.row(Tone::Plain, vec![hostile.to_owned()]);
-        let page = Page {
-            name: "tracez",
-            about: "about",
-            blocks: vec![
-                Block::Facts(vec![("Name", hostile.to_owned())]),
-                Block::Table(table),
-            ],
-        };
         let frame = Frame {
             service: hostile,
+            path: "/tracez",
+            about: "about",
             paths: &[hostile],
             refreshes: true,
         };
-        let html = render(&frame, &page);
+        let mut html = Html::of(&frame);
+        html.fact("Name", format_args!("{hostile}"));
+        html.table(format_args!("{hostile}"), &["Path"], "none");
+        html.row(Tone::Plain, &[&hostile]);
+        let flag = Flag {
+            shown: hostile.to_owned(),
+            source: hostile.to_owned(),
+        };
+        html.settings(&[("NAME", flag)]);
+        let html = html.finish();
         assert!(!html.contains("<script"), "{html}");
         assert!(!html.contains('\u{1b}'));
         assert_eq!(
             html.matches("&quot;&gt;&lt;script&gt;alert(&#39;1&#39;)")
                 .count(),
-            7
+            9
         );
     }
 }

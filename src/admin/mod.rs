@@ -1,19 +1,19 @@
 //! The admin port: probes, pages, and what they change, on a listener and a thread of their own, up to the very end of a
 //! drain.
 //!
-//! Each page is a file that says what it tells ([`page::Page`]); `text.rs` and `html.rs` give it its form, as `asked.rs`
-//! says which. `history.rs` has the last minutes, `own.rs` what a service has added.
+//! Each page is a file that tells a [`Document`] what there is to be said; `text.rs` and `html.rs` give it its form, as
+//! `asked.rs` says which. `history.rs` has the last minutes, `own.rs` what a service has added.
 
 mod access;
 mod asked;
 mod chart;
+mod document;
 mod escape;
 pub(crate) mod flagz;
 pub(crate) mod history;
 mod html;
 mod loglevel;
 pub(crate) mod own;
-mod page;
 mod statusz;
 pub(crate) mod subject;
 mod text;
@@ -33,9 +33,10 @@ use crate::{
     },
 };
 use asked::Form;
-use http::{HeaderValue, Method, StatusCode, header};
+use document::Document;
+use html::{Frame, Html};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use own::{OwnPages, Runner};
-use page::Page;
 use std::{
     io,
     net::SocketAddr,
@@ -43,6 +44,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 use subject::{FLAGZ, LOG_LEVEL, PAGES, STATUSZ, Subject, THREADZ, TRACEZ};
+use text::Text;
 
 /// The running admin port. Dropped, it is closed.
 pub(crate) struct Admin {
@@ -53,7 +55,9 @@ pub(crate) struct Admin {
 /// A page that is there in every service.
 struct Endpoint {
     path: &'static str,
-    page: fn(&Subject) -> Page,
+    /// What it is about, in a line.
+    about: &'static str,
+    tell: fn(&Subject, &mut dyn Document),
     json: Option<Json>,
 }
 
@@ -67,7 +71,8 @@ struct Json {
 const ENDPOINTS: [Endpoint; PAGES.len()] = [
     Endpoint {
         path: STATUSZ,
-        page: statusz::page,
+        about: "What runs, since when, and how it does.",
+        tell: statusz::tell,
         json: Some(Json {
             kind: statusz::KIND,
             fields: statusz::json,
@@ -75,7 +80,8 @@ const ENDPOINTS: [Endpoint; PAGES.len()] = [
     },
     Endpoint {
         path: FLAGZ,
-        page: flagz::page,
+        about: "Every setting that runs, and where it came from.",
+        tell: flagz::tell,
         json: Some(Json {
             kind: flagz::KIND,
             fields: flagz::json,
@@ -83,12 +89,14 @@ const ENDPOINTS: [Endpoint; PAGES.len()] = [
     },
     Endpoint {
         path: THREADZ,
-        page: threadz::page,
+        about: "What every worker does now, the oldest request first. One thread more than may be busy waits or reads sockets.",
+        tell: threadz::tell,
         json: None,
     },
     Endpoint {
         path: TRACEZ,
-        page: tracez::page,
+        about: "Requests of the last five minutes by what their handlers took: those that failed, and the slowest of each magnitude.",
+        tell: tracez::tell,
         json: None,
     },
 ];
@@ -163,7 +171,7 @@ fn take(subject: &Subject, mut exchange: Box<dyn Exchange>, runner: Option<&Runn
         }
         (None, Some(runner)) => runner.give(exchange),
         (None, None) => {
-            exchange.respond(StatusCode::NOT_FOUND.into_response(), false);
+            exchange.respond(Response::new(StatusCode::NOT_FOUND), false);
         }
     }
 }
@@ -171,65 +179,90 @@ fn take(subject: &Subject, mut exchange: Box<dyn Exchange>, runner: Option<&Runn
 /// The answer to what is no probe; `None` where the service itself has to give it.
 fn answer(subject: &Subject, request: &mut Request) -> Option<Response> {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let endpoint = ENDPOINTS
-        .iter()
-        .find(|endpoint| endpoint.path == request.path());
-    let response = match (endpoint, request.path()) {
-        (Some(endpoint), _) if is_read => endpoint.answer(subject, request),
-        (Some(_), _) => not_allowed("GET, HEAD"),
-        (None, LOG_LEVEL) if is_read => format!("{}\n", loglevel::shown(subject)).into_response(),
-        (None, LOG_LEVEL) if *request.method() == Method::POST => {
-            match access::refusal(request, subject.token.as_ref()) {
-                Some(refused) => refused,
-                None => loglevel::set(subject, request),
-            }
-        }
-        (None, LOG_LEVEL) => not_allowed("GET, HEAD, POST"),
-        (None, "/") if is_read && Form::of(request, None) == Some(Form::Html) => {
-            Redirect::to("/statusz").into_response()
-        }
-        _ => return own_answer(subject, request, is_read),
+    let mut pages = ENDPOINTS.iter();
+    let mut response = match pages.find(|page| page.path == request.path()) {
+        Some(page) if is_read => page.answer(subject, request),
+        Some(_) => not_allowed("GET, HEAD"),
+        None if request.path() == LOG_LEVEL => log_level(subject, request, is_read),
+        None if is_read && leads_to_pages(request) => Redirect::to(STATUSZ).into_response(),
+        None => own_answer(subject, request, is_read)?,
     };
-    Some(no_store(response))
+    set(&mut response, header::CACHE_CONTROL, "no-store");
+    set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    Some(response)
 }
 
-/// For what the service has added: the refusal, where it changes something and may not.
+fn log_level(subject: &Subject, request: &Request, is_read: bool) -> Response {
+    if is_read {
+        return Response::of(format!("{}\n", loglevel::shown(subject)), TEXT);
+    }
+    if *request.method() != Method::POST {
+        return not_allowed("GET, HEAD, POST");
+    }
+    access::refusal(request, subject.token.as_ref())
+        .unwrap_or_else(|| loglevel::set(subject, request))
+}
+
+/// Whether somebody with a browser has named this port alone.
+fn leads_to_pages(request: &Request) -> bool {
+    request.path() == "/" && Form::of(request, None) == Some(Form::Html)
+}
+
+/// The refusal, where the service has nothing there, or what it has changes something and may not; `None` where it answers.
 fn own_answer(subject: &Subject, request: &mut Request, is_read: bool) -> Option<Response> {
     let is_there = subject.own.as_ref().is_some_and(|own| own.find(request));
     if !is_there {
-        return Some(StatusCode::NOT_FOUND.into_response());
+        return Some(Response::new(StatusCode::NOT_FOUND));
     }
     let changes = !is_read && request.matched == Matched::Endpoint;
     let refused = changes.then(|| access::refusal(request, subject.token.as_ref()));
-    refused.flatten().map(no_store)
+    refused.flatten()
 }
 
 impl Endpoint {
     fn answer(&self, subject: &Subject, request: &Request) -> Response {
-        let service = subject.pool.dispatcher().name;
         let kind = self.json.as_ref().map(|json| json.kind);
-        let response = match (Form::of(request, kind), &self.json) {
-            (Some(Form::Text), _) => {
-                Response::of(text::render(service, &(self.page)(subject)), TEXT)
-            }
+        let mut response = match (Form::of(request, kind), &self.json) {
+            (Some(Form::Text), _) => Response::of(self.text(subject), TEXT),
             (Some(Form::Html), _) => {
-                let frame = html::Frame {
-                    service,
-                    paths: &subject.pages(),
-                    refreshes: request.query_param("refresh").as_deref() != Some("off"),
-                };
-                let page = html::render(&frame, &(self.page)(subject));
-                html::headers().into_iter().fold(
-                    Response::of(page, "text/html; charset=utf-8"),
-                    |response, (name, value)| response.with_header(name, value),
-                )
+                let refreshes = request.query_param("refresh").as_deref() != Some("off");
+                let html = self.html(subject, refreshes);
+                let mut response = Response::of(html, "text/html; charset=utf-8");
+                for (name, value) in html::headers() {
+                    set(&mut response, name, value);
+                }
+                response
             }
             (Some(Form::Json(version)), Some(json)) => {
                 Response::of(json.render(version, subject), "application/json")
             }
-            _ => Response::of(not_acceptable(kind), TEXT).with_status(StatusCode::NOT_ACCEPTABLE),
+            _ => {
+                let mut response = Response::of(not_acceptable(kind), TEXT);
+                response.status = StatusCode::NOT_ACCEPTABLE;
+                response
+            }
         };
-        response.with_header(header::VARY, HeaderValue::from_static("Accept"))
+        set(&mut response, header::VARY, "Accept");
+        response
+    }
+
+    fn text(&self, subject: &Subject) -> String {
+        let service = subject.pool.dispatcher().name;
+        let mut text = Text::of(service, &self.path[1..]);
+        (self.tell)(subject, &mut text);
+        text.finish()
+    }
+
+    fn html(&self, subject: &Subject, refreshes: bool) -> String {
+        let mut html = Html::of(&Frame {
+            service: subject.pool.dispatcher().name,
+            path: self.path,
+            about: self.about,
+            paths: &subject.pages(),
+            refreshes,
+        });
+        (self.tell)(subject, &mut html);
+        html.finish()
     }
 }
 
@@ -256,18 +289,15 @@ fn not_acceptable(kind: Option<&str>) -> String {
 }
 
 fn not_allowed(methods: &'static str) -> Response {
-    StatusCode::METHOD_NOT_ALLOWED
-        .into_response()
-        .with_header(header::ALLOW, HeaderValue::from_static(methods))
+    let mut response = Response::new(StatusCode::METHOD_NOT_ALLOWED);
+    set(&mut response, header::ALLOW, methods);
+    response
 }
 
-fn no_store(response: Response) -> Response {
+fn set(response: &mut Response, name: HeaderName, value: &'static str) {
     response
-        .with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
-        .with_header(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        )
+        .headers
+        .insert(name, HeaderValue::from_static(value));
 }
 
 impl Drop for Admin {

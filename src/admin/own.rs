@@ -8,9 +8,13 @@ use crate::{
     message::{request::Request, response::Response},
     routing::application::Application,
 };
-use crossbeam_channel::{Receiver, Sender};
 use http::{HeaderValue, header};
-use std::{io, sync::Arc, thread};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+};
 
 /// How many may wait for the one that runs; whoever comes then is told 503.
 const MOST_WAITING: usize = 16;
@@ -23,7 +27,20 @@ pub(crate) struct OwnPages {
 }
 
 /// The thread that runs them. It ends once this is dropped and it has done what it was given.
-pub(super) struct Runner(Sender<Ready>);
+pub(super) struct Runner(Arc<Jobs>);
+
+/// What is to be done, in its order.
+#[derive(Default)]
+struct Jobs {
+    waiting: Mutex<Waiting>,
+    come: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Ready>,
+    no_more: bool,
+}
 
 impl OwnPages {
     /// Starts their thread.
@@ -31,16 +48,16 @@ impl OwnPages {
     /// # Errors
     /// Where it cannot be had.
     pub(super) fn start(self: &Arc<OwnPages>) -> io::Result<Runner> {
-        let (sender, receiver) = crossbeam_channel::unbounded();
-        let pages = Arc::clone(self);
+        let jobs = Arc::<Jobs>::default();
+        let (pages, given) = (Arc::clone(self), Arc::clone(&jobs));
         thread::Builder::new()
             .name("admin-pages".to_owned())
-            .spawn(move || pages.run(&receiver))?;
-        Ok(Runner(sender))
+            .spawn(move || pages.run(&given))?;
+        Ok(Runner(jobs))
     }
 
-    fn run(&self, jobs: &Receiver<Ready>) {
-        for job in jobs {
+    fn run(&self, jobs: &Jobs) {
+        while let Some(job) = jobs.next() {
             match job {
                 Ready::Request(mut exchange) => {
                     let answer = self.application.run(exchange.request());
@@ -64,7 +81,7 @@ impl OwnPages {
 impl Runner {
     /// Has a request run that has been through [`OwnPages::find`].
     pub(super) fn give(&self, exchange: Box<dyn Exchange>) {
-        if self.0.len() < MOST_WAITING {
+        if self.0.lock().jobs.len() < MOST_WAITING {
             self.go_on(Ready::Request(exchange));
         } else {
             let busy = Response::unavailable("too many wait for this service's own pages\n");
@@ -75,8 +92,29 @@ impl Runner {
     /// Has it do what is left of an answer: a stream that goes on, a reader that is to be dropped. The port's connections
     /// bound how many there are.
     pub(super) fn go_on(&self, ready: Ready) {
-        // The thread is there for as long as this is: what runs on it is caught where it panics.
-        let _ = self.0.send(ready);
+        self.0.lock().jobs.push_back(ready);
+        self.0.come.notify_one();
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        self.0.lock().no_more = true;
+        self.0.come.notify_one();
+    }
+}
+
+impl Jobs {
+    /// Waits for one; `None` once there will be no more.
+    fn next(&self) -> Option<Ready> {
+        let nothing = |waiting: &mut Waiting| waiting.jobs.is_empty() && !waiting.no_more;
+        let waiting = self.come.wait_while(self.lock(), nothing);
+        let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        waiting.jobs.pop_front()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

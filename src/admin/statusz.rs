@@ -1,146 +1,124 @@
 //! `/statusz`, as Kubernetes' components have it (KEP-4827): what runs, since when, and how it does.
 
 use super::{
-    history::ChartLimits,
+    chart::{self, Charts},
+    document::{Document, Tone},
+    history::{CAPACITY, SECONDS},
     loglevel,
-    page::{Block, Page, Table, Tone},
     subject::Subject,
-    units,
+    units::{Bytes, Cpus, Nanos},
 };
 use crate::{
-    config::{
-        limits::{Limits, memory_use::MemoryUse, show_cpus, usage},
-        settings::show_size,
-    },
-    health::state::{CheckKind, CheckState, HealthStatus},
+    config::limits::{Limits, usage},
+    health::state::{CheckKind, HealthStatus},
     message::problem::push_json,
     observe::logging,
 };
-use std::{fmt::Write, path::Path};
+use std::fmt::{Display, Write};
 
 pub(super) const KIND: &str = "Statusz";
 
-pub(super) fn page(subject: &Subject) -> Page {
+pub(super) fn tell(subject: &Subject, page: &mut dyn Document) {
+    tell_identity(subject, page);
+    page.next_facts();
     let limits = Limits::read();
-    let charts = subject.history.charts(&ChartLimits {
-        workers: subject.pool.overview().slots as u64,
-        cpu: limits.cpu_quota.map(|cpus| (cpus * 1000.0) as u64),
-        memory: limits.memory_limit,
+    tell_state(subject, &limits, page);
+    page.charts(&Charts {
+        samples: subject.history.samples(),
+        capacity: CAPACITY,
+        seconds: SECONDS,
+        limits: chart::Limits {
+            workers: Some(subject.pool.overview().slots as u64),
+            cpu: thousandths(&limits),
+            memory: limits.memory_limit,
+        },
     });
-    Page {
-        name: "statusz",
-        about: "What runs, since when, and how it does.",
-        blocks: vec![
-            Block::Facts(identity(subject)),
-            Block::Facts(state(subject, &limits)),
-            Block::Charts(charts),
-            Block::Table(checks(subject)),
-        ],
-    }
+    tell_checks(subject, page);
 }
 
 /// What Kubernetes' components tell too, in their words.
-fn identity(subject: &Subject) -> Vec<(&'static str, String)> {
+fn tell_identity(subject: &Subject, page: &mut dyn Document) {
+    page.fact("Started", format_args!("{}", unix_date(subject)));
     let up = subject.pool.age().as_secs();
-    vec![
-        ("Started", unix_date(subject)),
-        (
-            "Up",
-            format!(
-                "{} hr {:02} min {:02} sec",
-                up / 3600,
-                up / 60 % 60,
-                up % 60
-            ),
-        ),
-        (
-            "Binary version",
-            subject.pool.dispatcher().version.to_owned(),
-        ),
-        ("Paths", subject.paths().join(" ")),
-    ]
+    let (hours, minutes, seconds) = (up / 3600, up / 60 % 60, up % 60);
+    page.fact(
+        "Up",
+        format_args!("{hours} hr {minutes:02} min {seconds:02} sec"),
+    );
+    page.fact(
+        "Binary version",
+        format_args!("{}", subject.pool.dispatcher().version),
+    );
+    page.fact("Paths", format_args!("{}", subject.paths().join(" ")));
 }
 
-fn state(subject: &Subject, limits: &Limits) -> Vec<(&'static str, String)> {
-    let dispatcher = subject.pool.dispatcher();
+fn tell_state(subject: &Subject, limits: &Limits, page: &mut dyn Document) {
+    let phase = subject.pool.dispatcher().state.phase().name();
+    page.fact("Phase", format_args!("{phase}"));
+    page.fact("seaworthy", format_args!(env!("CARGO_PKG_VERSION")));
+    page.fact("Log level", format_args!("{}", loglevel::shown(subject)));
     let pool = subject.pool.overview();
+    page.fact(
+        "Workers",
+        format_args!("{} of {} busy", pool.running, pool.slots),
+    );
+    page.fact(
+        "Queue",
+        format_args!("{} of {} places taken", pool.queued, pool.queue_capacity),
+    );
     let totals = subject.pool.totals();
+    page.fact(
+        "Requests",
+        format_args!("{} handled, {} failed", totals.requests(), totals.failed),
+    );
     let usage = usage::read();
-    let limit = |limit: Option<String>| {
-        limit.map_or_else(|| "no limit".to_owned(), |limit| format!("limit {limit}"))
-    };
-    let quota = limit(limits.cpu_quota.map(show_cpus));
-    let memory = match MemoryUse::read(Path::new("/")) {
-        Some(group) => format!(
-            "{} of {} used",
-            units::bytes(group.used),
-            show_size(group.limit)
-        ),
-        None => limit(limits.memory_limit.map(show_size)),
-    };
-    vec![
-        ("Phase", dispatcher.state.phase().name().to_owned()),
-        ("seaworthy", env!("CARGO_PKG_VERSION").to_owned()),
-        ("Log level", loglevel::shown(subject).to_owned()),
-        (
-            "Workers",
-            format!("{} of {} busy", pool.running, pool.slots),
-        ),
-        (
-            "Queue",
-            format!("{} of {} places taken", pool.queued, pool.queue_capacity),
-        ),
-        (
-            "Requests",
-            format!("{} handled, {} failed", totals.requests(), totals.failed),
-        ),
-        (
+    let (used, throttled) = (Nanos(usage.cpu), Nanos(usage.throttled));
+    match thousandths(limits).map(Cpus) {
+        Some(quota) => page.fact(
             "CPU",
-            format!(
-                "{} used, {} throttled, {quota}",
-                units::nanos(usage.cpu),
-                units::nanos(usage.throttled)
-            ),
+            format_args!("{used} used, {throttled} throttled, quota {quota}"),
         ),
-        (
-            "Memory",
-            format!("{} resident; {memory}", units::bytes(usage.memory)),
-        ),
-    ]
+        None => page.fact("CPU", format_args!("{used} used, no quota")),
+    }
+    let resident = Bytes(usage.memory);
+    match limits.memory_limit.map(Bytes) {
+        Some(limit) => page.fact("Memory", format_args!("{resident} resident, limit {limit}")),
+        None => page.fact("Memory", format_args!("{resident} resident, no limit")),
+    }
 }
 
-fn checks(subject: &Subject) -> Table {
+fn thousandths(limits: &Limits) -> Option<u64> {
+    limits.cpu_quota.map(|cpus| (cpus * 1000.0) as u64)
+}
+
+fn tell_checks(subject: &Subject, page: &mut dyn Document) {
     const COLUMNS: &[&str] = &["Status", "Check", "Kind", "Age", "Last error"];
-    let mut table = Table::new("Checks", COLUMNS, "this service has no checks of its own");
+    page.table(
+        format_args!("Checks"),
+        COLUMNS,
+        "this service has no checks of its own",
+    );
     for check in subject.pool.dispatcher().health.states() {
-        let CheckState {
-            name,
-            kind,
-            status,
-            age,
-            last_error,
-            ..
-        } = check;
-        let tone = match status {
+        let tone = match check.status {
             HealthStatus::Healthy => Tone::Good,
             HealthStatus::Degraded => Tone::Doubtful,
             HealthStatus::Unhealthy => Tone::Bad,
         };
-        let kind = match kind {
+        let kind = match check.kind {
             CheckKind::Liveness => "liveness",
             CheckKind::Readiness => "readiness",
         };
-        let age = age.map_or_else(|| "not looked at yet".to_owned(), units::duration);
-        let cells = vec![
-            status.name().to_owned(),
-            name.to_owned(),
-            kind.to_owned(),
-            age,
-            last_error.unwrap_or_default(),
-        ];
-        table.row(tone, cells);
+        let known = check.age.map(Nanos::of);
+        let age: &dyn Display = match &known {
+            Some(age) => age,
+            None => &"not looked at yet",
+        };
+        let error = check.last_error.as_deref().unwrap_or_default();
+        page.row(
+            tone,
+            &[&check.status.name(), &check.name, &kind, age, &error],
+        );
     }
-    table
 }
 
 /// Theirs, with their fields and no other. It is no Go program, so that no version of Go is told.

@@ -44,9 +44,11 @@ impl Subject {
 
     /// All that can be read, in order.
     pub(super) fn paths(&self) -> Vec<&str> {
-        let mut paths = self.pages();
-        paths.extend(OTHERS);
-        paths.sort_unstable();
+        let mut paths: Vec<&str> = Vec::new();
+        for path in OTHERS.into_iter().chain(self.pages()) {
+            let place = paths.partition_point(|known| *known <= path);
+            paths.insert(place, path);
+        }
         paths
     }
 }

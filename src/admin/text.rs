@@ -1,106 +1,159 @@
 //! A page as text, as Kubernetes' components write theirs.
 
-use super::page::{Block, Page, Table};
-use std::fmt::Write;
+use super::{
+    chart::Charts,
+    document::{Document, Tone},
+    escape::Printable,
+};
+use crate::lifecycle::flags::Flag;
+use std::{
+    fmt::{Arguments, Display, Write},
+    iter, mem,
+};
 
 /// As they write it (KEP-4827, KEP-4828), so that whoever knows theirs knows this.
 const WARNING: &str = "Warning: This endpoint is not meant to be machine parseable, has no formatting compatibility \
 guarantees and is for debugging purposes only.";
 
-/// A longer assignment does not push every source off the screen.
-const WIDEST_ASSIGNMENT: usize = 48;
+/// A longer cell does not push those beside it off the screen.
+const WIDEST_CELL: usize = 48;
 
-/// The page of the service of this name.
-pub(super) fn render(service: &str, page: &Page) -> String {
-    let mut out = format!("\n{service} {}\n{WARNING}\n", page.name);
-    for block in &page.blocks {
-        match block {
-            Block::Charts(_) => {}
-            Block::Facts(facts) => {
-                out.push('\n');
-                for (name, value) in facts {
-                    push_line(&mut out, &format!("{name}: {}", printable(value)));
-                }
-            }
-            Block::Settings(settings) => {
-                out.push('\n');
-                let assignments = settings
-                    .iter()
-                    .map(|(name, flag)| format!("{name}={}", printable(&flag.shown)));
-                let assignments: Vec<String> = assignments.collect();
-                let width = widest(&assignments, WIDEST_ASSIGNMENT);
-                for (assignment, (_, flag)) in assignments.iter().zip(settings) {
-                    let source = printable(&flag.source);
-                    push_line(
-                        &mut out,
-                        &format!("{}# {source}", padded(assignment, width + 2)),
-                    );
-                }
-            }
-            Block::Table(table) => push_table(&mut out, table),
+/// The page as it is written so far.
+pub(super) struct Text {
+    out: String,
+    /// The lines of the table that was begun last, its columns' names first: it is written when their widths are known.
+    lines: Vec<Vec<String>>,
+    empty: &'static str,
+}
+
+impl Text {
+    pub(super) fn of(service: &str, name: &str) -> Text {
+        Text {
+            out: format!("\n{service} {name}\n{WARNING}\n\n"),
+            lines: Vec::new(),
+            empty: "",
         }
     }
-    out
-}
 
-fn push_table(out: &mut String, table: &Table) {
-    let _ = write!(out, "\n{}\n", table.title);
-    if table.rows.is_empty() {
-        return push_line(out, table.empty);
+    pub(super) fn finish(mut self) -> String {
+        self.end_table();
+        self.out
     }
-    let head = table
-        .columns
-        .iter()
-        .map(|name| (*name).to_owned())
-        .collect();
-    let body = table.rows.iter().map(|row| {
-        let cells = row.cells.iter().map(|cell| printable(cell));
-        cells.collect::<Vec<String>>()
-    });
-    let lines: Vec<Vec<String>> = std::iter::once(head).chain(body).collect();
-    let mut texts: Vec<String> = vec![String::new(); lines.len()];
-    for column in 0..table.columns.len() {
-        let width = texts.iter().map(|text| text.chars().count()).max();
-        for (text, cells) in texts.iter_mut().zip(&lines) {
-            let gap = if column == 0 { 0 } else { 2 };
-            *text = padded(text, width.unwrap_or(0) + gap);
-            text.push_str(cells.get(column).map_or("", |cell| cell));
+
+    fn end_table(&mut self) {
+        let lines = mem::take(&mut self.lines);
+        match lines.len() {
+            0 => {}
+            1 => self.line(self.empty),
+            _ => self.columns(&lines),
         }
     }
-    texts.iter().for_each(|text| push_line(out, text));
+
+    /// Lines of cells, each below the one above it.
+    fn columns(&mut self, lines: &[Vec<String>]) {
+        let width = |column: usize| {
+            let cells = lines.iter().filter_map(|cells| cells.get(column));
+            let widths = cells.map(|cell| cell.chars().count());
+            widths
+                .filter(|width| *width <= WIDEST_CELL)
+                .max()
+                .unwrap_or(0)
+        };
+        let count = lines.first().map_or(0, Vec::len);
+        let widths: Vec<usize> = (0..count).map(width).collect();
+        for cells in lines {
+            let mut line = String::new();
+            for (cell, width) in cells.iter().zip(&widths) {
+                line.push_str(cell);
+                let missing = width.saturating_sub(cell.chars().count());
+                line.extend(iter::repeat_n(' ', missing + 2));
+            }
+            self.line(line.trim_end());
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        self.out.push_str(line);
+        self.out.push('\n');
+    }
 }
 
-fn push_line(out: &mut String, line: &str) {
-    out.push_str(line.trim_end());
-    out.push('\n');
+impl Document for Text {
+    fn fact(&mut self, name: &str, value: Arguments<'_>) {
+        let _ = write!(self.out, "{name}: ");
+        let _ = Printable(&mut self.out).write_fmt(value);
+        self.out.push('\n');
+    }
+
+    fn next_facts(&mut self) {
+        self.out.push('\n');
+    }
+
+    fn table(
+        &mut self,
+        title: Arguments<'_>,
+        columns: &'static [&'static str],
+        empty: &'static str,
+    ) {
+        self.end_table();
+        let begins_page = self.out.ends_with("\n\n");
+        let _ = writeln!(self.out, "{}{title}", if begins_page { "" } else { "\n" });
+        self.empty = empty;
+        self.lines = vec![columns.iter().map(|name| (*name).to_owned()).collect()];
+    }
+
+    fn row(&mut self, _: Tone, cells: &[&dyn Display]) {
+        let cells = cells.iter().map(|cell| printed(cell));
+        self.lines.push(cells.collect());
+    }
+
+    fn settings(&mut self, settings: &[(&'static str, Flag)]) {
+        let line = |(name, flag): &(&str, Flag)| {
+            let assignment = printed(&format_args!("{name}={}", flag.shown));
+            vec![assignment, printed(&format_args!("# {}", flag.source))]
+        };
+        let lines: Vec<Vec<String>> = settings.iter().map(line).collect();
+        self.columns(&lines);
+    }
+
+    fn charts(&mut self, _: &Charts) {}
 }
 
-fn widest(texts: &[String], at_most: usize) -> usize {
-    let lengths = texts.iter().map(|text| text.chars().count());
-    lengths
-        .filter(|length| *length <= at_most)
-        .max()
-        .unwrap_or(0)
+fn printed(value: &dyn Display) -> String {
+    let mut text = String::new();
+    let _ = write!(Printable(&mut text), "{value}");
+    text
 }
 
-/// With at least one space behind it, where it is too wide.
-fn padded(text: &str, width: usize) -> String {
-    let missing = width.saturating_sub(text.chars().count());
-    let spaces = if text.is_empty() {
-        missing
-    } else {
-        missing.max(1)
-    };
-    let mut padded = String::with_capacity(text.len() + spaces);
-    padded.push_str(text);
-    padded.extend(std::iter::repeat_n(' ', spaces));
-    padded
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What may stand in a line of a terminal: no control bytes, which could do anything there.
-fn printable(text: &str) -> String {
-    match text.contains(char::is_control) {
-        true => format!("{text:?}"),
-        false => text.to_owned(),
+    #[test]
+    fn columns_stand_below_each_other_and_no_control_byte_reaches_a_terminal() {
+        let mut text = Text::of("shop", "tracez");
+        text.fact("Phase", format_args!("running\u{1b}[2J"));
+        text.table(format_args!("Failed"), &["Took", "Path"], "none");
+        text.row(Tone::Bad, &[&"8 µs", &"/a\nb"]);
+        text.row(Tone::Plain, &[&"812 ms", &"/"]);
+        text.table(format_args!("Slow"), &["Took"], "none");
+        let text = text.finish();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[..2], ["", "shop tracez"]);
+        assert_eq!(
+            lines[3..],
+            [
+                "",
+                r"Phase: running\u{1b}[2J",
+                "",
+                "Failed",
+                "Took    Path",
+                r"8 µs    /a\nb",
+                "812 ms  /",
+                "",
+                "Slow",
+                "none"
+            ]
+        );
     }
 }

@@ -1,11 +1,11 @@
 //! `/tracez`: the slowest and the failed requests of the last minutes.
 
 use super::{
-    page::{Block, Page, Table, Tone},
+    document::{Document, Tone},
     subject::Subject,
-    units,
+    units::{Nanos, to_nanos},
 };
-use crate::observe::recent::{BUCKET_ENDS, Ended, KEPT_FOR};
+use crate::observe::recent::{BUCKET_ENDS, BUCKETS, Ended, KEPT_FOR};
 
 const COLUMNS: &[&str] = &[
     "Took",
@@ -20,38 +20,32 @@ const COLUMNS: &[&str] = &[
 /// Of those that failed, and of each bucket.
 const MOST_SHOWN: usize = 20;
 
-pub(super) fn page(subject: &Subject) -> Page {
-    let now = units::to_nanos(subject.pool.age());
-    let recent = subject.pool.dispatcher().recent.as_ref();
-    let (slowest, failed) = recent.map(|recent| recent.list()).unwrap_or_default();
-    let mut blocks = vec![table("Failed, the last first".to_owned(), &failed, now)];
-    for (bucket, slowest) in slowest.iter().enumerate().rev() {
-        if !slowest.is_empty() {
-            blocks.push(table(title(bucket), slowest, now));
+pub(super) fn tell(subject: &Subject, page: &mut dyn Document) {
+    let Some(recent) = &subject.pool.dispatcher().recent else {
+        return;
+    };
+    let now = to_nanos(subject.pool.age());
+    page.table(format_args!("Failed, the last first"), COLUMNS, "none");
+    rows(&recent.failed(), now, page);
+    for bucket in (0..BUCKETS).rev() {
+        let slowest = recent.slowest(bucket);
+        if slowest.is_empty() {
+            continue;
         }
-    }
-    Page {
-        name: "tracez",
-        about: "Requests of the last five minutes by what their handlers took: those that failed, and the slowest of each bucket.",
-        blocks,
-    }
-}
-
-fn title(bucket: usize) -> String {
-    let start = bucket
-        .checked_sub(1)
-        .map(|below| units::nanos(BUCKET_ENDS[below]));
-    let end = BUCKET_ENDS.get(bucket).map(|end| units::nanos(*end));
-    match (start, end) {
-        (Some(start), Some(end)) => format!("Slowest from {start} to {end}"),
-        (None, Some(end)) => format!("Slowest below {end}"),
-        (start, None) => format!("Slowest from {} on", start.unwrap_or_default()),
+        let start = Nanos(bucket.checked_sub(1).map_or(0, |below| BUCKET_ENDS[below]));
+        match BUCKET_ENDS.get(bucket) {
+            Some(end) => {
+                let end = Nanos(*end);
+                page.table(format_args!("Slowest from {start} to {end}"), COLUMNS, "");
+            }
+            None => page.table(format_args!("Slowest from {start} on"), COLUMNS, ""),
+        }
+        rows(&slowest, now, page);
     }
 }
 
-fn table(title: String, requests: &[Ended], now: u64) -> Block {
-    let mut table = Table::new(title, COLUMNS, "none");
-    let oldest = now.saturating_sub(units::to_nanos(KEPT_FOR));
+fn rows(requests: &[Ended], now: u64, page: &mut dyn Document) {
+    let oldest = now.saturating_sub(to_nanos(KEPT_FOR));
     let requests = requests.iter().filter(|ended| ended.at >= oldest);
     for ended in requests.take(MOST_SHOWN) {
         let tone = match ended.status.as_u16() {
@@ -59,20 +53,19 @@ fn table(title: String, requests: &[Ended], now: u64) -> Block {
             400..500 => Tone::Doubtful,
             _ => Tone::Plain,
         };
-        let cells = vec![
-            units::nanos(ended.took),
-            ended.status.as_str().to_owned(),
-            ended
-                .method
-                .as_ref()
-                .map_or("_OTHER", |method| method.as_str())
-                .to_owned(),
-            ended.path.clone(),
-            ended.route.to_owned(),
-            units::nanos(now.saturating_sub(ended.at)),
-            ended.id.clone().unwrap_or_default(),
-        ];
-        table.row(tone, cells);
+        let method = ended.method.as_ref();
+        let method = method.map_or("_OTHER", |method| method.as_str());
+        page.row(
+            tone,
+            &[
+                &Nanos(ended.took),
+                &ended.status.as_str(),
+                &method,
+                &ended.path,
+                &ended.route,
+                &Nanos(now.saturating_sub(ended.at)),
+                &ended.id.as_deref().unwrap_or_default(),
+            ],
+        );
     }
-    Block::Table(table)
 }

@@ -22,8 +22,9 @@ pub(crate) struct Flag {
 impl Flags {
     /// Every setting with the value that it was read with.
     pub(crate) fn of(settings: &Settings) -> Flags {
-        let entries = settings.entries().iter();
-        Flags(Mutex::new(entries.map(named).collect()))
+        let flags = Flags::default();
+        flags.lock().extend(settings.entries().iter().map(named));
+        flags
     }
 
     /// From now on this value runs, where there is such a setting.

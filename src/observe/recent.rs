@@ -114,22 +114,26 @@ impl Recent {
         self.shards.iter().for_each(|shard| shard.forget(moment));
     }
 
-    /// The slowest of each bucket, the slowest first, and those that failed, the last first.
-    pub(crate) fn list(&self) -> ([Vec<Ended>; BUCKETS], Vec<Ended>) {
-        let mut slowest: [Vec<Ended>; BUCKETS] = Default::default();
-        let mut failed = Vec::new();
+    /// Those of a bucket, the slowest first.
+    pub(crate) fn slowest(&self, bucket: usize) -> Vec<Ended> {
+        self.gather(|kept| &kept.slowest[bucket], |ended| ended.took)
+    }
+
+    /// Those that failed, the last first.
+    pub(crate) fn failed(&self) -> Vec<Ended> {
+        self.gather(|kept| &kept.failed, |ended| ended.at)
+    }
+
+    /// What all shards have of it, by falling keys. There is little of it: to sort it takes more code than time.
+    fn gather(&self, part: impl Fn(&Kept) -> &Vec<Ended>, key: fn(&Ended) -> u64) -> Vec<Ended> {
+        let mut gathered: Vec<Ended> = Vec::new();
         for shard in &self.shards {
-            let kept = shard.lock();
-            for (all, some) in slowest.iter_mut().zip(&kept.slowest) {
-                all.extend_from_slice(some);
+            for ended in part(&shard.lock()) {
+                let place = gathered.partition_point(|known| key(known) >= key(ended));
+                gathered.insert(place, ended.clone());
             }
-            failed.extend_from_slice(&kept.failed);
         }
-        for bucket in &mut slowest {
-            bucket.sort_by_key(|ended| std::cmp::Reverse(ended.took));
-        }
-        failed.sort_by_key(|ended| std::cmp::Reverse(ended.at));
-        (slowest, failed)
+        gathered
     }
 }
 
@@ -233,14 +237,13 @@ mod tests {
         }
         noted(&recent, "/late?token=1", 200, Duration::from_millis(60), 2);
         noted(&recent, "/other", 200, Duration::from_secs(2), 3);
-        let (slowest, failed) = recent.list();
         assert_eq!(
-            paths(&slowest[3]),
+            paths(&recent.slowest(3)),
             ["/90", "/late", "/50", "/40"],
             "the query is nobody's business"
         );
-        assert_eq!(paths(&slowest[5]), ["/other"]);
-        assert!(failed.is_empty());
+        assert_eq!(paths(&recent.slowest(5)), ["/other"]);
+        assert!(recent.failed().is_empty());
     }
 
     #[test]
@@ -251,7 +254,7 @@ mod tests {
         for _ in 0..1000 {
             noted(&recent, "/", 200, Duration::from_millis(15), 3);
         }
-        assert_eq!(paths(&recent.list().1), ["/failed"]);
+        assert_eq!(paths(&recent.failed()), ["/failed"]);
         for number in 0..100 {
             noted(
                 &recent,
@@ -261,7 +264,7 @@ mod tests {
                 4 + number,
             );
         }
-        let failed = recent.list().1;
+        let failed = recent.failed();
         assert_eq!(
             (failed.len(), &*failed[0].path, &*failed[15].path),
             (FAILED_KEPT, "/99", "/84"),
@@ -276,10 +279,10 @@ mod tests {
             noted(&recent, "/old", 200, Duration::from_millis(90), 10);
         }
         noted(&recent, "/new", 200, Duration::from_millis(20), 50);
-        assert_eq!(paths(&recent.list().0[3]), ["/old"; 4]);
+        assert_eq!(paths(&recent.slowest(3)), ["/old"; 4]);
         recent.forget(11);
         noted(&recent, "/new", 200, Duration::from_millis(20), 50);
-        assert_eq!(paths(&recent.list().0[3]), ["/new"]);
+        assert_eq!(paths(&recent.slowest(3)), ["/new"]);
     }
 
     #[test]
@@ -287,6 +290,6 @@ mod tests {
         let recent = Recent::default();
         let long = format!("/{}", "x".repeat(30_000));
         noted(&recent, &long, 500, Duration::ZERO, 0);
-        assert!(recent.list().1[0].path.len() < 130);
+        assert!(recent.failed()[0].path.len() < 130);
     }
 }
