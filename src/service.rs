@@ -61,7 +61,7 @@ pub struct Service<S = ()> {
     settings: Option<Settings>,
     application: Stateful<S>,
     /// What it adds to the admin port.
-    admin: Routes<S>,
+    admin: Option<Box<Routes<S>>>,
     health: Health,
     start_tasks: Vec<Task>,
     background: Vec<Background>,
@@ -105,7 +105,7 @@ impl<S: Send + Sync + 'static> Service<S> {
                 state: Arc::new(state),
                 render: None,
             },
-            admin: Routes::new(),
+            admin: None,
             health: Health::default(),
             start_tasks: Vec::new(),
             background: Vec::new(),
@@ -276,7 +276,9 @@ impl<S: Send + Sync + 'static> Service<S> {
         });
         application.routes.finish(|route| route.finish(&facts));
         let refusals = Arc::new(Refusals::rendered_by(application.render.as_ref()));
-        let own = own_pages(self.admin, &application, &facts);
+        let own = self
+            .admin
+            .map(|routes| own_pages(*routes, &application, &facts));
         let dispatcher = Arc::new(Dispatcher {
             name: self.name,
             version: self.version,

@@ -27,16 +27,16 @@ impl Write for Escaped<'_> {
     }
 }
 
-/// Takes what stands in a line of a terminal: control bytes could do anything there.
+/// Takes what stands in a line of a terminal, where control bytes could do anything.
 pub(super) struct Printable<'a>(pub(super) &'a mut String);
 
 impl Write for Printable<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for character in text.chars() {
-            match character.is_control() {
-                true => self.0.extend(character.escape_default()),
-                false => self.0.push(character),
-            }
+            self.0.push(match character.is_control() {
+                true => '\u{fffd}',
+                false => character,
+            });
         }
         Ok(())
     }

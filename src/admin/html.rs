@@ -6,7 +6,6 @@ use super::{
     escape::Escaped,
 };
 use crate::lifecycle::flags::Flag;
-use http::{HeaderName, header};
 use std::fmt::{Arguments, Display, Write};
 
 /// Everything that a page looks like. A policy that names it by its hash allows it and no other.
@@ -17,25 +16,8 @@ const REFRESH: &str = "5";
 
 /// What a page's browser is allowed: to load nothing and run nothing but its style, by the SHA-256 of [`STYLE`], to send
 /// nothing, and to be in no frame.
-const POLICY: &str = "default-src 'none'; style-src 'sha256-ljP4BhSNDojx1xoQw/EemitYX+qowN5dl6jqHU/zMIk='; \
+pub(super) const POLICY: &str = "default-src 'none'; style-src 'sha256-ljP4BhSNDojx1xoQw/EemitYX+qowN5dl6jqHU/zMIk='; \
      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-/// What a browser is told beside a page.
-pub(super) fn headers() -> [(HeaderName, &'static str); 5] {
-    [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (
-            HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        ),
-        (
-            HeaderName::from_static("cross-origin-opener-policy"),
-            "same-origin",
-        ),
-    ]
-}
 
 /// What stands around every page of a service.
 pub(super) struct Frame<'a> {

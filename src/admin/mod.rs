@@ -36,7 +36,7 @@ use asked::Form;
 use document::Document;
 use html::{Frame, Html};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use own::{OwnPages, Runner};
+use own::Runner;
 use std::{
     io,
     net::SocketAddr,
@@ -117,11 +117,16 @@ impl Admin {
     /// Where one cannot be started.
     pub(crate) fn start(subject: Subject, engine: Box<dyn Engine>) -> io::Result<Admin> {
         let engine: Arc<dyn Engine> = Arc::from(engine);
-        let runner = subject.own.as_ref().map(OwnPages::start).transpose()?;
+        let mut runner = None;
+        if let Some(own) = &subject.own {
+            let jobs = Arc::default();
+            runner = Some(Runner(Arc::clone(&jobs)));
+            let own = Arc::clone(own);
+            spawn("admin-pages", Box::new(move || own.run(&jobs)))?;
+        }
         let pulled = Arc::clone(&engine);
-        let thread = thread::Builder::new()
-            .name("admin".to_owned())
-            .spawn(move || serve(&subject, &*pulled, runner.as_ref()))?;
+        let work = move || serve(&subject, &*pulled, runner.as_ref());
+        let thread = spawn("admin", Box::new(work))?;
         Ok(Admin {
             engine,
             thread: Some(thread),
@@ -131,6 +136,11 @@ impl Admin {
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.engine.local_addr()
     }
+}
+
+/// Boxed, for each kind of closure that a thread is started with costs kilobytes.
+fn spawn(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
 fn serve(subject: &Subject, engine: &dyn Engine, runner: Option<&Runner>) {
@@ -228,9 +238,8 @@ impl Endpoint {
                 let refreshes = request.query_param("refresh").as_deref() != Some("off");
                 let html = self.html(subject, refreshes);
                 let mut response = Response::of(html, "text/html; charset=utf-8");
-                for (name, value) in html::headers() {
-                    set(&mut response, name, value);
-                }
+                set(&mut response, header::CONTENT_SECURITY_POLICY, html::POLICY);
+                set(&mut response, header::REFERRER_POLICY, "no-referrer");
                 response
             }
             (Some(Form::Json(version)), Some(json)) => {

@@ -11,9 +11,7 @@ use crate::{
 use http::{HeaderValue, header};
 use std::{
     collections::VecDeque,
-    io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
 };
 
 /// How many may wait for the one that runs; whoever comes then is told 503.
@@ -26,12 +24,12 @@ pub(crate) struct OwnPages {
     pub(crate) paths: Vec<String>,
 }
 
-/// The thread that runs them. It ends once this is dropped and it has done what it was given.
-pub(super) struct Runner(Arc<Jobs>);
+/// Has a thread run them, which ends once this is dropped and it has done what it was given.
+pub(super) struct Runner(pub(super) Arc<Jobs>);
 
 /// What is to be done, in its order.
 #[derive(Default)]
-struct Jobs {
+pub(super) struct Jobs {
     waiting: Mutex<Waiting>,
     come: Condvar,
 }
@@ -43,20 +41,8 @@ struct Waiting {
 }
 
 impl OwnPages {
-    /// Starts their thread.
-    ///
-    /// # Errors
-    /// Where it cannot be had.
-    pub(super) fn start(self: &Arc<OwnPages>) -> io::Result<Runner> {
-        let jobs = Arc::<Jobs>::default();
-        let (pages, given) = (Arc::clone(self), Arc::clone(&jobs));
-        thread::Builder::new()
-            .name("admin-pages".to_owned())
-            .spawn(move || pages.run(&given))?;
-        Ok(Runner(jobs))
-    }
-
-    fn run(&self, jobs: &Jobs) {
+    /// The life of the thread: runs what the runner is given, until it is dropped.
+    pub(super) fn run(&self, jobs: &Jobs) {
         while let Some(job) = jobs.next() {
             match job {
                 Ready::Request(mut exchange) => {

@@ -38,7 +38,7 @@ pub(super) fn tell(subject: &Subject, page: &mut dyn Document) {
 
 /// What Kubernetes' components tell too, in their words.
 fn tell_identity(subject: &Subject, page: &mut dyn Document) {
-    page.fact("Started", format_args!("{}", unix_date(subject)));
+    page.fact("Started", format_args!("{}", started(subject)));
     let up = subject.pool.age().as_secs();
     let (hours, minutes, seconds) = (up / 3600, up / 60 % 60, up % 60);
     page.fact(
@@ -145,20 +145,4 @@ fn started(subject: &Subject) -> String {
         text.replace_range(point.., "Z");
     }
     text
-}
-
-/// As their text has it, which is as `date` writes it: `Wed Oct 16 21:03:43 UTC 2024`, of `Wed, 16 Oct 2024 21:03:43 GMT`.
-fn unix_date(subject: &Subject) -> String {
-    let date = httpdate::fmt_http_date(subject.started);
-    let parts: Vec<&str> = date
-        .split([',', ' '])
-        .filter(|part| !part.is_empty())
-        .collect();
-    match parts[..] {
-        [weekday, day, month, year, time, _] => {
-            let day = day.trim_start_matches('0');
-            format!("{weekday} {month} {day:>2} {time} UTC {year}")
-        }
-        _ => date,
-    }
 }

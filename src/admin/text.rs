@@ -144,11 +144,11 @@ mod tests {
             lines[3..],
             [
                 "",
-                r"Phase: running\u{1b}[2J",
+                "Phase: running\u{fffd}[2J",
                 "",
                 "Failed",
                 "Took    Path",
-                r"8 µs    /a\nb",
+                "8 µs    /a\u{fffd}b",
                 "812 ms  /",
                 "",
                 "Slow",

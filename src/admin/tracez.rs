@@ -6,16 +6,9 @@ use super::{
     units::{Nanos, to_nanos},
 };
 use crate::observe::recent::{BUCKET_ENDS, BUCKETS, Ended, KEPT_FOR};
+use std::fmt::Display;
 
-const COLUMNS: &[&str] = &[
-    "Took",
-    "Status",
-    "Method",
-    "Path",
-    "Route",
-    "Ago",
-    "Request id",
-];
+const COLUMNS: &[&str] = &["Took", "Status", "Request", "Route", "Ago", "Request id"];
 
 /// Of those that failed, and of each bucket.
 const MOST_SHOWN: usize = 20;
@@ -53,18 +46,19 @@ fn rows(requests: &[Ended], now: u64, page: &mut dyn Document) {
             400..500 => Tone::Doubtful,
             _ => Tone::Plain,
         };
-        let method = ended.method.as_ref();
-        let method = method.map_or("_OTHER", |method| method.as_str());
+        let id: &dyn Display = match &ended.id {
+            Some(id) => id,
+            None => &"",
+        };
         page.row(
             tone,
             &[
                 &Nanos(ended.took),
                 &ended.status.as_str(),
-                &method,
-                &ended.path,
+                &ended.what,
                 &ended.route,
                 &Nanos(now.saturating_sub(ended.at)),
-                &ended.id.as_deref().unwrap_or_default(),
+                id,
             ],
         );
     }

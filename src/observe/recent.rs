@@ -5,8 +5,8 @@
 //! costs two comparisons and no lock: each bucket has a floor, below which nobody is asked. The floors fall again when
 //! what raised them has grown old, see [`Recent::forget`].
 
-use crate::message::{current_id::CurrentId, request::Request};
-use http::{Method, StatusCode};
+use crate::message::{current_id::CurrentId, request::Request, request_id::RequestId};
+use http::StatusCode;
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -40,8 +40,8 @@ const SLOWEST_KEPT: usize = 4;
 /// In each shard.
 const FAILED_KEPT: usize = 16;
 
-/// What is kept of a path, which may be 32 KiB long.
-const LONGEST_PATH: usize = 120;
+/// What is kept of a method and a path, which may be 32 KiB long.
+const LONGEST: usize = 120;
 
 /// The requests of one service.
 #[derive(Default)]
@@ -68,10 +68,8 @@ struct Kept {
 /// A request that has been answered.
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
-    /// `None` for one that is longer than any standard's.
-    pub(crate) method: Option<Method>,
-    /// Without its query, and cut where it is long.
-    pub(crate) path: String,
+    /// Its method and its path without the query, cut where they are long.
+    pub(crate) what: String,
     /// The template of its route; empty where it had none.
     pub(crate) route: &'static str,
     pub(crate) status: StatusCode,
@@ -79,7 +77,7 @@ pub(crate) struct Ended {
     pub(crate) took: u64,
     /// When it ended, in nanoseconds since the birth of whoever notes it.
     pub(crate) at: u64,
-    pub(crate) id: Option<String>,
+    pub(crate) id: Option<RequestId>,
 }
 
 /// The bucket of what has taken so many nanoseconds.
@@ -183,28 +181,20 @@ impl Shard {
 
 impl Ended {
     fn of(request: &Request, status: StatusCode, took: u64, at: u64) -> Ended {
-        let mut path = request.path().to_owned();
-        if path.len() > LONGEST_PATH {
-            path.truncate(path.floor_char_boundary(LONGEST_PATH));
-            path.push('…');
+        let mut what = format!("{} {}", request.method(), request.path());
+        if what.len() > LONGEST {
+            what.truncate(what.floor_char_boundary(LONGEST));
+            what.push('…');
         }
-        let id = CurrentId::of_this_thread().get();
         Ended {
-            method: known(request.method()),
-            path,
+            what,
             route: request.route.as_ref().map_or("", |route| route.logged_as),
             status,
             took,
             at,
-            id: id.map(|id| id.as_str().to_owned()),
+            id: CurrentId::of_this_thread().get(),
         }
     }
-}
-
-/// A client may send what it likes for a method, of any length.
-fn known(method: &Method) -> Option<Method> {
-    let is_short = method.as_str().len() <= "PROPPATCH".len();
-    is_short.then(|| method.clone())
 }
 
 #[cfg(test)]
@@ -217,7 +207,9 @@ mod tests {
     }
 
     fn paths(of: &[Ended]) -> Vec<&str> {
-        of.iter().map(|ended| ended.path.as_str()).collect()
+        of.iter()
+            .map(|ended| ended.what.trim_start_matches("GET "))
+            .collect()
     }
 
     #[test]
@@ -266,8 +258,8 @@ mod tests {
         }
         let failed = recent.failed();
         assert_eq!(
-            (failed.len(), &*failed[0].path, &*failed[15].path),
-            (FAILED_KEPT, "/99", "/84"),
+            (failed.len(), &*failed[0].what, &*failed[15].what),
+            (FAILED_KEPT, "GET /99", "GET /84"),
             "the last ones, and no more"
         );
     }
@@ -290,6 +282,6 @@ mod tests {
         let recent = Recent::default();
         let long = format!("/{}", "x".repeat(30_000));
         noted(&recent, &long, 500, Duration::ZERO, 0);
-        assert!(recent.failed()[0].path.len() < 130);
+        assert!(recent.failed()[0].what.len() < 130);
     }
 }

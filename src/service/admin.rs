@@ -3,7 +3,6 @@
 use super::Service;
 use crate::{admin, routing::handler::Handler};
 use http::Method;
-use std::mem;
 
 impl<S: Send + Sync + 'static> Service<S> {
     /// Adds a page to the admin port: for what people who operate the service want to see. It answers GET, and HEAD with
@@ -52,7 +51,8 @@ impl<S: Send + Sync + 'static> Service<S> {
             !admin::is_reserved(path),
             "the route {path:?} can never match: seaworthy itself answers there on the admin port"
         );
-        self.admin = mem::take(&mut self.admin).route(method, path, handler);
+        let routes = self.admin.map(|routes| *routes).unwrap_or_default();
+        self.admin = Some(Box::new(routes.route(method, path, handler)));
         self
     }
 }

@@ -89,15 +89,12 @@ pub(super) fn keep_history(tick: &mut Tick, pool: &Arc<Pool>) -> Arc<History> {
     history
 }
 
-/// The pages that a service has added, with the state that they share with its handlers; `None` where there are none.
+/// The pages that a service has added, with the state that they share with its handlers.
 pub(super) fn own_pages<S: Send + Sync + 'static>(
     mut routes: Routes<S>,
     application: &Stateful<S>,
     facts: &Arc<ServiceFacts>,
-) -> Option<Arc<OwnPages>> {
-    if routes.is_empty() {
-        return None;
-    }
+) -> Arc<OwnPages> {
     let paths = routes.reads().filter(|path| !path.contains('{'));
     let paths = paths.map(str::to_owned).collect();
     routes.finish(|route| route.finish(facts));
@@ -106,10 +103,10 @@ pub(super) fn own_pages<S: Send + Sync + 'static>(
         state: Arc::clone(&application.state),
         render: application.render.clone(),
     };
-    Some(Arc::new(OwnPages {
+    Arc::new(OwnPages {
         application: Box::new(application),
         paths,
-    }))
+    })
 }
 
 /// Routes with a limit of their own on bodies, of which at least one is there.

@@ -76,11 +76,6 @@ impl<S: 'static> Routes<S> {
         resources.map(|resource| resource.template.as_str())
     }
 
-    /// Whether there is no route and no fallback.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.endpoints.is_empty()
-    }
-
     /// The largest limit that a route has on its bodies, where one has.
     pub(crate) fn largest_body_limit(&self) -> Option<u64> {
         let limits = self
