@@ -110,6 +110,7 @@ mod pool;
 mod resolve;
 mod routing;
 mod service;
+mod spawn;
 
 pub use config::{
     ip_range::IpRange,

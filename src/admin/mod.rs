@@ -31,18 +31,14 @@ use crate::{
         request::{Matched, Request},
         response::{Response, TEXT},
     },
+    spawn,
 };
 use asked::Form;
 use document::Document;
 use html::{Frame, Html};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use own::Runner;
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    thread::{self, JoinHandle},
-};
+use std::{io, net::SocketAddr, sync::Arc, thread::JoinHandle};
 use subject::{FLAGZ, LOG_LEVEL, PAGES, STATUSZ, Subject, THREADZ, TRACEZ};
 use text::Text;
 
@@ -122,11 +118,11 @@ impl Admin {
             let jobs = Arc::default();
             runner = Some(Runner(Arc::clone(&jobs)));
             let own = Arc::clone(own);
-            spawn("admin-pages", Box::new(move || own.run(&jobs)))?;
+            spawn::named("admin-pages", move || own.run(&jobs))?;
         }
         let pulled = Arc::clone(&engine);
         let work = move || serve(&subject, &*pulled, runner.as_ref());
-        let thread = spawn("admin", Box::new(work))?;
+        let thread = spawn::named("admin", work)?;
         Ok(Admin {
             engine,
             thread: Some(thread),
@@ -136,11 +132,6 @@ impl Admin {
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.engine.local_addr()
     }
-}
-
-/// Boxed, for each kind of closure that a thread is started with costs kilobytes.
-fn spawn(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
 fn serve(subject: &Subject, engine: &dyn Engine, runner: Option<&Runner>) {

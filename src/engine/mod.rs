@@ -18,8 +18,11 @@ pub(crate) mod rules;
 #[cfg(feature = "tiny_http")]
 pub(crate) mod tiny_http;
 
-use crate::message::{request::Request, response::Response};
-use std::{mem::ManuallyDrop, net::SocketAddr, thread, time::Instant};
+use crate::{
+    message::{request::Request, response::Response},
+    spawn,
+};
+use std::{mem::ManuallyDrop, net::SocketAddr, time::Instant};
 
 /// Something a worker can do now.
 pub(crate) enum Ready {
@@ -42,8 +45,7 @@ pub(crate) fn drop_apart(left: Vec<Ready>) {
     // Where there is no thread to be had, it is not dropped at all.
     let left = ManuallyDrop::new(left);
     let drop_them = move || drop(ManuallyDrop::into_inner(left));
-    let thread = thread::Builder::new().name("cut-off".to_owned());
-    if let Err(error) = thread.spawn(drop_them) {
+    if let Err(error) = spawn::named("cut-off", drop_them) {
         log::warn!(reason:% = error; "the readers of streamed bodies are not dropped: there is no thread for it");
     }
 }
