@@ -35,6 +35,7 @@ mod live_configuration;
 mod logging;
 mod manifests;
 mod messages;
+mod pages;
 mod places;
 mod pool;
 mod probe_command;
