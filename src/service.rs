@@ -337,6 +337,9 @@ impl<S: Send + Sync + 'static> Execute for Service<S> {
         let reactions = mem::take(&mut self.reactions);
         let (mut server, admin) = self.bind(config, limits, control, Arc::clone(&flags))?;
         log::info!(addr:% = server.pool.local_addr(), engine = config.http_engine.name(), pid = std::process::id(); "listening");
+        if let Some(admin) = &admin {
+            log::info!(addr:% = admin.local_addr(); "the admin port listens");
+        }
         log_sizes("sized", &config.sizes(), limits);
         let live = Arc::clone(&server.live);
         if let Some(mut reload) = Reload::new(settings, live, flags, reactions)? {

@@ -1,18 +1,23 @@
 """Looks at the admin port's pages in a headless browser, as tests/pages.sh has it run:
-    pages.py BROWSER http://HOST:PORT DIRECTORY PATH...
-Each page is looked at in light, dark and 360 pixels wide, and its picture is left in the directory. It fails where the
+    pages.py BROWSER LOG DIRECTORY
+The log is a service's, which says where it listens. Each page is looked at in light, dark and 360 pixels wide, and its picture is left in the directory. It fails where the
 console has anything to say, where something is asked for that is not the page itself, where a page is wider than the
 screen, where text stands out too little, and where a page does not ask for itself anew."""
 
 import base64
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.error
+import urllib.request
 
-PATIENCE = 60.0
+PATIENCE = 60
+PAGES = ["/statusz", "/flagz", "/threadz", "/tracez"]
 VIEWS = {
     "light": (1280, 900, "light", False),
     "dark": (1280, 900, "dark", False),
@@ -163,17 +168,53 @@ def look(browser, url, name, directory):
     browser.wait_for("Page.loadEventFired", 2)
 
 
-def main(program, origin, directory, *paths):
+def addresses(log):
+    """Where the service listens, for clients and for its operators, as its log says."""
+    wanted = {"listening": None, "the admin port listens": None}
+    deadline = time.monotonic() + PATIENCE
+    while None in wanted.values():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{log} does not say where the service listens")
+        time.sleep(0.1)
+        with open(log, encoding="utf-8") as lines:
+            records = [json.loads(line) for line in lines if line.endswith("\n")]
+        for record in records:
+            if record["msg"] in wanted:
+                wanted[record["msg"]] = "http://" + record["addr"]
+    return wanted.values()
+
+
+def ask(url):
+    with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(url) as answer:
+        answer.read()
+
+
+def make_traffic(origin):
+    """Requests of all kinds, for as long as it takes to have two points of each line."""
+    for number in range(2):
+        # Still running when the pages are looked at.
+        threading.Thread(target=ask, args=(f"{origin}/delay/{PATIENCE + number}",), daemon=True).start()
+    end = time.monotonic() + 9
+    while time.monotonic() < end:
+        for path in ["/", "/bytes/100000", "/status/404", "/status/503", "/panic", "/delay/0.02", "/%22%3E%3Cscript%3E"]:
+            ask(origin + path)
+        ask(origin + "/" + "a-long-path-without-a-place-to-break" * 5)
+        time.sleep(0.02)
+
+
+def main(program, log, directory):
+    clients, admin = addresses(log)
+    make_traffic(clients)
     found = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = open_tab(program, profile)
-        for path in paths:
-            name = path.strip("/").replace("/", "-")
-            found += [f"{path} {complaint}" for complaint in look(browser, origin + path, name, directory)]
+        for path in PAGES:
+            found += [f"{path} {complaint}" for complaint in look(browser, admin + path, path[1:], directory)]
         browser.process.kill()
         browser.process.wait()
     for complaint in found:
         print(complaint, file=sys.stderr)
+    print(f"{len(PAGES)} pages were looked at in {len(VIEWS)} ways each")
     return 1 if found else 0
 
 

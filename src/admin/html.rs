@@ -16,7 +16,7 @@ const REFRESH: &str = "5";
 
 /// What a page's browser is allowed: to load nothing and run nothing but its style, by the SHA-256 of [`STYLE`], to send
 /// nothing, and to be in no frame.
-pub(super) const POLICY: &str = "default-src 'none'; style-src 'sha256-ljP4BhSNDojx1xoQw/EemitYX+qowN5dl6jqHU/zMIk='; \
+pub(super) const POLICY: &str = "default-src 'none'; style-src 'sha256-dSkEdwwiJG1/k3jZsILLHrnaaMsmCXXqvnfgQO4fn3M='; \
      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What stands around every page of a service.

@@ -25,13 +25,19 @@ pub(super) fn tell(subject: &Subject, page: &mut dyn Document) {
         if slowest.is_empty() {
             continue;
         }
-        let start = Nanos(bucket.checked_sub(1).map_or(0, |below| BUCKET_ENDS[below]));
-        match BUCKET_ENDS.get(bucket) {
-            Some(end) => {
-                let end = Nanos(*end);
+        let start = bucket.checked_sub(1).map(|below| Nanos(BUCKET_ENDS[below]));
+        let end = BUCKET_ENDS.get(bucket).map(|end| Nanos(*end));
+        match (start, end) {
+            (Some(start), Some(end)) => {
                 page.table(format_args!("Slowest from {start} to {end}"), COLUMNS, "");
             }
-            None => page.table(format_args!("Slowest from {start} on"), COLUMNS, ""),
+            (Some(start), None) => {
+                page.table(format_args!("Slowest from {start} on"), COLUMNS, "");
+            }
+            (None, end) => {
+                let end = end.unwrap_or(Nanos(u64::MAX));
+                page.table(format_args!("Slowest below {end}"), COLUMNS, "");
+            }
         }
         rows(&slowest, now, page);
     }

@@ -56,3 +56,33 @@ impl<S: Send + Sync + 'static> Service<S> {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::request::Request;
+
+    fn answer(_: &Request) -> &'static str {
+        ""
+    }
+
+    #[test]
+    #[should_panic(expected = "the route \"/statusz\" can never match")]
+    fn a_page_where_seaworthy_has_its_own_is_a_mistake_that_is_named() {
+        let _ = Service::new("test").admin_get("/statusz", answer);
+    }
+
+    #[test]
+    #[should_panic(expected = "the route \"/loglevel\" can never match")]
+    fn so_is_an_action() {
+        let _ = Service::new("test").admin_post("/loglevel", answer);
+    }
+
+    #[test]
+    fn what_a_service_has_for_its_clients_may_have_a_name_of_the_admin_ports() {
+        let _ = Service::new("test")
+            .get("/statusz", answer)
+            .admin_get("/cachez", answer)
+            .admin_post("/cachez", answer);
+    }
+}
