@@ -43,18 +43,20 @@ impl Form {
         if of("q").is_some_and(|weight| weight.bytes().all(|byte| matches!(byte, b'0' | b'.'))) {
             return None;
         }
-        match name.trim().to_ascii_lowercase().as_str() {
-            "text/html" => Some(Form::Html),
-            "text/plain" | "text/*" | "*/*" => Some(Form::Text),
-            "application/json" => {
-                let fits = of("g") == Some("config.k8s.io") && of("as") == Some(kind?);
-                let version = VERSIONS
-                    .into_iter()
-                    .find(|version| of("v") == Some(version));
-                version.filter(|_| fits).map(Form::Json)
-            }
-            _ => None,
+        let is = |known: &str| name.trim().eq_ignore_ascii_case(known);
+        if is("text/html") {
+            return Some(Form::Html);
         }
+        if is("text/plain") || is("text/*") || is("*/*") {
+            return Some(Form::Text);
+        }
+        let is_theirs = is("application/json") && of("g") == Some("config.k8s.io");
+        if !is_theirs || of("as") != Some(kind?) {
+            return None;
+        }
+        let mut versions = VERSIONS.into_iter();
+        let version = versions.find(|version| of("v") == Some(version));
+        version.map(Form::Json)
     }
 }
 

@@ -104,7 +104,8 @@ impl Html {
         );
     }
 
-    /// Appends what is HTML.
+    /// Appends what is HTML. Never inlined, for it is called in many places where time does not count.
+    #[inline(never)]
     fn raw(&mut self, html: &str) {
         self.out.push_str(html);
     }
