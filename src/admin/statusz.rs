@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     config::limits::{Limits, usage},
+    engine::Connections,
     health::state::{CheckKind, HealthStatus},
     message::problem::push_json,
     observe::logging,
@@ -66,6 +67,8 @@ fn tell_state(subject: &Subject, limits: &Limits, page: &mut dyn Document) {
         "Queue",
         format_args!("{} of {} places taken", pool.queued, pool.queue_capacity),
     );
+    let Connections { open, most } = pool.connections;
+    page.fact("Connections", format_args!("{open} of {most} open"));
     let totals = subject.pool.totals();
     page.fact(
         "Requests",

@@ -6,6 +6,7 @@ use super::{
     nanos,
 };
 use crate::{
+    engine::Connections,
     message::{request::Request, response::Response},
     observe::latencies::Totals,
 };
@@ -24,6 +25,7 @@ pub(crate) struct Overview {
     pub(crate) queued: usize,
     /// How many may wait.
     pub(crate) queue_capacity: usize,
+    pub(crate) connections: Connections,
 }
 
 impl Pool {
@@ -34,6 +36,7 @@ impl Pool {
             slots,
             running: self.running.load(SeqCst),
             queued: self.queue.len(),
+            connections: self.engine.connections(),
             queue_capacity: self.most_admitted.load(Relaxed).saturating_sub(slots),
         }
     }

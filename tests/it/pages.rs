@@ -165,7 +165,12 @@ fn people_get_text_that_begins_as_kubernetes_components_write_it(engine: Engine)
         text.contains("degraded  stock  readiness") && text.contains("none left")
     });
     let text = get(admin, "/statusz").text().to_owned();
-    for line in ["Up: 0 hr ", "Binary version: 1.2.3\n", "Phase: running\n"] {
+    for line in [
+        "Up: 0 hr ",
+        "Binary version: 1.2.3\n",
+        "Phase: running\n",
+        "Connections: 0 of ",
+    ] {
         assert!(text.contains(line), "{line:?} is missing: {text}");
     }
     end(running);
@@ -259,6 +264,9 @@ fn threadz_tells_what_runs_the_oldest_first(engine: Engine) {
         has_begun.recv().unwrap();
         clients.push(client);
     }
+    let status = get(admin, "/statusz").text().to_owned();
+    assert!(status.contains("Connections: 2 of "), "{status}");
+    assert!(status.contains("Workers: 2 of "), "{status}");
     let text = get(admin, "/threadz").expect(200).text().to_owned();
     let rows: Vec<&str> = text
         .lines()

@@ -33,7 +33,7 @@ mod watchdog;
 mod tests;
 
 use super::{
-    Cut, Engine, Pulled, Ready,
+    Connections, Cut, Engine, Pulled, Ready,
     listen::canonical_peer,
     rules::{Policy, Rules},
 };
@@ -126,6 +126,13 @@ impl Engine for TinyHttp {
 
     fn resize(&self, max_connections: usize, buffer_memory: usize) {
         self.shared.rules.resize(max_connections, buffer_memory);
+    }
+
+    fn connections(&self) -> Connections {
+        Connections {
+            open: self.shared.peers().open(),
+            most: self.shared.rules.max_connections(),
+        }
     }
 
     fn sent_later(&self) -> u64 {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     config::table::{Config, live::LiveConfig},
-    engine::{Cut, Engine, Pulled},
+    engine::{Connections, Cut, Engine, Pulled},
     health::Health,
     message::request::Request,
     phase::State,
@@ -32,6 +32,10 @@ impl Engine for Silence {
     fn stop_accepting(&self) {}
 
     fn resize(&self, _: usize, _: usize) {}
+
+    fn connections(&self) -> Connections {
+        Connections::default()
+    }
 
     fn sent_later(&self) -> u64 {
         0
