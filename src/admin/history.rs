@@ -144,3 +144,55 @@ impl History {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::latencies::Latencies;
+    use http::StatusCode;
+
+    fn look(seconds: u64, cpu: u64, throttled: u64) -> Look {
+        let memory = 7;
+        Look {
+            at: Duration::from_secs(seconds),
+            usage: Usage {
+                cpu,
+                throttled,
+                memory,
+            },
+            busy: 3,
+            ..Look::default()
+        }
+    }
+
+    #[test]
+    fn a_sample_tells_of_the_time_that_has_passed_however_long_it_was() {
+        let thread = Latencies::default();
+        (0..100).for_each(|_| thread.note(StatusCode::OK, 5_000_000));
+        thread.note(StatusCode::BAD_GATEWAY, 5_000_000);
+        let mut now = look(50, 5_000_000_000, 20_000_000_000);
+        now.totals.add(&thread);
+        let sample = Sample::between(&look(10, 1_000_000_000, 0), &now);
+        assert_eq!((sample.requests, sample.failed), (2_525, 25));
+        assert_eq!((sample.cpu, sample.throttled), (100, 500));
+        assert_eq!((sample.memory, sample.busy), (7, 3));
+        let median = sample.median.unwrap();
+        assert!((2_500_000..10_000_000).contains(&median), "{median}");
+        let still = Sample::between(&now, &now);
+        assert_eq!((still.requests, still.median, still.cpu), (0, None, 0));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_the_last_of_it_is_new() {
+        let history = History::default();
+        for busy in 0..1000 {
+            history.push(Sample {
+                busy,
+                ..Sample::default()
+            });
+        }
+        let samples = history.samples();
+        assert_eq!((samples.len(), samples[149].busy), (CAPACITY, 999));
+        assert_eq!(CAPACITY as u64 * SECONDS_BETWEEN, 600);
+    }
+}

@@ -77,3 +77,33 @@ fn cpu_time() -> u64 {
 fn cpu_time() -> u64 {
     0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn throttling_is_told_alike_by_both_versions_of_control_groups() {
+        let two = "usage_usec 5\nnr_periods 3\nnr_throttled 1\nthrottled_usec 1500\n";
+        let one = "nr_periods 3\nnr_throttled 1\nthrottled_time 1500000\n";
+        assert_eq!(throttled(two), Some(1_500_000));
+        assert_eq!(throttled(one), Some(1_500_000));
+        assert_eq!(throttled("usage_usec 5\n"), None, "a group without a quota");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_this_process_uses_is_found() {
+        let before = read();
+        let sum = std::hint::black_box((0..20_000_000_u64).fold(0, u64::wrapping_add));
+        let after = read();
+        assert!(sum > 0 && after.cpu > before.cpu, "{before:?} {after:?}");
+        assert!(after.memory > 1 << 20, "{after:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_nothing() {
+        let found = read_from(Path::new("/nowhere/at/all"));
+        assert_eq!((found.throttled, found.memory), (0, 0));
+    }
+}
