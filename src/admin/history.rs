@@ -93,21 +93,19 @@ impl Sampler {
             at: self.pool.age(),
             totals: self.pool.totals(),
             usage: usage::read(),
-            busy: narrow(pool.running as u128),
-            queued: narrow(pool.queued as u128),
+            busy: narrow(pool.running as u64),
+            queued: narrow(pool.queued as u64),
         }
     }
 }
 
 impl Sample {
     fn between(before: &Look, now: &Look) -> Sample {
-        let passed = to_nanos(now.at.saturating_sub(before.at)).max(1);
+        // In microseconds: nanoseconds by these are thousandths.
+        let passed = (to_nanos(now.at.saturating_sub(before.at)) / 1000).max(1);
         let counted = now.totals.since(&before.totals);
-        // In thousandths of one a second.
-        let rate = |count: u64| narrow(u128::from(count) * 1_000_000_000_000 / u128::from(passed));
-        let share = |now: u64, before: u64| {
-            narrow(u128::from(now.saturating_sub(before)) * 1000 / u128::from(passed))
-        };
+        let rate = |count: u64| narrow(count.saturating_mul(1_000_000_000) / passed);
+        let share = |now: u64, before: u64| narrow(now.saturating_sub(before) / passed);
         Sample {
             requests: rate(counted.requests()),
             failed: rate(counted.failed),
@@ -122,7 +120,7 @@ impl Sample {
     }
 }
 
-fn narrow(value: u128) -> u32 {
+fn narrow(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
