@@ -38,7 +38,7 @@ fn exchange(mut stream: std::net::TcpStream, address: SocketAddr) -> io::Result<
     stream.set_write_timeout(Some(TIMEOUT))?;
     let request = format!(
         "GET /flagz HTTP/1.1\r\nHost: {address}\r\nAccept: {}\r\nConnection: close\r\n\r\n",
-        flagz::media_type()
+        flagz::json_type()
     );
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();

@@ -18,8 +18,11 @@ pub(crate) mod rules;
 #[cfg(feature = "tiny_http")]
 pub(crate) mod tiny_http;
 
-use crate::message::{request::Request, response::Response};
-use std::{mem::ManuallyDrop, net::SocketAddr, thread, time::Instant};
+use crate::{
+    message::{request::Request, response::Response},
+    spawn,
+};
+use std::{mem::ManuallyDrop, net::SocketAddr, time::Instant};
 
 /// Something a worker can do now.
 pub(crate) enum Ready {
@@ -42,8 +45,7 @@ pub(crate) fn drop_apart(left: Vec<Ready>) {
     // Where there is no thread to be had, it is not dropped at all.
     let left = ManuallyDrop::new(left);
     let drop_them = move || drop(ManuallyDrop::into_inner(left));
-    let thread = thread::Builder::new().name("cut-off".to_owned());
-    if let Err(error) = thread.spawn(drop_them) {
+    if let Err(error) = spawn::named("cut-off", drop_them) {
         log::warn!(reason:% = error; "the readers of streamed bodies are not dropped: there is no thread for it");
     }
 }
@@ -65,6 +67,15 @@ pub(crate) struct Cut {
     pub(crate) sending: Vec<String>,
 }
 
+/// How many connections there are at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Connections {
+    /// How many are open, as far as the engine has noticed.
+    pub(crate) open: usize,
+    /// `MAX_CONNECTIONS` as it is now.
+    pub(crate) most: usize,
+}
+
 /// A source of requests. Every method may be called from any thread.
 pub(crate) trait Engine: Send + Sync {
     /// Waits until something is ready, `until` has come, or [`wake`](Engine::wake) was called, and appends what is
@@ -84,6 +95,9 @@ pub(crate) trait Engine: Send + Sync {
     /// From now on so many connections may be open, and so many bytes are for bodies and unsent responses. Nothing that
     /// is there is ended for it: what is above a bound is not replaced.
     fn resize(&self, max_connections: usize, buffer_memory: usize);
+
+    /// How many connections there are.
+    fn connections(&self) -> Connections;
 
     /// How many responses were sent to their end by [`pull`](Engine::pull), after [`Exchange::respond`] had left them to
     /// it because their clients took them slowly.

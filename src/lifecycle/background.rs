@@ -6,7 +6,7 @@ use super::{
     supervisor::{BackgroundService, Counts, Supervised, Surroundings, set_ready},
     task::{Failure, Task},
 };
-use crate::phase::Stop;
+use crate::{phase::Stop, spawn};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::{
     convert::Infallible,
@@ -14,7 +14,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -212,7 +211,7 @@ fn spawn(
     held_while_running: Sender<Infallible>,
     run: impl FnOnce() + Send + 'static,
 ) -> Result<(), Failure> {
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+    let thread = spawn::named(name, move || {
         run();
         drop(held_while_running);
     });

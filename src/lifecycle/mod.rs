@@ -20,6 +20,7 @@ use crate::{
     health::workers::Workers,
     phase::{Phase, Stop},
     pool::{Pool, threads::WorkerThreads},
+    spawn,
 };
 use background::{Background, BackgroundServices};
 use control::{Control, Event, StopReason};
@@ -161,10 +162,7 @@ fn run_start_tasks(
         let result = task::run_start_tasks(tasks, &stop, progress);
         on_thread.tell(Event::Started(result));
     };
-    if let Err(error) = thread::Builder::new()
-        .name("start-up".to_owned())
-        .spawn(run)
-    {
+    if let Err(error) = spawn::named("start-up", run) {
         return Started::No(Failure::without_thread("start-up", &error));
     }
     loop {

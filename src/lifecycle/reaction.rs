@@ -1,9 +1,9 @@
 //! What a service does when its live settings have changed.
 
 use super::task::TaskResult;
-use crate::observe::panics;
+use crate::{observe::panics, spawn};
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::{io, thread};
+use std::io;
 
 /// Called with the names of the settings that have changed: a function of `&[&'static str]`, and of the service's state
 /// `&S` after it where it wants that. It returns nothing, or a `Result` whose error is logged. `Args` tells them apart,
@@ -57,8 +57,7 @@ impl Reactions {
             return Ok(Reactions(None));
         }
         let (changes, inbox) = unbounded();
-        let thread = thread::Builder::new().name("on-change".to_owned());
-        thread.spawn(move || run(reactions, &inbox))?;
+        spawn::named("on-change", move || run(reactions, &inbox))?;
         Ok(Reactions(Some(changes)))
     }
 

@@ -95,11 +95,7 @@ impl Reload {
         let config = config.bounded();
         self.live.follow(&config);
         logging::set_level(config.log_level);
-        for entry in self.settings.entries() {
-            if changes.live.contains(&entry.name) {
-                self.flags.set(entry.name, entry.shown.clone());
-            }
-        }
+        self.flags.follow(self.settings.entries());
         tell(&changes);
         if !changes.live.is_empty() {
             self.reactions.tell(changes.live);

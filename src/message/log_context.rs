@@ -2,6 +2,7 @@
 //!
 //! It belongs to the thread that works on the request, and is handed to another one by [`LogContext`].
 
+use super::current_id::CurrentId;
 use log::kv::{self, Key, Source, ToValue, Value, VisitSource};
 use std::{
     cell::{Cell, RefCell},
@@ -124,6 +125,7 @@ impl Drop for Scope {
         if HAS_FIELDS.get() {
             HAS_FIELDS.set(false);
             FIELDS.take();
+            CurrentId::clear();
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     observe::{
         access_log,
         metrics::{self, Metrics, counts::Shed, http::HttpCounts, refused::Refused},
+        recent::Recent,
     },
     phase::{Phase, State},
     routing::application::Application,
@@ -36,6 +37,8 @@ pub(crate) struct Dispatcher {
     pub(crate) refused: Arc<Refused>,
     /// Whether `/metrics` is answered where the routes are: there is no admin port, and no route of this path.
     pub(crate) has_metrics: bool,
+    /// Where there are pages that tell of them.
+    pub(crate) recent: Option<Recent>,
 }
 
 /// What is answered without a worker.

@@ -23,6 +23,7 @@ mod ending;
 mod idle;
 pub(crate) mod in_flight;
 mod metrics;
+pub(crate) mod overview;
 mod queue;
 pub(crate) mod resize;
 mod roster;
@@ -36,7 +37,7 @@ use crate::{
     observe::{metrics::counts::Shed, panics},
 };
 use dispatcher::{AtOnce, Dispatcher};
-use idle::{IdleThreads, Look};
+use idle::IdleThreads;
 use in_flight::{Admission, InFlight, Worker};
 use queue::{Job, Queue, nanos};
 use roster::Roster;
@@ -143,7 +144,8 @@ impl Pool {
     /// The life of the thread of this number.
     fn work(&self, number: usize) {
         self.writers.serve_this_thread();
-        let worker = self.in_flight.enter(self.dispatcher.http_counts.enter());
+        let counts = self.dispatcher.http_counts.enter();
+        let worker = self.in_flight.enter(number, counts);
         loop {
             while let Some(job) = self.take() {
                 self.wake_one_before(&job);
@@ -338,6 +340,7 @@ impl Pool {
         let index = exchange.request().route.as_ref().map(|route| route.index);
         let response = self.dispatcher.handle(exchange.request());
         let took = started.elapsed();
+        self.note_ended(worker, exchange.request(), &response, since, took);
         let route = index.map(|index| self.dispatcher.application.route(index));
         if let Some(route) = route {
             route.cost.record(took);
@@ -363,24 +366,6 @@ impl Pool {
         let now = nanos(now - self.born);
         self.last_progress.store(now, Relaxed);
         now
-    }
-
-    /// What the monitor sees: whether anything goes on, and if not, whether there is a leader and nothing waits for a
-    /// thread.
-    fn look(&self) -> Look {
-        let last_progress = Duration::from_nanos(self.last_progress.load(Relaxed));
-        let still_for = self.born.elapsed().saturating_sub(last_progress);
-        if self.is_closed() {
-            return Look::StepIn;
-        }
-        if still_for < TICK {
-            return Look::Again(TICK - still_for);
-        }
-        let work_waits = !self.queue.is_empty() && self.running.load(SeqCst) < self.slots();
-        match self.has_leader.load(SeqCst) && !work_waits {
-            true => Look::Sleep,
-            false => Look::StepIn,
-        }
     }
 
     fn is_closed(&self) -> bool {

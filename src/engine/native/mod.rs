@@ -29,7 +29,7 @@ mod socket;
 mod table;
 
 use super::{
-    Cut, Engine, Pulled, Ready, drop_apart,
+    Connections, Cut, Engine, Pulled, Ready, drop_apart,
     rules::{Policy, Rules},
 };
 use crate::config::table::Config;
@@ -38,7 +38,10 @@ use reactor::Reactor;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Instant,
 };
 
@@ -46,6 +49,8 @@ use std::{
 pub(crate) struct Native {
     shared: Arc<Shared>,
     reactor: Mutex<Reactor>,
+    /// How many connections the reactor has.
+    open: Arc<AtomicUsize>,
     addr: SocketAddr,
 }
 
@@ -66,6 +71,7 @@ pub(crate) fn start(
     let reactor = Reactor::new(poll, listener, Arc::clone(&shared))?;
     Ok(Box::new(Native {
         shared,
+        open: reactor.open(),
         reactor: Mutex::new(reactor),
         addr,
     }))
@@ -96,6 +102,13 @@ impl Engine for Native {
 
     fn resize(&self, max_connections: usize, buffer_memory: usize) {
         self.shared.rules.resize(max_connections, buffer_memory);
+    }
+
+    fn connections(&self) -> Connections {
+        Connections {
+            open: self.open.load(Relaxed),
+            most: self.shared.rules.max_connections(),
+        }
     }
 
     fn sent_later(&self) -> u64 {

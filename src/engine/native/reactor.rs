@@ -19,7 +19,10 @@ use mio::{Events, Interest, Poll, Token, event::Event, net::TcpStream};
 use std::{
     collections::VecDeque,
     io,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -103,6 +106,11 @@ impl Reactor {
             last_sweep: None,
             swept: 0,
         })
+    }
+
+    /// How many connections there are, to be read at any time.
+    pub(super) fn open(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.table.taken)
     }
 
     /// Drives every connection until a request is whole, `until` has come, or somebody woke the engine.

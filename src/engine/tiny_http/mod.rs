@@ -33,11 +33,11 @@ mod watchdog;
 mod tests;
 
 use super::{
-    Cut, Engine, Pulled, Ready,
+    Connections, Cut, Engine, Pulled, Ready,
     listen::canonical_peer,
     rules::{Policy, Rules},
 };
-use crate::{config::table::Config, observe::logging};
+use crate::{config::table::Config, observe::logging, spawn};
 use acceptor::Acceptor;
 use crossbeam_channel::unbounded;
 use exchange::TinyExchange;
@@ -53,7 +53,6 @@ use std::{
         Arc,
         atomic::Ordering::{Relaxed, SeqCst},
     },
-    thread,
     time::{Duration, Instant},
 };
 use tiny_http::Request as Inner;
@@ -89,9 +88,7 @@ pub(crate) fn start(
     let peers = Peers::new(&rules);
     let shared = Arc::new(Shared::new(address, acceptor, peers, notes, rules));
     let watchdog = Watchdog::new(Arc::clone(&shared), inbox);
-    thread::Builder::new()
-        .name("tiny-http-watch".to_owned())
-        .spawn(move || watchdog.run())?;
+    spawn::named("tiny-http-watch", move || watchdog.run())?;
     Ok(Box::new(TinyHttp { shared }))
 }
 
@@ -129,6 +126,13 @@ impl Engine for TinyHttp {
 
     fn resize(&self, max_connections: usize, buffer_memory: usize) {
         self.shared.rules.resize(max_connections, buffer_memory);
+    }
+
+    fn connections(&self) -> Connections {
+        Connections {
+            open: self.shared.peers().open(),
+            most: self.shared.rules.max_connections(),
+        }
     }
 
     fn sent_later(&self) -> u64 {

@@ -341,6 +341,12 @@ impl Peers {
         review
     }
 
+    /// How many have not ended, as far as is known.
+    pub(super) fn open(&self) -> usize {
+        let has_ended = |known: &&Peer| known.stage != Stage::Ended;
+        self.known.values().filter(has_ended).count()
+    }
+
     /// What a deadline cuts off: the connections to be shut down, and what was under way on them. What a worker writes, it
     /// has a name for itself.
     pub(super) fn cut(

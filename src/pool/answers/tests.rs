@@ -4,7 +4,7 @@ use super::*;
 use crate::observe::metrics::{Metrics, http::HttpCounts};
 use crate::{
     config::table::{Config, live::LiveConfig},
-    engine::{Cut, Engine, Pulled},
+    engine::{Connections, Cut, Engine, Pulled},
     health::Health,
     message::request::Request,
     phase::State,
@@ -33,6 +33,10 @@ impl Engine for Silence {
     fn stop_accepting(&self) {}
 
     fn resize(&self, _: usize, _: usize) {}
+
+    fn connections(&self) -> Connections {
+        Connections::default()
+    }
 
     fn sent_later(&self) -> u64 {
         0
@@ -101,6 +105,7 @@ impl Scene {
             http_counts: HttpCounts::new(0),
             refused: Arc::default(),
             has_metrics: false,
+            recent: None,
         });
         let pool = Pool::new(dispatcher, Box::new(Silence), 2, 100);
         let (told, begun) = (Told::default(), Instant::now());
