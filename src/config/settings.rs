@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use directory::Directory;
 pub use secret::Secret;
-use source::{Entry, Environment, Source};
+use source::{Entry, Environment, Source, Variables};
 pub use values::IntoDuration;
 use values::{
     LONGEST_DURATION, expected_duration, expected_number, expected_size, expected_word,
@@ -37,7 +37,7 @@ mod values;
 /// Every method that reads takes the setting's name and returns a usable value whatever was given, so that reading
 /// never stops at the first mistake: ask [`finish`](Settings::finish) once everything has been read.
 ///
-/// - `NAME` gives the value itself, `NAME_FILE` the path of a file that holds it; giving both is an error.
+/// - `NAME` gives the value itself, `NAME_FILE` the path of a file that holds it and is read once; giving both is an error.
 /// - What neither gives is looked for in the directory that `CONFIG_DIR` names, where the file `NAME` is its value; a
 ///   [live](Settings::live) setting follows its changes.
 /// - One newline at the end, `\n` or `\r\n`, is trimmed, of a variable as of a file.
@@ -78,14 +78,14 @@ struct BadSetting {
 impl Settings {
     /// Settings from the environment of this process, looked up when they are read.
     pub fn from_env() -> Settings {
-        Settings::from(Environment::Process)
+        Settings::from(Variables::Process)
     }
 
     /// Settings from `pairs` of a name and a value, for tests and for embedding; nothing of the process environment
     /// is seen. Of two pairs with one name the later counts. A `NAME_FILE` among them still names a real file.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Settings {
         let own = |(name, value): (&str, &str)| (name.to_owned(), OsString::from(value));
-        Settings::from(Environment::Injected(pairs.into_iter().map(own).collect()))
+        Settings::from(Variables::Injected(pairs.into_iter().map(own).collect()))
     }
 
     /// A text as it stands, or `default`.

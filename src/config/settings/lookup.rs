@@ -4,7 +4,7 @@ use super::{
     Settings,
     directory::Directory,
     secret::REDACTED,
-    source::{Entry, Environment, Source},
+    source::{Entry, Environment, Source, Variables},
 };
 use std::{path::Path, sync::Arc};
 
@@ -12,8 +12,8 @@ use std::{path::Path, sync::Arc};
 const CONFIG_DIR: &str = "CONFIG_DIR";
 
 impl Settings {
-    pub(super) fn from(environment: Environment) -> Settings {
-        let mut settings = Settings::empty(Arc::new(environment));
+    pub(super) fn from(variables: Variables) -> Settings {
+        let mut settings = Settings::empty(Arc::new(Environment::from(variables)));
         if let Some(path) = settings.optional(CONFIG_DIR) {
             match Directory::read(Path::new(&path)) {
                 Ok(directory) => settings.directory = Some(directory),

@@ -1,20 +1,39 @@
 //! Where a setting's text comes from, and what may be shown of it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::{self, Display};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::values::excerpt;
 
 /// A mounted value is a few bytes or a certificate; more than this is the wrong file, such as a device.
 const LARGEST_FILE: u64 = 1 << 20;
 
+/// The environment, with the files that it names.
+pub(super) struct Environment {
+    variables: Variables,
+    /// What was read of each `NAME_FILE`. A variable does not change under a running process, and neither does what it
+    /// stands for: of a file that did, a change elsewhere would bring the new text in without a word.
+    files: Mutex<BTreeMap<PathBuf, String>>,
+}
+
 /// Where the names are looked up.
-pub(super) enum Environment {
+pub(super) enum Variables {
     Process,
     Injected(Vec<(String, OsString)>),
+}
+
+impl From<Variables> for Environment {
+    fn from(variables: Variables) -> Environment {
+        Environment {
+            variables,
+            files: Mutex::default(),
+        }
+    }
 }
 
 impl Environment {
@@ -46,18 +65,28 @@ impl Environment {
                         shown_path(&path, secret)
                     )
                 };
-                let text = read_file(&path).map_err(named)?;
+                let text = self.read_once(&path).map_err(named)?;
                 Ok(Some((text, Source::File(path))).filter(|(text, _)| !text.is_empty()))
             }
         }
     }
 
+    fn read_once(&self, path: &Path) -> io::Result<String> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = files.get(path) {
+            return Ok(text.clone());
+        }
+        let text = read_file(path)?;
+        files.insert(path.to_owned(), text.clone());
+        Ok(text)
+    }
+
     /// A variable's value, trimmed as a file's is: a Secret that was made by `echo token | base64` ends in a newline
     /// whether it is mounted or becomes a variable.
     fn get(&self, name: &str) -> Option<OsString> {
-        let value = match self {
-            Environment::Process => std::env::var_os(name),
-            Environment::Injected(pairs) => pairs
+        let value = match &self.variables {
+            Variables::Process => std::env::var_os(name),
+            Variables::Injected(pairs) => pairs
                 .iter()
                 .rev()
                 .find(|(known, _)| known == name)

@@ -137,6 +137,22 @@ fn a_change_is_followed_by_what_is_live_and_told_of_the_rest() {
 }
 
 #[test]
+fn what_a_variable_names_a_file_for_stays_what_it_was_whatever_changes_elsewhere() {
+    let mounted = Mounted::new(&[("LIMIT", "1")]);
+    let elsewhere = mounted.path.join("text");
+    fs::write(&elsewhere, "first").unwrap();
+    let mut settings = mounted.settings(&[("TEXT_FILE", elsewhere.to_str().unwrap())]);
+    let text = settings.live_text("TEXT", "");
+    let limit = settings.live_number("LIMIT", 50, 1..=500);
+    fs::write(&elsewhere, "second").unwrap();
+    mounted.swap(&[("LIMIT", "2")]);
+    let reread = mounted.reread(&settings).unwrap();
+    let (_, changes) = settings.replace(reread);
+    assert_eq!(changes.live, ["LIMIT"]);
+    assert_eq!((limit.get(), &*text.get()), (2, "first"));
+}
+
+#[test]
 fn one_bad_value_refuses_the_whole_change() {
     let mounted = Mounted::new(&[("LIMIT", "1"), ("TTL", "1s")]);
     let mut settings = mounted.settings(&[]);
