@@ -47,6 +47,10 @@ impl Reload {
         let entries = settings.entries().iter();
         let overruled = entries.filter(|entry| entry.overruled.is_some());
         warn_of_overruled(&overruled.map(|entry| entry.name).collect::<Vec<_>>());
+        let unknown = settings.unknown_files();
+        if !unknown.is_empty() {
+            log::warn!(files = unknown.join(",").as_str(); "files of CONFIG_DIR are no settings");
+        }
         if !seen.is_watched() {
             log::info!(dir:% = seen.path().display(); "CONFIG_DIR has no ..data link, so that no change of it is followed: it is no mounted volume");
             return Ok(None);
@@ -67,7 +71,7 @@ impl Reload {
         if !self.seen.has_changed() {
             return;
         }
-        match Directory::read(self.seen.path()) {
+        match Directory::read_mounted(self.seen.path()) {
             Ok(directory) => {
                 self.is_unreadable = false;
                 self.seen = directory.clone();

@@ -89,6 +89,14 @@ impl Settings {
         self.directory.as_ref()
     }
 
+    /// The files of the mounted directory that no setting has asked for.
+    pub(crate) fn unknown_files(&self) -> Vec<&str> {
+        let files = self.directory.iter().flat_map(Directory::names);
+        files
+            .filter(|file| self.entries.iter().all(|entry| entry.name != *file))
+            .collect()
+    }
+
     /// What a restart would read, were the directory this one. `read_own` reads seaworthy's own settings.
     ///
     /// # Errors
