@@ -30,11 +30,21 @@ impl Flags {
         Flags(Mutex::new(owned.collect()))
     }
 
-    /// From now on this value runs, where there is such a setting.
+    /// From now on this value runs.
     pub(crate) fn set(&self, name: &'static str, shown: String) {
+        self.lock().insert(name, shown);
+    }
+
+    /// The same, where there is such a setting.
+    pub(crate) fn replace(&self, name: &'static str, shown: String) {
         if let Some(value) = self.lock().get_mut(name) {
             *value = shown;
         }
+    }
+
+    /// The value that runs; empty where there is no such setting.
+    pub(crate) fn get(&self, name: &str) -> String {
+        self.lock().get(name).cloned().unwrap_or_default()
     }
 
     /// All of them, by name.
@@ -47,5 +57,24 @@ impl Flags {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_is_first_read_after_a_change_is_shown_and_a_size_without_settings_is_not() {
+        let flags = Flags::holding(&[("PORT", "8080")]);
+        flags.set("PAGE_LIMIT", "20".to_owned());
+        flags.replace("WORKERS", "8".to_owned());
+        flags.replace("PORT", "80".to_owned());
+        let expected = [("PAGE_LIMIT", "20"), ("PORT", "80")];
+        assert_eq!(
+            flags.list(),
+            expected.map(|(name, shown)| (name, shown.to_owned()))
+        );
+        assert_eq!(flags.get("WORKERS"), "");
     }
 }
