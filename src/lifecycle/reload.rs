@@ -14,7 +14,7 @@ use crate::{
         },
         table::{Config, live::LiveConfig},
     },
-    observe::logging,
+    observe::{logging, panics},
 };
 use std::{io, sync::Arc};
 
@@ -88,9 +88,11 @@ impl Reload {
 
     fn take_over(&mut self, directory: Directory) {
         let read_own = |settings: &mut Settings| Config::from_settings(settings, &Limits::read());
-        match self.settings.reread(directory, read_own) {
-            Ok(reread) => self.replace(reread),
-            Err(errors) => self.refuse(&errors.to_string()),
+        // A service's own reading may panic at a value that it did not expect. That is a bad value like any other.
+        match panics::catch(|| self.settings.reread(directory, read_own)) {
+            Ok(Ok(reread)) => self.replace(reread),
+            Ok(Err(errors)) => self.refuse(&errors.to_string()),
+            Err(panicked) => self.refuse(&format!("what reads it panicked: {panicked}")),
         }
     }
 
@@ -141,3 +143,6 @@ fn warn_of_overruled(names: &[&str]) {
         log::warn!(settings = names.join(",").as_str(); "variables overrule files of CONFIG_DIR: a change of these does nothing");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,8 @@ impl Settings {
     /// [`reject`](Settings::reject)ing what breaks it.
     ///
     /// A change is taken whole or not at all: where anything in it is bad, the log says what, and every value stays what it
-    /// was. `read` runs here first, and then, for each change, on the thread `tick`; it must not block. What was read of
-    /// `settings` elsewhere stays what it was until a restart.
+    /// was. `read` runs here first, and then, for each change, on the thread `tick`: it must not block, and where it panics,
+    /// the change is refused. What was read of `settings` elsewhere stays what it was until a restart.
     ///
     /// ```
     /// # use seaworthy::{Live, Settings};
