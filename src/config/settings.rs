@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use directory::Directory;
 pub use secret::Secret;
-use source::{Entry, Environment, Source, Variables};
+use source::{Entry, Environment, FilesRead, Source};
 pub use values::IntoDuration;
 use values::{
     LONGEST_DURATION, expected_duration, expected_number, expected_size, expected_word,
@@ -55,6 +55,7 @@ mod values;
 /// ```
 pub struct Settings {
     environment: Arc<Environment>,
+    files: FilesRead,
     /// What `CONFIG_DIR` held when this was read.
     directory: Option<Directory>,
     entries: Vec<Entry>,
@@ -78,14 +79,14 @@ struct BadSetting {
 impl Settings {
     /// Settings from the environment of this process, looked up when they are read.
     pub fn from_env() -> Settings {
-        Settings::from(Variables::Process)
+        Settings::from(Environment::Process)
     }
 
     /// Settings from `pairs` of a name and a value, for tests and for embedding; nothing of the process environment
     /// is seen. Of two pairs with one name the later counts. A `NAME_FILE` among them still names a real file.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Settings {
         let own = |(name, value): (&str, &str)| (name.to_owned(), OsString::from(value));
-        Settings::from(Variables::Injected(pairs.into_iter().map(own).collect()))
+        Settings::from(Environment::Injected(pairs.into_iter().map(own).collect()))
     }
 
     /// A text as it stands, or `default`.

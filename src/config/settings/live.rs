@@ -108,6 +108,7 @@ impl Settings {
     ) -> Result<Reread<T>, SettingsError> {
         let mut fresh = Settings {
             directory: Some(directory),
+            files: self.files.clone(),
             defaults: self.defaults.clone(),
             ..Settings::empty(Arc::clone(&self.environment))
         };
@@ -141,7 +142,7 @@ impl Settings {
                 None => self.entries.push(entry),
             }
         }
-        self.directory = fresh.directory;
+        (self.directory, self.files) = (fresh.directory, fresh.files);
         (own, changes)
     }
 

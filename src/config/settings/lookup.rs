@@ -4,7 +4,7 @@ use super::{
     Settings,
     directory::Directory,
     secret::REDACTED,
-    source::{Entry, Environment, Source, Variables},
+    source::{Entry, Environment, FilesRead, Source},
 };
 use std::{path::Path, sync::Arc};
 
@@ -12,8 +12,8 @@ use std::{path::Path, sync::Arc};
 const CONFIG_DIR: &str = "CONFIG_DIR";
 
 impl Settings {
-    pub(super) fn from(variables: Variables) -> Settings {
-        let mut settings = Settings::empty(Arc::new(Environment::from(variables)));
+    pub(super) fn from(environment: Environment) -> Settings {
+        let mut settings = Settings::empty(Arc::new(environment));
         if let Some(path) = settings.optional(CONFIG_DIR) {
             match Directory::read(Path::new(&path)) {
                 Ok(directory) => settings.directory = Some(directory),
@@ -30,6 +30,7 @@ impl Settings {
     pub(super) fn empty(environment: Arc<Environment>) -> Settings {
         Settings {
             environment,
+            files: FilesRead::default(),
             directory: None,
             entries: Vec::new(),
             errors: Vec::new(),
@@ -43,7 +44,7 @@ impl Settings {
     pub(super) fn given(&mut self, name: &'static str, secret: bool) -> Option<String> {
         // A name that is read as a secret once stays one, whoever reads it again.
         let secret = secret || self.entry(name).is_some_and(|known| known.secret);
-        match self.environment.find(name, secret) {
+        match self.environment.find(name, secret, &mut self.files) {
             Ok(Some((text, source))) => {
                 let shown = if secret {
                     REDACTED.to_owned()

@@ -6,33 +6,31 @@ use std::fmt::{self, Display};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use super::values::excerpt;
 
 /// A mounted value is a few bytes or a certificate; more than this is the wrong file, such as a device.
 const LARGEST_FILE: u64 = 1 << 20;
 
-/// The environment, with the files that it names.
-pub(super) struct Environment {
-    variables: Variables,
-    /// What was read of each `NAME_FILE`. A variable does not change under a running process, and neither does what it
-    /// stands for: of a file that did, a change elsewhere would bring the new text in without a word.
-    files: Mutex<BTreeMap<PathBuf, String>>,
-}
-
 /// Where the names are looked up.
-pub(super) enum Variables {
+pub(super) enum Environment {
     Process,
     Injected(Vec<(String, OsString)>),
 }
 
-impl From<Variables> for Environment {
-    fn from(variables: Variables) -> Environment {
-        Environment {
-            variables,
-            files: Mutex::default(),
+/// What was read of each `NAME_FILE`. A variable does not change under a running process, and neither does what it stands
+/// for: of a file that did, a change elsewhere would bring the new text in without a word.
+#[derive(Clone, Default)]
+pub(super) struct FilesRead(BTreeMap<PathBuf, String>);
+
+impl FilesRead {
+    fn read_once(&mut self, path: &Path) -> io::Result<String> {
+        if let Some(text) = self.0.get(path) {
+            return Ok(text.clone());
         }
+        let text = read_file(path)?;
+        self.0.insert(path.to_owned(), text.clone());
+        Ok(text)
     }
 }
 
@@ -42,6 +40,7 @@ impl Environment {
         &self,
         name: &str,
         secret: bool,
+        files: &mut FilesRead,
     ) -> Result<Option<(String, Source)>, String> {
         let file_name = format!("{name}_FILE");
         match (self.get(name), self.get(&file_name)) {
@@ -65,28 +64,18 @@ impl Environment {
                         shown_path(&path, secret)
                     )
                 };
-                let text = self.read_once(&path).map_err(named)?;
+                let text = files.read_once(&path).map_err(named)?;
                 Ok(Some((text, Source::File(path))).filter(|(text, _)| !text.is_empty()))
             }
         }
     }
 
-    fn read_once(&self, path: &Path) -> io::Result<String> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(text) = files.get(path) {
-            return Ok(text.clone());
-        }
-        let text = read_file(path)?;
-        files.insert(path.to_owned(), text.clone());
-        Ok(text)
-    }
-
     /// A variable's value, trimmed as a file's is: a Secret that was made by `echo token | base64` ends in a newline
     /// whether it is mounted or becomes a variable.
     fn get(&self, name: &str) -> Option<OsString> {
-        let value = match &self.variables {
-            Variables::Process => std::env::var_os(name),
-            Variables::Injected(pairs) => pairs
+        let value = match self {
+            Environment::Process => std::env::var_os(name),
+            Environment::Injected(pairs) => pairs
                 .iter()
                 .rev()
                 .find(|(known, _)| known == name)

@@ -162,7 +162,7 @@ fn a_value_out_of_range_is_told_the_range() {
 #[test]
 fn a_value_that_is_not_utf8_is_an_error() {
     let garbage = |name: &str| (name.to_owned(), OsString::from_vec(b"hunter2\xff".to_vec()));
-    let mut settings = Settings::from(Variables::Injected(vec![garbage("A"), garbage("B")]));
+    let mut settings = Settings::from(Environment::Injected(vec![garbage("A"), garbage("B")]));
     settings.text("A", "");
     settings.secret("B");
     settings.text("B", "");
