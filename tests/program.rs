@@ -10,8 +10,14 @@ use std::net::TcpStream;
 use std::process::{Child, Command, ExitCode, Output, Stdio};
 
 use seaworthy::http::StatusCode;
-use seaworthy::{Error, Next, Request, Service, Settings, Stop};
+use seaworthy::{Error, IntoResponse, Next, Request, Service, Settings, Stop};
 use serde_json::Value;
+
+#[path = "it/support/mounted.rs"]
+#[expect(dead_code, reason = "the other tests need more of it")]
+mod mounted;
+
+use mounted::Mounted;
 
 /// Set for the process that is to be the program.
 const IS_PROGRAM: &str = "SEAWORTHY_TEST_PROGRAM";
@@ -20,7 +26,7 @@ fn main() -> ExitCode {
     if env::var_os(IS_PROGRAM).is_some() {
         return program();
     }
-    let tests: [(&str, fn()); 5] = [
+    let tests: [(&str, fn()); 6] = [
         (
             "help_version_and_config_know_the_program_and_open_nothing",
             help_version_and_config_know_the_program_and_open_nothing,
@@ -41,6 +47,10 @@ fn main() -> ExitCode {
             "a_cause_is_logged_once_and_what_a_client_did_wrong_is_no_error",
             a_cause_is_logged_once_and_what_a_client_did_wrong_is_no_error,
         ),
+        (
+            "a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would",
+            a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would,
+        ),
     ];
     for (name, test) in tests {
         test();
@@ -49,25 +59,36 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+struct Conf {
+    queue: String,
+    shards: u64,
+}
+
 fn program() -> ExitCode {
     Service::build("shop", |settings: &mut Settings| {
         settings.default_setting("MAX_BODY_BYTES", "300MiB");
-        settings.required("QUEUE")
+        Conf {
+            queue: settings.required("QUEUE"),
+            shards: settings.number("SHARDS", 4, 1..=64),
+        }
     })
     .version("1.2.3")
     .about("orders and their ways")
-    .command("migrate", |queue: String| match queue.as_str() {
+    .command("migrate", |conf: Conf| match conf.queue.as_str() {
         "locked" => Err("the queue is locked".to_owned()),
         "broken" => panic!("the queue is broken"),
         _ => Ok(()),
     })
-    .open(|queue: String| {
+    .open(|conf: Conf| {
         eprintln!("opened");
-        if queue == "gone" {
+        if conf.queue == "gone" {
             return Err(Error::internal("the queue is gone"));
         }
-        Ok(Service::with_state("shop", queue)
-            .get("/fails", |_: &Request, _: &String| -> Result<(), Error> {
+        Ok(Service::with_state("shop", conf)
+            .get("/shards", |_: &Request, conf: &Conf| {
+                conf.shards.to_string()
+            })
+            .get("/fails", |_: &Request| -> Result<(), Error> {
                 Err(std::io::Error::other("the disk is full"))?
             })
             .get("/wrong", |_: &Request| -> Result<(), Error> {
@@ -75,8 +96,11 @@ fn program() -> ExitCode {
             })
             .get("/refused", |_: &Request| StatusCode::FORBIDDEN)
             .layer(|request: &mut Request, next: Next<'_>| {
-                let status = next.run(request).status();
-                (status, "a layer's own words")
+                let answer = next.run(request);
+                if answer.status().is_success() {
+                    return answer;
+                }
+                (answer.status(), "a layer's own words").into_response()
             })
             .on_start("say", |_: &Stop| ()))
     })
@@ -188,7 +212,7 @@ fn what_cannot_be_opened_is_exit_code_1_with_its_cause_in_the_log() {
 }
 
 fn a_cause_is_logged_once_and_what_a_client_did_wrong_is_no_error() {
-    let service = Serving::start();
+    let service = Serving::start(&[("QUEUE", "queue")]);
     for (path, status) in [
         ("/fails", 500),
         ("/wrong", 409),
@@ -229,6 +253,51 @@ fn a_cause_is_logged_once_and_what_a_client_did_wrong_is_no_error() {
     assert!(complaints.is_empty(), "{complaints:?}");
 }
 
+fn a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would() {
+    const ENGINES: &[&str] = if cfg!(feature = "tiny_http") {
+        &["native", "tiny_http"]
+    } else {
+        &["native"]
+    };
+    for engine in ENGINES {
+        let mounted = Mounted::new(&[("SHARDS", "8"), ("QUEUE", "queue")]);
+        let path = mounted.path();
+        let settings = [("CONFIG_DIR", path.as_str()), ("HTTP_ENGINE", engine)];
+        let mut service = Serving::start(&settings);
+        // In the same change as a good one of what is live.
+        mounted.swap(&[
+            ("SHARDS", "many"),
+            ("QUEUE", "queue"),
+            ("ACCESS_LOG", "all"),
+        ]);
+        let refused =
+            service.read_until("a changed configuration was refused: everything stays as it was");
+        let reason = refused["reason"].as_str().expect("a reason");
+        let expected =
+            format!("SHARDS=\"many\" in {path}/SHARDS: expected a whole number from 1 to 64");
+        assert_eq!(reason, expected);
+        let (code, _, stderr) = run(&["serve"], &settings);
+        assert_eq!(code, 78);
+        assert!(stderr.contains(reason), "{stderr}");
+        assert!(service.get("/shards").ends_with("\r\n\r\n8"));
+
+        mounted.swap(&[("SHARDS", "9"), ("QUEUE", "queue"), ("ACCESS_LOG", "all")]);
+        let waiting = service.read_until("settings have changed that take effect with a restart");
+        assert_eq!(waiting["settings"], "SHARDS");
+        let changed = service.read_until("the configuration has changed");
+        assert_eq!(changed["settings"], "ACCESS_LOG");
+        assert!(service.get("/shards").ends_with("\r\n\r\n8"));
+
+        mounted.swap(&[("SHARDS", "9")]);
+        let refused =
+            service.read_until("a changed configuration was refused: everything stays as it was");
+        assert_eq!(refused["reason"], "QUEUE: required, but not given");
+        let log = service.end();
+        let requests = log.iter().filter(|record| record["msg"] == "request");
+        assert_eq!(requests.count(), 1, "{log:?}");
+    }
+}
+
 /// The program while it serves.
 struct Serving {
     process: Child,
@@ -238,8 +307,8 @@ struct Serving {
 }
 
 impl Serving {
-    fn start() -> Serving {
-        let mut command = started_with(&[], &[("QUEUE", "queue")]);
+    fn start(settings: &[(&str, &str)]) -> Serving {
+        let mut command = started_with(&[], settings);
         let mut process = command
             .stdout(Stdio::piped())
             .spawn()

@@ -12,16 +12,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory::Directory;
+use form::{Check, Form, Parsed};
 pub use secret::Secret;
 use source::{Entry, Environment, FilesRead, Source};
 pub use values::IntoDuration;
-use values::{
-    LONGEST_DURATION, expected_duration, expected_number, expected_size, expected_word,
-    parse_number,
-};
-pub(crate) use values::{parse_duration, parse_size, show_duration, show_size};
+use values::{LONGEST_DURATION, duration_within, number_within, size_within};
+pub(crate) use values::{parse_size, show_duration, show_size};
 
 pub(crate) mod directory;
+mod form;
 pub(crate) mod live;
 mod lookup;
 mod more;
@@ -62,6 +61,8 @@ pub struct Settings {
     errors: Vec<BadSetting>,
     /// What the program has in place of seaworthy's defaults.
     defaults: Vec<(&'static str, String)>,
+    /// What is asked of those that a change of the directory does not have read again, but a restart would.
+    checks: Vec<Check>,
     /// What is read again when the directory has changed.
     followers: Vec<Follower>,
     /// Whether what is being read now is.
@@ -96,7 +97,7 @@ impl Settings {
             default.to_owned(),
             String::clone,
             |given| Some(given.to_owned()),
-            "",
+            Form::Any,
         )
     }
 
@@ -122,9 +123,9 @@ impl Settings {
         default: Duration,
         range: RangeInclusive<Duration>,
     ) -> Duration {
-        let parse = |given: &str| parse_duration(given).filter(|value| range.contains(value));
+        let parse = |given: &str| duration_within(given, &range);
         let show = |value: &Duration| show_duration(*value);
-        self.read(name, default, show, parse, &expected_duration(&range))
+        self.read(name, default, show, parse, Form::Duration(range.clone()))
     }
 
     /// A [`duration`](Settings::duration) within `range`, or `None` where it is unset.
@@ -133,8 +134,8 @@ impl Settings {
         name: &'static str,
         range: RangeInclusive<Duration>,
     ) -> Option<Duration> {
-        let parse = |given: &str| parse_duration(given).filter(|value| range.contains(value));
-        self.read_optional(name, parse, &expected_duration(&range))
+        let parse = |given: &str| duration_within(given, &range);
+        self.read_optional(name, parse, Form::Duration(range.clone()))
     }
 
     /// A size in bytes such as `65536`, `64Ki`, `64KiB`, `1MiB` or `2Gi`.
@@ -149,16 +150,16 @@ impl Settings {
         default: u64,
         range: RangeInclusive<u64>,
     ) -> u64 {
-        let parse = |given: &str| parse_size(given).filter(|value| range.contains(value));
+        let parse = |given: &str| size_within(given, &range);
         let show = |value: &u64| show_size(*value);
-        self.read(name, default, show, parse, &expected_size(&range))
+        self.read(name, default, show, parse, Form::Size(range.clone()))
     }
 
     /// A whole number within `range`; `default` is not held to it.
     pub fn number(&mut self, name: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
-        let parse = |given: &str| parse_number(given).filter(|value| range.contains(value));
-        let expected = expected_number(&range);
-        self.read(name, default, u64::to_string, parse, &expected)
+        let parse = |given: &str| number_within(given, &range);
+        let form = Form::Number(range.clone());
+        self.read(name, default, u64::to_string, parse, form)
     }
 
     /// A whole number within `range`, or `None` where it is unset.
@@ -167,8 +168,8 @@ impl Settings {
         name: &'static str,
         range: RangeInclusive<u64>,
     ) -> Option<u64> {
-        let parse = |given: &str| parse_number(given).filter(|value| range.contains(value));
-        self.read_optional(name, parse, &expected_number(&range))
+        let parse = |given: &str| number_within(given, &range);
+        self.read_optional(name, parse, Form::Number(range.clone()))
     }
 
     /// `true` or `false`, in upper or lower case.
@@ -196,8 +197,8 @@ impl Settings {
                 .find(|(word, _)| word.eq_ignore_ascii_case(given))
                 .map(|(_, value)| *value)
         };
-        let expected = expected_word(words.iter().map(|(word, _)| *word));
-        self.read(name, default, show, parse, &expected)
+        let form = Form::Word(words.iter().map(|(word, _)| *word).collect());
+        self.read(name, default, show, parse, form)
     }
 
     /// Any type that reads itself from text; `expected` completes "expected" in the error: `a host name`.
@@ -208,14 +209,14 @@ impl Settings {
         expected: &str,
     ) -> T {
         let parse = |given: &str| given.parse().ok();
-        let expected = format!("expected {expected}");
-        self.read(name, default, T::to_string, parse, &expected)
+        let form = Form::Parsed(Parsed::by::<T>(expected));
+        self.read(name, default, T::to_string, parse, form)
     }
 
     /// As [`parse`](Settings::parse), or `None` where it is unset.
     pub fn parse_optional<T: FromStr>(&mut self, name: &'static str, expected: &str) -> Option<T> {
         let parse = |given: &str| given.parse().ok();
-        self.read_optional(name, parse, &format!("expected {expected}"))
+        self.read_optional(name, parse, Form::Parsed(Parsed::by::<T>(expected)))
     }
 
     /// Reports a value that was read but breaks a rule of the caller's own, such as a URL without a host.
@@ -286,26 +287,30 @@ impl Settings {
         default: T,
         show: impl Fn(&T) -> String,
         parse: impl Fn(&str) -> Option<T>,
-        expected: &str,
+        form: Form,
     ) -> T {
-        let Some(given) = self.given(name, false) else {
-            self.remember(name, show(&default), Source::Default, false);
-            return default;
+        let value = match self.given(name, false) {
+            Some(given) => parse(&given).unwrap_or_else(|| {
+                self.refuse(name, &given, &form.expected());
+                default
+            }),
+            None => {
+                self.remember(name, show(&default), Source::Default, false);
+                default
+            }
         };
-        parse(&given).unwrap_or_else(|| {
-            self.refuse(name, &given, expected);
-            default
-        })
+        self.expect(name, form);
+        value
     }
 
     fn read_optional<T>(
         &mut self,
         name: &'static str,
         parse: impl Fn(&str) -> Option<T>,
-        expected: &str,
+        form: Form,
     ) -> Option<T> {
         let unset = |_: &Option<T>| String::new();
-        self.read(name, None, unset, |given| parse(given).map(Some), expected)
+        self.read(name, None, unset, |given| parse(given).map(Some), form)
     }
 
     fn refuse(&mut self, name: &'static str, given: &str, expected: &str) {
@@ -323,6 +328,7 @@ impl Settings {
         if given.is_none() {
             self.remember(name, String::new(), Source::Default, secret);
         }
+        self.expect(name, Form::Any);
         given
     }
 

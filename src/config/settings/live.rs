@@ -11,7 +11,9 @@ impl Settings {
     ///
     /// A change is taken whole or not at all: where anything in it is bad, the log says what, and every value stays what it
     /// was. `read` runs here first, and then, for each change, on the thread `tick`: it must not block, and where it panics,
-    /// the change is refused. What was read of `settings` elsewhere stays what it was until a restart.
+    /// the change is refused. What was read of `settings` elsewhere stays what it was until a restart, yet a text that this
+    /// reading would not take refuses the change as well; what was [`reject`](Settings::reject)ed elsewhere is found only
+    /// then.
     ///
     /// ```
     /// # use seaworthy::{Live, Settings};
@@ -79,7 +81,7 @@ impl Settings {
     /// What is read meanwhile counts as live.
     pub(crate) fn read_live<T>(&mut self, read: impl FnOnce(&mut Settings) -> T) -> T {
         let before = std::mem::replace(&mut self.reads_live, true);
-        let value = read(self);
+        let value = self.read_unchecked(read);
         self.reads_live = before;
         value
     }
@@ -112,6 +114,7 @@ impl Settings {
             defaults: self.defaults.clone(),
             ..Settings::empty(Arc::clone(&self.environment))
         };
+        self.check(&mut fresh);
         let replacing = self
             .followers
             .iter()

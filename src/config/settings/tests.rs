@@ -1,4 +1,4 @@
-use super::*;
+use super::{values::parse_duration, *};
 use std::os::unix::ffi::OsStringExt;
 
 const SECOND: Duration = Duration::from_secs(1);
