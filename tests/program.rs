@@ -8,6 +8,9 @@ use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, ExitCode, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
 
 use seaworthy::http::StatusCode;
 use seaworthy::{Error, IntoResponse, Next, Request, Service, Settings, Stop};
@@ -21,6 +24,9 @@ use mounted::Mounted;
 
 /// Set for the process that is to be the program.
 const IS_PROGRAM: &str = "SEAWORTHY_TEST_PROGRAM";
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     if env::var_os(IS_PROGRAM).is_some() {
@@ -301,7 +307,8 @@ fn a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would() {
 /// The program while it serves.
 struct Serving {
     process: Child,
-    stdout: BufReader<Box<dyn Read>>,
+    /// What it says, until it ends.
+    records: Receiver<Value>,
     address: String,
     log: Vec<Value>,
 }
@@ -313,10 +320,17 @@ impl Serving {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the program can be started");
-        let stdout: Box<dyn Read> = Box::new(process.stdout.take().expect("a pipe"));
+        let stdout = BufReader::new(process.stdout.take().expect("a pipe"));
+        let (sender, records) = channel();
+        thread::spawn(move || {
+            for line in stdout.lines() {
+                let line = line.expect("it can be read");
+                let _ = sender.send(record(&line));
+            }
+        });
         let mut serving = Serving {
             process,
-            stdout: BufReader::new(stdout),
+            records,
             address: String::new(),
             log: Vec::new(),
         };
@@ -328,10 +342,8 @@ impl Serving {
 
     fn read_until(&mut self, message: &str) -> Value {
         loop {
-            let mut line = String::new();
-            let length = self.stdout.read_line(&mut line).expect("it can be read");
-            assert!(length > 0, "no {message:?}: {:?}", self.log);
-            let record: Value = serde_json::from_str(&line).expect("JSON");
+            let next = self.records.recv_timeout(PATIENCE);
+            let record = next.unwrap_or_else(|_| panic!("no {message:?}: {:?}", self.log));
             self.log.push(record.clone());
             if record["msg"] == message {
                 return record;
@@ -352,17 +364,24 @@ impl Serving {
         let pid = self.process.id().to_string();
         let killed = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(killed.expect("there is kill").success());
-        let mut rest = String::new();
-        self.stdout
-            .read_to_string(&mut rest)
-            .expect("it can be read");
-        self.log.extend(records(&rest));
+        self.log.extend(&self.records);
         assert_eq!(self.process.wait().expect("it ends").code(), Some(0));
-        self.log
+        std::mem::take(&mut self.log)
+    }
+}
+
+impl Drop for Serving {
+    /// Where a test has failed, it still runs.
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
 fn records(log: &str) -> Vec<Value> {
-    let record = |line: &str| serde_json::from_str(line).expect("JSON");
     log.lines().map(record).collect()
+}
+
+fn record(line: &str) -> Value {
+    serde_json::from_str(line).expect("JSON")
 }
