@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory::Directory;
-use form::{Check, Form, Parsed};
+use form::{Form, Parsed, ReadOnce};
 pub use secret::Secret;
 use source::{Entry, Environment, FilesRead, Source};
 pub use values::IntoDuration;
@@ -61,8 +61,8 @@ pub struct Settings {
     errors: Vec<BadSetting>,
     /// What the program has in place of seaworthy's defaults.
     defaults: Vec<(&'static str, String)>,
-    /// What is asked of those that a change of the directory does not have read again, but a restart would.
-    checks: Vec<Check>,
+    /// What is checked when the directory has changed.
+    read_once: Vec<ReadOnce>,
     /// What is read again when the directory has changed.
     followers: Vec<Follower>,
     /// Whether what is being read now is.
@@ -299,7 +299,7 @@ impl Settings {
                 default
             }
         };
-        self.expect(name, form);
+        self.note_read_once(name, form);
         value
     }
 
@@ -328,7 +328,7 @@ impl Settings {
         if given.is_none() {
             self.remember(name, String::new(), Source::Default, secret);
         }
-        self.expect(name, Form::Any);
+        self.note_read_once(name, Form::Any);
         given
     }
 

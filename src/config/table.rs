@@ -132,7 +132,7 @@ impl Config {
     /// Reads every setting that is seaworthy's own. What is bad is remembered in `settings` and has its default here,
     /// so that a service can read its own settings too before it asks [`Settings::finish`].
     pub fn from_settings(settings: &mut Settings, limits: &Limits) -> Config {
-        settings.read_unchecked(|settings| Config::read(settings, limits))
+        settings.read_again_later(|settings| Config::read(settings, limits))
     }
 
     fn read(settings: &mut Settings, limits: &Limits) -> Config {

@@ -65,17 +65,15 @@ pub(super) fn policy(dispatcher: &Arc<Dispatcher>) -> Policy {
 /// Has the pool follow the limits on every tick, and `flags` say what runs then. A size that is what it was at the start
 /// is shown as it was then: `64Mi` is no change of `64MiB`.
 pub(super) fn follow_limits(tick: &mut Tick, mut resizer: Resizer, flags: Arc<Flags>) {
-    let begun_with = resizer.sizes().shown();
-    let as_read = begun_with.each_ref().map(|(name, _)| flags.get(name));
+    let at_start = resizer.sizes().shown();
+    let at_start = at_start.map(|(name, shown)| (shown, flags.get(name)));
     tick.watch("limits", move || {
         let Some(sizes) = resizer.look() else {
             return;
         };
-        let before = begun_with.iter().zip(&as_read);
-        for (now, (first, as_read)) in sizes.shown().into_iter().zip(before) {
-            let is_as_first = now == *first;
-            let (name, shown) = now;
-            flags.replace(name, if is_as_first { as_read.clone() } else { shown });
+        for ((name, shown), (first, as_read)) in sizes.shown().into_iter().zip(&at_start) {
+            let shown = if shown == *first { as_read } else { &shown };
+            flags.replace(name, shown.clone());
         }
     });
 }

@@ -77,21 +77,21 @@ impl Form {
     }
 }
 
-/// A setting that was read, and what its text must be like.
-pub(super) struct Check {
+/// A setting that a change of the directory does not have read again, though a restart would.
+pub(super) struct ReadOnce {
     name: &'static str,
     form: Form,
 }
 
 impl Settings {
     /// Remembers what the text must be like, for a change that brings another one before a restart reads it.
-    pub(super) fn expect(&mut self, name: &'static str, form: Form) {
-        self.checks.push(Check { name, form });
+    pub(super) fn note_read_once(&mut self, name: &'static str, form: Form) {
+        self.read_once.push(ReadOnce { name, form });
     }
 
-    /// Reports to `fresh` what reading these settings once more would report.
-    pub(super) fn check(&self, fresh: &mut Settings) {
-        for Check { name, form } in &self.checks {
+    /// Reports to `fresh` what reading the settings that were read once would report now.
+    pub(super) fn check_read_once(&self, fresh: &mut Settings) {
+        for ReadOnce { name, form } in &self.read_once {
             match fresh.given(name, self.is_secret(name)) {
                 Some(given) => {
                     if let Some(problem) = form.problem(&given) {
@@ -109,11 +109,11 @@ impl Settings {
         entry.is_some_and(|entry| entry.secret)
     }
 
-    /// What is read meanwhile is read again when `CONFIG_DIR` changes, so that nothing of it needs a [`Check`].
-    pub(crate) fn read_unchecked<T>(&mut self, read: impl FnOnce(&mut Settings) -> T) -> T {
-        let before = self.checks.len();
+    /// What is read meanwhile is read again when `CONFIG_DIR` changes, so that it is not [`ReadOnce`].
+    pub(crate) fn read_again_later<T>(&mut self, read: impl FnOnce(&mut Settings) -> T) -> T {
+        let before = self.read_once.len();
         let value = read(self);
-        self.checks.truncate(before);
+        self.read_once.truncate(before);
         value
     }
 }

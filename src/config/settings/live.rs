@@ -11,9 +11,9 @@ impl Settings {
     ///
     /// A change is taken whole or not at all: where anything in it is bad, the log says what, and every value stays what it
     /// was. `read` runs here first, and then, for each change, on the thread `tick`: it must not block, and where it panics,
-    /// the change is refused. What was read of `settings` elsewhere stays what it was until a restart, yet a text that this
-    /// reading would not take refuses the change as well; what was [`reject`](Settings::reject)ed elsewhere is found only
-    /// then.
+    /// the change is refused. What was read of `settings` elsewhere stays what it was until a restart. What has become of it
+    /// is checked all the same, as it was when it was read, and refuses the change where it is bad; only what was
+    /// [`reject`](Settings::reject)ed there by a rule of its own is found no sooner than the restart.
     ///
     /// ```
     /// # use seaworthy::{Live, Settings};
@@ -81,7 +81,7 @@ impl Settings {
     /// What is read meanwhile counts as live.
     pub(crate) fn read_live<T>(&mut self, read: impl FnOnce(&mut Settings) -> T) -> T {
         let before = std::mem::replace(&mut self.reads_live, true);
-        let value = self.read_unchecked(read);
+        let value = self.read_again_later(read);
         self.reads_live = before;
         value
     }
@@ -114,7 +114,7 @@ impl Settings {
             defaults: self.defaults.clone(),
             ..Settings::empty(Arc::clone(&self.environment))
         };
-        self.check(&mut fresh);
+        self.check_read_once(&mut fresh);
         let replacing = self
             .followers
             .iter()

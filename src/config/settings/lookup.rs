@@ -24,7 +24,7 @@ impl Settings {
         }
         // It takes its place in the list when it is read with the others.
         settings.entries.clear();
-        settings.checks.clear();
+        settings.read_once.clear();
         settings
     }
 
@@ -36,7 +36,7 @@ impl Settings {
             entries: Vec::new(),
             errors: Vec::new(),
             defaults: Vec::new(),
-            checks: Vec::new(),
+            read_once: Vec::new(),
             followers: Vec::new(),
             reads_live: false,
         }

@@ -25,7 +25,7 @@ impl Settings {
         if given.is_none() {
             self.report_missing(name);
         }
-        self.expect(name, Form::Given);
+        self.note_read_once(name, Form::Given);
         given
     }
 
@@ -55,7 +55,7 @@ impl Settings {
         let parsed = Parsed::by::<T>(expected);
         let read = |element: &str| element.parse().map_err(|_| parsed.problem_of(element));
         let all: Result<Vec<T>, String> = elements(&given).map(read).collect();
-        self.expect(name, Form::ListOf(parsed));
+        self.note_read_once(name, Form::ListOf(parsed));
         all.unwrap_or_else(|problem| {
             self.reject(name, &problem);
             Vec::new()
