@@ -27,7 +27,7 @@ mod more;
 mod secret;
 pub(crate) mod source;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod values;
 
 /// Reads named settings from the environment, from the files that `NAME_FILE` names, or from the directory `CONFIG_DIR`;

@@ -11,9 +11,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-#[cfg(test)]
-pub(crate) mod mounted;
-
 /// What the kubelet swaps.
 const DATA: &str = "..data";
 

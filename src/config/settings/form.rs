@@ -1,12 +1,8 @@
 //! What the text of a setting must be like, kept for a setting that is read once and yet may get another text.
 
-use super::{
-    Settings,
-    more::elements,
-    values::{
-        duration_within, expected_duration, expected_number, expected_size, expected_word,
-        number_within, size_within,
-    },
+use super::values::{
+    duration_within, elements, expected_duration, expected_number, expected_size, expected_word,
+    number_within, size_within,
 };
 use std::{ops::RangeInclusive, str::FromStr, time::Duration};
 
@@ -79,41 +75,6 @@ impl Form {
 
 /// A setting that a change of the directory does not have read again, though a restart would.
 pub(super) struct ReadOnce {
-    name: &'static str,
-    form: Form,
-}
-
-impl Settings {
-    /// Remembers what the text must be like, for a change that brings another one before a restart reads it.
-    pub(super) fn note_read_once(&mut self, name: &'static str, form: Form) {
-        self.read_once.push(ReadOnce { name, form });
-    }
-
-    /// Reports to `fresh` what reading the settings that were read once would report now.
-    pub(super) fn check_read_once(&self, fresh: &mut Settings) {
-        for ReadOnce { name, form } in &self.read_once {
-            match fresh.given(name, self.is_secret(name)) {
-                Some(given) => {
-                    if let Some(problem) = form.problem(&given) {
-                        fresh.refuse(name, &given, &problem);
-                    }
-                }
-                None if matches!(form, Form::Given) => fresh.report_missing(name),
-                None => {}
-            }
-        }
-    }
-
-    fn is_secret(&self, name: &str) -> bool {
-        let entry = self.entries.iter().find(|entry| entry.name == name);
-        entry.is_some_and(|entry| entry.secret)
-    }
-
-    /// What is read meanwhile is read again when `CONFIG_DIR` changes, so that it is not [`ReadOnce`].
-    pub(crate) fn read_again_later<T>(&mut self, read: impl FnOnce(&mut Settings) -> T) -> T {
-        let before = self.read_once.len();
-        let value = read(self);
-        self.read_once.truncate(before);
-        value
-    }
+    pub(super) name: &'static str,
+    pub(super) form: Form,
 }

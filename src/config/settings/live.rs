@@ -1,6 +1,10 @@
 //! Settings that follow the mounted directory, and what is read again when that has changed.
 
-use super::{Settings, SettingsError, directory::Directory};
+use super::{
+    Settings, SettingsError,
+    directory::Directory,
+    form::{Form, ReadOnce},
+};
 use crate::config::live::{Live, LiveValue};
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -83,6 +87,39 @@ impl Settings {
         let before = std::mem::replace(&mut self.reads_live, true);
         let value = self.read_again_later(read);
         self.reads_live = before;
+        value
+    }
+
+    /// Remembers what the text must be like, for a change that brings another one before a restart reads it.
+    pub(super) fn note_read_once(&mut self, name: &'static str, form: Form) {
+        self.read_once.push(ReadOnce { name, form });
+    }
+
+    /// Reports to `fresh` what reading the settings that were read once would report now.
+    pub(super) fn check_read_once(&self, fresh: &mut Settings) {
+        for ReadOnce { name, form } in &self.read_once {
+            match fresh.given(name, self.is_secret(name)) {
+                Some(given) => {
+                    if let Some(problem) = form.problem(&given) {
+                        fresh.refuse(name, &given, &problem);
+                    }
+                }
+                None if matches!(form, Form::Given) => fresh.report_missing(name),
+                None => {}
+            }
+        }
+    }
+
+    fn is_secret(&self, name: &str) -> bool {
+        let entry = self.entries.iter().find(|entry| entry.name == name);
+        entry.is_some_and(|entry| entry.secret)
+    }
+
+    /// What is read meanwhile is read again when `CONFIG_DIR` changes, so that it is not [`ReadOnce`].
+    pub(crate) fn read_again_later<T>(&mut self, read: impl FnOnce(&mut Settings) -> T) -> T {
+        let before = self.read_once.len();
+        let value = read(self);
+        self.read_once.truncate(before);
         value
     }
 

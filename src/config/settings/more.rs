@@ -4,6 +4,7 @@ use super::{
     Secret, Settings,
     form::{Form, Parsed},
     source::Source,
+    values::elements,
 };
 
 impl Settings {
@@ -78,12 +79,6 @@ impl Settings {
         self.remember(name, text.clone(), Source::Program, false);
         Some(text)
     }
-}
-
-pub(super) fn elements(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',')
-        .map(str::trim)
-        .filter(|element| !element.is_empty())
 }
 
 #[cfg(test)]

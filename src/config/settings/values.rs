@@ -87,6 +87,13 @@ pub(super) fn number_within(text: &str, range: &RangeInclusive<u64>) -> Option<u
     parse_number(text).filter(|value| range.contains(value))
 }
 
+/// The elements of a list, separated by commas, but for empty ones; white space around them is left out.
+pub(super) fn elements(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|element| !element.is_empty())
+}
+
 fn split_unit(text: &str) -> Option<(u64, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (count, unit) = text.split_at(digits);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::settings::directory::mounted::Mounted;
+use crate::config::settings::tests::mounted::Mounted;
 
 #[test]
 fn a_reading_of_the_services_own_that_panics_refuses_that_change_and_no_later_one() {

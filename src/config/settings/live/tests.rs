@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::settings::directory::mounted::Mounted;
+use crate::config::settings::tests::mounted::Mounted;
 use std::{
     fs,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
