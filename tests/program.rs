@@ -8,19 +8,31 @@ use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, ExitCode, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
 
 use seaworthy::http::StatusCode;
-use seaworthy::{Error, Next, Request, Service, Settings, Stop};
+use seaworthy::{Error, IntoResponse, Next, Request, Service, Settings, Stop};
 use serde_json::Value;
+
+#[path = "it/support/mounted.rs"]
+#[expect(dead_code, reason = "the other tests need more of it")]
+mod mounted;
+
+use mounted::Mounted;
 
 /// Set for the process that is to be the program.
 const IS_PROGRAM: &str = "SEAWORTHY_TEST_PROGRAM";
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     if env::var_os(IS_PROGRAM).is_some() {
         return program();
     }
-    let tests: [(&str, fn()); 5] = [
+    let tests: [(&str, fn()); 6] = [
         (
             "help_version_and_config_know_the_program_and_open_nothing",
             help_version_and_config_know_the_program_and_open_nothing,
@@ -41,6 +53,10 @@ fn main() -> ExitCode {
             "a_cause_is_logged_once_and_what_a_client_did_wrong_is_no_error",
             a_cause_is_logged_once_and_what_a_client_did_wrong_is_no_error,
         ),
+        (
+            "a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would",
+            a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would,
+        ),
     ];
     for (name, test) in tests {
         test();
@@ -49,25 +65,36 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+struct Conf {
+    queue: String,
+    shards: u64,
+}
+
 fn program() -> ExitCode {
     Service::build("shop", |settings: &mut Settings| {
         settings.default_setting("MAX_BODY_BYTES", "300MiB");
-        settings.required("QUEUE")
+        Conf {
+            queue: settings.required("QUEUE"),
+            shards: settings.number("SHARDS", 4, 1..=64),
+        }
     })
     .version("1.2.3")
     .about("orders and their ways")
-    .command("migrate", |queue: String| match queue.as_str() {
+    .command("migrate", |conf: Conf| match conf.queue.as_str() {
         "locked" => Err("the queue is locked".to_owned()),
         "broken" => panic!("the queue is broken"),
         _ => Ok(()),
     })
-    .open(|queue: String| {
+    .open(|conf: Conf| {
         eprintln!("opened");
-        if queue == "gone" {
+        if conf.queue == "gone" {
             return Err(Error::internal("the queue is gone"));
         }
-        Ok(Service::with_state("shop", queue)
-            .get("/fails", |_: &Request, _: &String| -> Result<(), Error> {
+        Ok(Service::with_state("shop", conf)
+            .get("/shards", |_: &Request, conf: &Conf| {
+                conf.shards.to_string()
+            })
+            .get("/fails", |_: &Request| -> Result<(), Error> {
                 Err(std::io::Error::other("the disk is full"))?
             })
             .get("/wrong", |_: &Request| -> Result<(), Error> {
@@ -75,8 +102,11 @@ fn program() -> ExitCode {
             })
             .get("/refused", |_: &Request| StatusCode::FORBIDDEN)
             .layer(|request: &mut Request, next: Next<'_>| {
-                let status = next.run(request).status();
-                (status, "a layer's own words")
+                let answer = next.run(request);
+                if answer.status().is_success() {
+                    return answer;
+                }
+                (answer.status(), "a layer's own words").into_response()
             })
             .on_start("say", |_: &Stop| ()))
     })
@@ -188,7 +218,7 @@ fn what_cannot_be_opened_is_exit_code_1_with_its_cause_in_the_log() {
 }
 
 fn a_cause_is_logged_once_and_what_a_client_did_wrong_is_no_error() {
-    let service = Serving::start();
+    let service = Serving::start(&[("QUEUE", "queue")]);
     for (path, status) in [
         ("/fails", 500),
         ("/wrong", 409),
@@ -229,25 +259,78 @@ fn a_cause_is_logged_once_and_what_a_client_did_wrong_is_no_error() {
     assert!(complaints.is_empty(), "{complaints:?}");
 }
 
+fn a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would() {
+    const ENGINES: &[&str] = if cfg!(feature = "tiny_http") {
+        &["native", "tiny_http"]
+    } else {
+        &["native"]
+    };
+    for engine in ENGINES {
+        let mounted = Mounted::new(&[("SHARDS", "8"), ("QUEUE", "queue")]);
+        let path = mounted.path();
+        let settings = [("CONFIG_DIR", path.as_str()), ("HTTP_ENGINE", engine)];
+        let mut service = Serving::start(&settings);
+        // In the same change as a good one of what is live.
+        mounted.swap(&[
+            ("SHARDS", "many"),
+            ("QUEUE", "queue"),
+            ("ACCESS_LOG", "all"),
+        ]);
+        let refused =
+            service.read_until("a changed configuration was refused: everything stays as it was");
+        let reason = refused["reason"].as_str().expect("a reason");
+        let expected =
+            format!("SHARDS=\"many\" in {path}/SHARDS: expected a whole number from 1 to 64");
+        assert_eq!(reason, expected);
+        let (code, _, stderr) = run(&["serve"], &settings);
+        assert_eq!(code, 78);
+        assert!(stderr.contains(reason), "{stderr}");
+        assert!(service.get("/shards").ends_with("\r\n\r\n8"));
+
+        mounted.swap(&[("SHARDS", "9"), ("QUEUE", "queue"), ("ACCESS_LOG", "all")]);
+        let waiting = service.read_until("settings have changed that take effect with a restart");
+        assert_eq!(waiting["settings"], "SHARDS");
+        let changed = service.read_until("the configuration has changed");
+        assert_eq!(changed["settings"], "ACCESS_LOG");
+        assert!(service.get("/shards").ends_with("\r\n\r\n8"));
+
+        mounted.swap(&[("SHARDS", "9")]);
+        let refused =
+            service.read_until("a changed configuration was refused: everything stays as it was");
+        assert_eq!(refused["reason"], "QUEUE: required, but not given");
+        let log = service.end();
+        let requests = log.iter().filter(|record| record["msg"] == "request");
+        assert_eq!(requests.count(), 1, "{log:?}");
+    }
+}
+
 /// The program while it serves.
 struct Serving {
     process: Child,
-    stdout: BufReader<Box<dyn Read>>,
+    /// What it says, until it ends.
+    records: Receiver<Value>,
     address: String,
     log: Vec<Value>,
 }
 
 impl Serving {
-    fn start() -> Serving {
-        let mut command = started_with(&[], &[("QUEUE", "queue")]);
+    fn start(settings: &[(&str, &str)]) -> Serving {
+        let mut command = started_with(&[], settings);
         let mut process = command
             .stdout(Stdio::piped())
             .spawn()
             .expect("the program can be started");
-        let stdout: Box<dyn Read> = Box::new(process.stdout.take().expect("a pipe"));
+        let stdout = BufReader::new(process.stdout.take().expect("a pipe"));
+        let (sender, records) = channel();
+        thread::spawn(move || {
+            for line in stdout.lines() {
+                let line = line.expect("it can be read");
+                let _ = sender.send(record(&line));
+            }
+        });
         let mut serving = Serving {
             process,
-            stdout: BufReader::new(stdout),
+            records,
             address: String::new(),
             log: Vec::new(),
         };
@@ -259,10 +342,8 @@ impl Serving {
 
     fn read_until(&mut self, message: &str) -> Value {
         loop {
-            let mut line = String::new();
-            let length = self.stdout.read_line(&mut line).expect("it can be read");
-            assert!(length > 0, "no {message:?}: {:?}", self.log);
-            let record: Value = serde_json::from_str(&line).expect("JSON");
+            let next = self.records.recv_timeout(PATIENCE);
+            let record = next.unwrap_or_else(|_| panic!("no {message:?}: {:?}", self.log));
             self.log.push(record.clone());
             if record["msg"] == message {
                 return record;
@@ -283,17 +364,24 @@ impl Serving {
         let pid = self.process.id().to_string();
         let killed = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(killed.expect("there is kill").success());
-        let mut rest = String::new();
-        self.stdout
-            .read_to_string(&mut rest)
-            .expect("it can be read");
-        self.log.extend(records(&rest));
+        self.log.extend(&self.records);
         assert_eq!(self.process.wait().expect("it ends").code(), Some(0));
-        self.log
+        std::mem::take(&mut self.log)
+    }
+}
+
+impl Drop for Serving {
+    /// Where a test has failed, it still runs.
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
 fn records(log: &str) -> Vec<Value> {
-    let record = |line: &str| serde_json::from_str(line).expect("JSON");
     log.lines().map(record).collect()
+}
+
+fn record(line: &str) -> Value {
+    serde_json::from_str(line).expect("JSON")
 }

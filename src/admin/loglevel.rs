@@ -29,7 +29,7 @@ pub(super) fn set(subject: &Subject, request: &Request) -> Response {
     subject.pool.dispatcher().live.log_level.set(*level);
     subject
         .flags
-        .set_from("LOG_LEVEL", (*word).to_owned(), "POST /loglevel".to_owned());
+        .replace_from("LOG_LEVEL", (*word).to_owned(), "POST /loglevel".to_owned());
     // Whatever the level was and will be, that it was changed is told.
     logging::set_level((*level).max(LevelFilter::Warn));
     log::warn!(from = before, to = *word; "the log level was changed");

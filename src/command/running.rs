@@ -103,9 +103,13 @@ pub(super) fn print(
     if differing.is_empty() {
         return writeln!(out, "\n# The service at {address} runs with these values.");
     }
+    let restart = match settings.finish() {
+        Ok(()) => "a restart would give those above",
+        Err(_) => "a restart would refuse what is bad above",
+    };
     writeln!(
         out,
-        "\n# The service at {address} runs with other values; a restart would give those above:"
+        "\n# The service at {address} runs with other values; {restart}:"
     )?;
     for (name, value) in differing {
         writeln!(out, "# {name}={}", value.escape_debug())?;

@@ -135,6 +135,10 @@ impl Config {
     /// Reads every setting that is seaworthy's own. What is bad is remembered in `settings` and has its default here,
     /// so that a service can read its own settings too before it asks [`Settings::finish`].
     pub fn from_settings(settings: &mut Settings, limits: &Limits) -> Config {
+        settings.read_again_later(|settings| Config::read(settings, limits))
+    }
+
+    fn read(settings: &mut Settings, limits: &Limits) -> Config {
         let host = host(settings);
         let port = settings.number("PORT", 8080, 0..=65535) as u16;
         let admin_port = settings

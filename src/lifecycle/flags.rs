@@ -19,30 +19,45 @@ pub(crate) struct Flag {
 impl Flags {
     /// Every setting with the value that it was read with.
     pub(crate) fn of(settings: &Settings) -> Flags {
-        let mut flags: Vec<(&'static str, Flag)> = Vec::new();
-        for entry in settings.entries() {
-            let place = flags.partition_point(|(known, _)| *known < entry.name);
-            flags.insert(place, named(entry));
+        let flags = Flags::default();
+        settings.entries().iter().for_each(|entry| flags.set(entry));
+        flags
+    }
+
+    /// From now on the setting runs as it was read just now.
+    fn set(&self, entry: &Entry) {
+        let flag = Flag {
+            shown: entry.shown.clone(),
+            source: entry.to_string(),
+        };
+        let mut flags = self.lock();
+        match flags.binary_search_by_key(&entry.name, |(name, _)| name) {
+            Ok(place) => flags[place].1 = flag,
+            Err(place) => flags.insert(place, (entry.name, flag)),
         }
-        Flags(Mutex::new(flags))
-    }
-
-    /// From now on this value runs, where there is such a setting.
-    pub(crate) fn set(&self, name: &'static str, shown: String) {
-        self.change(name, |flag| flag.shown = shown);
-    }
-
-    /// From now on this value runs, which came from there, where there is such a setting.
-    pub(crate) fn set_from(&self, name: &'static str, shown: String, source: String) {
-        self.change(name, |flag| *flag = Flag { shown, source });
     }
 
     /// Those that are live run as they were read just now.
     pub(crate) fn follow(&self, entries: &[Entry]) {
-        for entry in entries.iter().filter(|entry| entry.is_live) {
-            let (name, read) = named(entry);
-            self.change(name, |flag| *flag = read);
-        }
+        let live = entries.iter().filter(|entry| entry.is_live);
+        live.for_each(|entry| self.set(entry));
+    }
+
+    /// From now on this value runs, where there is such a setting; it comes from where it came from before.
+    pub(crate) fn replace(&self, name: &str, shown: String) {
+        self.change(name, |flag| flag.shown = shown);
+    }
+
+    /// From now on this value runs, which came from there, where there is such a setting.
+    pub(crate) fn replace_from(&self, name: &str, shown: String, source: String) {
+        self.change(name, |flag| *flag = Flag { shown, source });
+    }
+
+    /// The value that runs; empty where there is no such setting.
+    pub(crate) fn get(&self, name: &str) -> String {
+        let flags = self.lock();
+        let found = flags.iter().find(|(known, _)| *known == name);
+        found.map_or_else(String::new, |(_, flag)| flag.shown.clone())
     }
 
     /// All of them, by name.
@@ -62,10 +77,15 @@ impl Flags {
     }
 }
 
-fn named(entry: &Entry) -> (&'static str, Flag) {
-    let flag = Flag {
-        shown: entry.shown.clone(),
-        source: entry.to_string(),
-    };
-    (entry.name, flag)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_not_shown_among_the_settings_of_a_service_that_has_none() {
+        let flags = Flags::default();
+        flags.replace("WORKERS", "8".to_owned());
+        assert!(flags.list().is_empty());
+        assert_eq!(flags.get("WORKERS"), "");
+    }
 }

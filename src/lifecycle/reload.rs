@@ -14,7 +14,7 @@ use crate::{
         },
         table::{Config, live::LiveConfig},
     },
-    observe::logging,
+    observe::{logging, panics},
 };
 use std::{io, sync::Arc};
 
@@ -47,6 +47,10 @@ impl Reload {
         let entries = settings.entries().iter();
         let overruled = entries.filter(|entry| entry.overruled.is_some());
         warn_of_overruled(&overruled.map(|entry| entry.name).collect::<Vec<_>>());
+        let unknown = settings.unknown_files();
+        if !unknown.is_empty() {
+            log::warn!(files = unknown.join(",").as_str(); "files of CONFIG_DIR are no settings");
+        }
         if !seen.is_watched() {
             log::info!(dir:% = seen.path().display(); "CONFIG_DIR has no ..data link, so that no change of it is followed: it is no mounted volume");
             return Ok(None);
@@ -67,7 +71,7 @@ impl Reload {
         if !self.seen.has_changed() {
             return;
         }
-        match Directory::read(self.seen.path()) {
+        match Directory::read_mounted(self.seen.path()) {
             Ok(directory) => {
                 self.is_unreadable = false;
                 self.seen = directory.clone();
@@ -84,9 +88,11 @@ impl Reload {
 
     fn take_over(&mut self, directory: Directory) {
         let read_own = |settings: &mut Settings| Config::from_settings(settings, &Limits::read());
-        match self.settings.reread(directory, read_own) {
-            Ok(reread) => self.replace(reread),
-            Err(errors) => self.refuse(&errors.to_string()),
+        // A service's own reading may panic at a value that it did not expect. That is a bad value like any other.
+        match panics::catch(|| self.settings.reread(directory, read_own)) {
+            Ok(Ok(reread)) => self.replace(reread),
+            Ok(Err(errors)) => self.refuse(&errors.to_string()),
+            Err(panicked) => self.refuse(&format!("what reads it panicked: {panicked}")),
         }
     }
 
@@ -133,3 +139,6 @@ fn warn_of_overruled(names: &[&str]) {
         log::warn!(settings = names.join(",").as_str(); "variables overrule files of CONFIG_DIR: a change of these does nothing");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,13 +76,10 @@ impl BackgroundService {
         self.notifies_ready || makes_unready(&self.on_failure) || makes_unready(&self.on_return)
     }
 
-    /// Before its thread is started.
+    /// Before its thread is started: one that waits for another is no more ready than that.
     pub(super) fn prepare(&self, ready: &ReadyNames) {
-        if !self.notifies_ready {
-            ready.insert(self.name);
-        } else if let Some(readiness) = &self.readiness {
-            readiness.off();
-        }
+        let is_ready = !self.notifies_ready && self.needs.is_empty();
+        set_ready(ready, self.name, self.readiness.as_ref(), is_ready);
     }
 }
 
@@ -109,6 +106,8 @@ pub(super) struct Supervised {
     service: BackgroundService,
     around: Surroundings,
     beats: Option<Beats>,
+    /// What it needs has been ready.
+    has_begun: bool,
     /// In a row.
     restarts: u32,
     /// The next run is a restart: it has had its pause, and waits for no beat.
@@ -121,6 +120,7 @@ impl Supervised {
             service,
             around,
             beats: None,
+            has_begun: false,
             restarts: 0,
             is_retry: false,
         }
@@ -145,6 +145,13 @@ impl Supervised {
 
     /// Waits for what it needs, and for its beat where it has a schedule. False where it is to stop.
     fn wait_for_turn(&mut self) -> bool {
+        let needs = &self.service.needs;
+        if !self.around.ready.wait_for(needs, &self.around.stop) {
+            return false;
+        }
+        if !std::mem::replace(&mut self.has_begun, true) && !self.service.notifies_ready {
+            self.set_ready(true);
+        }
         let Supervised {
             service,
             around,
@@ -152,9 +159,6 @@ impl Supervised {
             is_retry,
             ..
         } = self;
-        if !around.ready.wait_for(&service.needs, &around.stop) {
-            return false;
-        }
         // One that is told to stop before it has begun runs all the same: it may have something to put away.
         if std::mem::take(is_retry) {
             return true;
@@ -219,6 +223,9 @@ impl Supervised {
             }
             Policy::Restart(restart) => self.restarts_after(failure, &restart, ran_for),
             Policy::Unready => {
+                if !has_failed {
+                    self.around.counts.failed_runs.fetch_add(1, Relaxed);
+                }
                 self.set_ready(false);
                 log_failure(&failure, "not ready without it");
                 self.service.is_scheduled()

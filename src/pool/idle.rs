@@ -4,15 +4,10 @@
 //! that came to rest is the monitor: it looks at the pool from time to time while there is traffic, and sleeps too
 //! when there is none.
 
-use super::{Pool, TICK};
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{
-            AtomicBool, AtomicUsize,
-            Ordering::{Relaxed, SeqCst},
-            fence,
-        },
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst, fence},
     },
     thread::{self, Thread},
     time::Duration,
@@ -133,26 +128,6 @@ impl IdleThreads {
 
     fn lock(&self) -> MutexGuard<'_, Vec<Thread>> {
         self.resting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Pool {
-    /// What the monitor sees: whether anything goes on, and if not, whether there is a leader and nothing waits for a
-    /// thread.
-    pub(super) fn look(&self) -> Look {
-        let last_progress = Duration::from_nanos(self.last_progress.load(Relaxed));
-        let still_for = self.born.elapsed().saturating_sub(last_progress);
-        if self.is_closed() {
-            return Look::StepIn;
-        }
-        if still_for < TICK {
-            return Look::Again(TICK - still_for);
-        }
-        let work_waits = !self.queue.is_empty() && self.running.load(SeqCst) < self.slots();
-        match self.has_leader.load(SeqCst) && !work_waits {
-            true => Look::Sleep,
-            false => Look::StepIn,
-        }
     }
 }
 

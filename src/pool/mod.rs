@@ -23,6 +23,7 @@ mod ending;
 mod idle;
 pub(crate) mod in_flight;
 mod metrics;
+mod monitor;
 pub(crate) mod overview;
 mod queue;
 pub(crate) mod resize;

@@ -72,12 +72,18 @@ pub(super) fn policy(dispatcher: &Arc<Dispatcher>) -> Policy {
     }
 }
 
-/// Has the pool follow the limits on every tick, and `flags` say what runs then.
+/// Has the pool follow the limits on every tick, and `flags` say what runs then. A size that is what it was at the start
+/// is shown as it was then: `64Mi` is no change of `64MiB`.
 pub(super) fn follow_limits(tick: &mut Tick, mut resizer: Resizer, flags: Arc<Flags>) {
+    let at_start = resizer.sizes().shown();
+    let at_start = at_start.map(|(name, shown)| (shown, flags.get(name)));
     tick.watch("limits", move || {
-        let sizes = resizer.look().map(|sizes| sizes.shown());
-        for (name, shown) in sizes.into_iter().flatten() {
-            flags.set(name, shown);
+        let Some(sizes) = resizer.look() else {
+            return;
+        };
+        for ((name, shown), (first, as_read)) in sizes.shown().into_iter().zip(&at_start) {
+            let shown = if shown == *first { as_read } else { &shown };
+            flags.replace(name, shown.clone());
         }
     });
 }

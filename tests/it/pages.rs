@@ -60,7 +60,7 @@ fn bearer(token: &str) -> String {
 
 fn the_pages_are_on_the_admin_port_and_nowhere_else(engine: Engine) {
     let (running, admin) = with_admin(Service::new("shop"), engine);
-    for path in PAGES.iter().chain(&["/loglevel"]) {
+    for path in PAGES.iter().chain(&["/loglevel", "/metrics"]) {
         get(admin, path).expect(200);
         get(running.addr(), path).expect(404);
     }
@@ -107,7 +107,7 @@ fn programs_get_the_json_that_kubernetes_components_answer(engine: Engine) {
                 "uptimeSeconds": null,
                 "goVersion": "",
                 "binaryVersion": "1.2.3",
-                "paths": ["/flagz", "/healthz", "/livez", "/loglevel", "/readyz", "/startupz", "/statusz",
+                "paths": ["/flagz", "/healthz", "/livez", "/loglevel", "/metrics", "/readyz", "/startupz", "/statusz",
                     "/threadz", "/tracez", "/version"],
             })
         );

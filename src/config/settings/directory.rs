@@ -46,6 +46,18 @@ impl Directory {
         Err(io::Error::other("it changed while it was read"))
     }
 
+    /// Reads all of it, where it is still a mounted volume.
+    ///
+    /// # Errors
+    /// As [`read`](Directory::read), and where there is no link now: what swaps it in two steps may be between them.
+    pub(crate) fn read_mounted(path: &Path) -> io::Result<Directory> {
+        let directory = Directory::read(path)?;
+        match directory.is_watched() {
+            true => Ok(directory),
+            false => Err(io::Error::other("its ..data link is gone")),
+        }
+    }
+
     /// Whether its changes are noticed: whether it has the link that the kubelet swaps.
     pub(crate) fn is_watched(&self) -> bool {
         self.version.is_some()
@@ -65,6 +77,11 @@ impl Directory {
         let text = self.files.get(name)?;
         let is_given = text.as_ref().map_or(true, |text| !text.is_empty());
         is_given.then(|| (self.path.join(name), text.clone()))
+    }
+
+    /// The name of every file that may be a setting's.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
     }
 
     /// The names whose text is another in `other`, or is in one of the two only; in order.
