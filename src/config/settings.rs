@@ -202,6 +202,7 @@ impl Settings {
     }
 
     /// Any type that reads itself from text; `expected` completes "expected" in the error: `a host name`.
+    /// A text that a change of `CONFIG_DIR` brings is read too, on the thread `tick`, to see whether a restart would take it.
     pub fn parse<T: FromStr + Display>(
         &mut self,
         name: &'static str,
