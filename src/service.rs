@@ -23,7 +23,7 @@ use crate::{
     health::{Health, cached::CachedCheck, check::Check},
     lifecycle::{
         self, BoundServer,
-        background::Background,
+        background::{Background, metrics::BackgroundMetrics},
         control::Control,
         drain_report::DrainReport,
         flags::Flags,
@@ -282,6 +282,9 @@ impl<S: Send + Sync + 'static> Service<S> {
         let refusals = Arc::new(Refusals::rendered_by(application.render.as_ref()));
         let own_route = application.routes.has_template(metrics::PATH);
         let http_counts = HttpCounts::new(application.routes.endpoint_count());
+        let mut metrics = self.metrics;
+        let background = BackgroundMetrics::of(&self.background);
+        metrics.own_sources.push(Box::new(background));
         let dispatcher = Arc::new(Dispatcher {
             name: self.name,
             version: self.version,
@@ -291,7 +294,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             live: Arc::clone(&live),
             trusted_proxies: config.trusted_proxies.clone(),
             state: Arc::clone(control.state()),
-            metrics: self.metrics,
+            metrics,
             http_counts,
             refused: Arc::default(),
             has_metrics: config.admin_port.is_none() && !own_route,
@@ -336,7 +339,8 @@ impl<S: Send + Sync + 'static> Execute for Service<S> {
         log::info!(addr:% = server.pool.local_addr(), engine = config.http_engine.name(), pid = std::process::id(); "listening");
         log_sizes("sized", &config.sizes(), limits);
         let live = Arc::clone(&server.live);
-        if let Some(mut reload) = Reload::new(settings, live, flags, reactions)? {
+        let events = Arc::clone(&server.pool.dispatcher().metrics.events);
+        if let Some(mut reload) = Reload::new(settings, live, flags, reactions, events)? {
             server.tick.watch("configuration", move || reload.look());
         }
         let report = lifecycle::live(server, control);

@@ -14,7 +14,7 @@ use crate::{
         },
         table::{Config, live::LiveConfig},
     },
-    observe::logging,
+    observe::{logging, metrics::events::Events},
 };
 use std::{io, sync::Arc};
 
@@ -27,7 +27,7 @@ pub(crate) struct Reload {
     live: Arc<LiveConfig>,
     flags: Arc<Flags>,
     reactions: Reactions,
-    refused: u64,
+    events: Arc<Events>,
 }
 
 impl Reload {
@@ -40,6 +40,7 @@ impl Reload {
         live: Arc<LiveConfig>,
         flags: Arc<Flags>,
         reactions: Vec<React>,
+        events: Arc<Events>,
     ) -> io::Result<Option<Reload>> {
         let Some(seen) = settings.directory().cloned() else {
             return Ok(None);
@@ -58,7 +59,7 @@ impl Reload {
             live,
             flags,
             reactions: Reactions::start(reactions)?,
-            refused: 0,
+            events,
         }))
     }
 
@@ -100,6 +101,7 @@ impl Reload {
                 self.flags.set(entry.name, entry.shown.clone());
             }
         }
+        self.events.note_reload();
         tell(&changes);
         if !changes.live.is_empty() {
             self.reactions.tell(changes.live);
@@ -107,8 +109,8 @@ impl Reload {
     }
 
     fn refuse(&mut self, reason: &str) {
-        self.refused += 1;
-        log::error!(reason = reason, refused_total = self.refused; "a changed configuration was refused: everything stays as it was");
+        let in_all = self.events.note_refused_reload();
+        log::error!(reason = reason, refused_total = in_all; "a changed configuration was refused: everything stays as it was");
     }
 }
 

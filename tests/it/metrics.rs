@@ -1,5 +1,7 @@
 //! `/metrics`: the numbers agree with what clients have sent, exactly.
 
+pub(crate) mod operation;
+
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
