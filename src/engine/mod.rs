@@ -12,6 +12,7 @@ pub(crate) mod lifetime;
 pub(crate) mod listen;
 pub(crate) mod memory;
 pub(crate) mod native;
+pub(crate) mod occupancy;
 pub(crate) mod outgoing;
 mod pace;
 pub(crate) mod rules;
@@ -19,6 +20,7 @@ pub(crate) mod rules;
 pub(crate) mod tiny_http;
 
 use crate::message::{request::Request, response::Response};
+use occupancy::Occupancy;
 use std::{mem::ManuallyDrop, net::SocketAddr, thread, time::Instant};
 
 /// Something a worker can do now.
@@ -88,6 +90,9 @@ pub(crate) trait Engine: Send + Sync {
     /// How many responses were sent to their end by [`pull`](Engine::pull), after [`Exchange::respond`] had left them to
     /// it because their clients took them slowly.
     fn sent_later(&self) -> u64;
+
+    /// What there is, for who scrapes. Takes milliseconds at most.
+    fn occupancy(&self) -> Occupancy;
 
     /// Closes every connection that no handler holds, whatever its state, and says what that cut off. A connection
     /// whose handler still runs is closed when the handler returns, or when the process ends.

@@ -1,5 +1,6 @@
 //! `/metrics`: the numbers agree with what clients have sent, exactly.
 
+pub(crate) mod connections;
 pub(crate) mod operation;
 
 use std::io::Cursor;

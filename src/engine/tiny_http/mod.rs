@@ -35,6 +35,7 @@ mod tests;
 use super::{
     Cut, Engine, Pulled, Ready,
     listen::canonical_peer,
+    occupancy::Occupancy,
     rules::{Policy, Rules},
 };
 use crate::{config::table::Config, observe::logging};
@@ -133,6 +134,11 @@ impl Engine for TinyHttp {
 
     fn sent_later(&self) -> u64 {
         self.shared.sent_later.load(Relaxed)
+    }
+
+    fn occupancy(&self) -> Occupancy {
+        let connections = self.shared.peers().count();
+        Occupancy::of(connections, &self.shared.rules)
     }
 
     fn cut(&self) -> Cut {

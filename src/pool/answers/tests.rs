@@ -1,6 +1,7 @@
 //! Who is told that it has waited too long for a worker, with the clock in the test's hand.
 
 use super::*;
+use crate::engine::occupancy::Occupancy;
 use crate::observe::metrics::{Metrics, http::HttpCounts};
 use crate::{
     config::table::{Config, live::LiveConfig},
@@ -33,6 +34,10 @@ impl Engine for Silence {
     fn stop_accepting(&self) {}
 
     fn resize(&self, _: usize, _: usize) {}
+
+    fn occupancy(&self) -> Occupancy {
+        Occupancy::default()
+    }
 
     fn sent_later(&self) -> u64 {
         0
