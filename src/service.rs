@@ -24,7 +24,7 @@ use crate::{
     health::{Health, cached::CachedCheck, check::Check},
     lifecycle::{
         self, BoundServer,
-        background::Background,
+        background::{Background, metrics::BackgroundMetrics},
         control::Control,
         drain_report::DrainReport,
         flags::Flags,
@@ -293,6 +293,9 @@ impl<S: Send + Sync + 'static> Service<S> {
         let own = self
             .admin
             .map(|routes| own_pages(*routes, &application, &facts));
+        let mut metrics = self.metrics;
+        let background = BackgroundMetrics::of(&self.background);
+        metrics.own_sources.push(Box::new(background));
         let dispatcher = Arc::new(Dispatcher {
             name: self.name,
             version: self.version,
@@ -302,7 +305,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             live: Arc::clone(&live),
             trusted_proxies: config.trusted_proxies.clone(),
             state: Arc::clone(control.state()),
-            metrics: self.metrics,
+            metrics,
             http_counts,
             refused: Arc::default(),
             has_metrics: config.admin_port.is_none() && !own_route,
@@ -363,7 +366,8 @@ impl<S: Send + Sync + 'static> Execute for Service<S> {
         }
         log_sizes("sized", &config.sizes(), limits);
         let live = Arc::clone(&server.live);
-        if let Some(mut reload) = Reload::new(settings, live, flags, reactions)? {
+        let events = Arc::clone(&server.pool.dispatcher().metrics.events);
+        if let Some(mut reload) = Reload::new(settings, live, flags, reactions, events)? {
             server.tick.watch("configuration", move || reload.look());
         }
         let report = lifecycle::live(server, control);

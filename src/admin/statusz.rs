@@ -10,7 +10,6 @@ use super::{
 };
 use crate::{
     config::limits::{Limits, usage},
-    engine::Connections,
     health::state::{CheckKind, HealthStatus},
     message::problem::push_json,
     observe::logging,
@@ -67,8 +66,15 @@ fn tell_state(subject: &Subject, limits: &Limits, page: &mut dyn Document) {
         "Queue",
         format_args!("{} of {} places taken", pool.queued, pool.queue_capacity),
     );
-    let Connections { open, most } = pool.connections;
-    page.fact("Connections", format_args!("{open} of {most} open"));
+    let occupancy = subject.pool.occupancy();
+    page.fact(
+        "Connections",
+        format_args!(
+            "{} of {} open",
+            occupancy.connections.all(),
+            occupancy.max_connections
+        ),
+    );
     let totals = subject.pool.totals();
     page.fact(
         "Requests",

@@ -12,6 +12,7 @@ pub(crate) mod lifetime;
 pub(crate) mod listen;
 pub(crate) mod memory;
 pub(crate) mod native;
+pub(crate) mod occupancy;
 pub(crate) mod outgoing;
 mod pace;
 pub(crate) mod rules;
@@ -22,6 +23,7 @@ use crate::{
     message::{request::Request, response::Response},
     spawn,
 };
+use occupancy::Occupancy;
 use std::{mem::ManuallyDrop, net::SocketAddr, time::Instant};
 
 /// Something a worker can do now.
@@ -67,15 +69,6 @@ pub(crate) struct Cut {
     pub(crate) sending: Vec<String>,
 }
 
-/// How many connections there are at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Connections {
-    /// How many are open, as far as the engine has noticed.
-    pub(crate) open: usize,
-    /// `MAX_CONNECTIONS` as it is now.
-    pub(crate) most: usize,
-}
-
 /// A source of requests. Every method may be called from any thread.
 pub(crate) trait Engine: Send + Sync {
     /// Waits until something is ready, `until` has come, or [`wake`](Engine::wake) was called, and appends what is
@@ -96,12 +89,12 @@ pub(crate) trait Engine: Send + Sync {
     /// is there is ended for it: what is above a bound is not replaced.
     fn resize(&self, max_connections: usize, buffer_memory: usize);
 
-    /// How many connections there are.
-    fn connections(&self) -> Connections;
-
     /// How many responses were sent to their end by [`pull`](Engine::pull), after [`Exchange::respond`] had left them to
     /// it because their clients took them slowly.
     fn sent_later(&self) -> u64;
+
+    /// What there is, for who scrapes. Takes milliseconds at most.
+    fn occupancy(&self) -> Occupancy;
 
     /// Closes every connection that no handler holds, whatever its state, and says what that cut off. A connection
     /// whose handler still runs is closed when the handler returns, or when the process ends.

@@ -4,6 +4,7 @@ use super::{
     http1::Limits,
     lifetime::Lifetime,
     memory::{CurrentLimit, Memory},
+    occupancy::ClosedCounts,
 };
 use crate::{
     config::{
@@ -79,6 +80,7 @@ pub(crate) struct Rules {
     /// How long connections live.
     pub(crate) lifetime: Lifetime,
     pub(crate) policy: Policy,
+    pub(crate) closed: Arc<ClosedCounts>,
     /// `MAX_BODY_BYTES`, whether there is memory for it or not; that of `limits` is what no route goes beyond.
     pub(crate) max_body_bytes: u64,
 }
@@ -103,6 +105,7 @@ impl Rules {
             lifetime: Lifetime::of(config, &live),
             live,
             policy,
+            closed: Arc::default(),
             max_body_bytes,
         }
     }

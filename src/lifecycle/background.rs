@@ -1,5 +1,7 @@
 //! Background services and stop hooks: started in order, ended in reverse.
 
+pub(crate) mod metrics;
+
 use super::{
     control::Control,
     readiness::ReadyNames,
@@ -101,7 +103,7 @@ impl BackgroundServices {
             false => Stop::default(),
         };
         let (untold, told) = crossbeam_channel::bounded(0);
-        let counts = Arc::<Counts>::default();
+        let counts = Arc::clone(&service.counts);
         service.prepare(&self.ready);
         let supervised = Supervised::new(
             service,
@@ -110,7 +112,6 @@ impl BackgroundServices {
                 told,
                 ready: Arc::clone(&self.ready),
                 control: Arc::clone(&self.control),
-                counts: Arc::clone(&counts),
             },
         );
         let (held_while_running, ended) = crossbeam_channel::bounded(0);

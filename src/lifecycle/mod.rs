@@ -90,6 +90,8 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
     let shutdown_timeout = live.shutdown_timeout.get();
 
     pool.begin_drain();
+    let events = Arc::clone(&pool.dispatcher().metrics.events);
+    events.note_drain(drain_delay.saturating_add(shutdown_timeout));
     control.enter(Phase::Draining);
     log::info!(reason = reason.name(), drain_delay_ms = millis(drain_delay), shutdown_timeout_ms = millis(shutdown_timeout); "draining");
     let signalled = Instant::now();
@@ -108,6 +110,8 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
     if !all_joined && abandoned.is_empty() && !threads.join(Instant::now() + AFTER_CUT) {
         abandoned.push(("(a worker that did not end)".to_owned(), 1));
     }
+
+    events.note_abandoned(abandoned.iter().map(|(_, count)| count).sum());
 
     let ending = Instant::now();
     stop.stop();

@@ -14,7 +14,7 @@ use crate::{
         },
         table::{Config, live::LiveConfig},
     },
-    observe::{logging, panics},
+    observe::{logging, metrics::events::Events, panics},
 };
 use std::{io, sync::Arc};
 
@@ -27,7 +27,7 @@ pub(crate) struct Reload {
     live: Arc<LiveConfig>,
     flags: Arc<Flags>,
     reactions: Reactions,
-    refused: u64,
+    events: Arc<Events>,
 }
 
 impl Reload {
@@ -40,6 +40,7 @@ impl Reload {
         live: Arc<LiveConfig>,
         flags: Arc<Flags>,
         reactions: Vec<React>,
+        events: Arc<Events>,
     ) -> io::Result<Option<Reload>> {
         let Some(seen) = settings.directory().cloned() else {
             return Ok(None);
@@ -62,7 +63,7 @@ impl Reload {
             live,
             flags,
             reactions: Reactions::start(reactions)?,
-            refused: 0,
+            events,
         }))
     }
 
@@ -102,6 +103,7 @@ impl Reload {
         self.live.follow(&config);
         logging::set_level(config.log_level);
         self.flags.follow(self.settings.entries());
+        self.events.note_reload();
         tell(&changes);
         if !changes.live.is_empty() {
             self.reactions.tell(changes.live);
@@ -109,8 +111,8 @@ impl Reload {
     }
 
     fn refuse(&mut self, reason: &str) {
-        self.refused += 1;
-        log::error!(reason = reason, refused_total = self.refused; "a changed configuration was refused: everything stays as it was");
+        let in_all = self.events.note_refused_reload();
+        log::error!(reason = reason, refused_total = in_all; "a changed configuration was refused: everything stays as it was");
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     nanos,
 };
 use crate::{
-    engine::Connections,
+    engine::occupancy::Occupancy,
     message::{request::Request, response::Response},
     observe::latencies::Totals,
 };
@@ -25,7 +25,6 @@ pub(crate) struct Overview {
     pub(crate) queued: usize,
     /// How many may wait.
     pub(crate) queue_capacity: usize,
-    pub(crate) connections: Connections,
 }
 
 impl Pool {
@@ -36,9 +35,13 @@ impl Pool {
             slots,
             running: self.running.load(SeqCst),
             queued: self.queue.len(),
-            connections: self.engine.connections(),
             queue_capacity: self.most_admitted.load(Relaxed).saturating_sub(slots),
         }
+    }
+
+    /// How many connections there are and what they hold. Takes milliseconds at most.
+    pub(crate) fn occupancy(&self) -> Occupancy {
+        self.engine.occupancy()
     }
 
     /// What each worker thread does, in no order.

@@ -50,6 +50,7 @@ impl Resizer {
         }
         (self.sizes, self.limits) = (sizes, limits);
         self.pool.resize(&sizes);
+        self.pool.dispatcher.metrics.events.note_resized();
         log_sizes("resized", &sizes, &limits);
         Some(sizes)
     }

@@ -189,6 +189,8 @@ fn the_list_names_only_what_exists() {
         ("places", places::CASES),
         ("pool", pool::CASES),
         ("metrics", metrics::CASES),
+        ("metrics::connections", metrics::connections::CASES),
+        ("metrics::operation", metrics::operation::CASES),
         ("probes", probes::CASES),
         ("queue", queue::CASES),
         ("resize", resize::CASES),

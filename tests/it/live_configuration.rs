@@ -113,6 +113,11 @@ fn a_change_with_one_bad_value_changes_nothing_and_is_told(engine: Engine) {
     mounted.swap(&[("LOG_LEVEL", "debug"), ("DRAIN_DELAY", "0")]);
     assert_eq!(told(&server, CHANGED)["settings"], "LOG_LEVEL");
     assert_eq!(flag(port, "LOG_LEVEL"), "debug");
+    let metrics = get(admin(port), "/metrics").expect(200);
+    for result in ["applied", "refused"] {
+        let line = format!("seaworthy_config_reloads_total{{result=\"{result}\"}} 1\n");
+        assert!(metrics.text().contains(&line), "{}", metrics.text());
+    }
     server.stop().expect_clean();
 }
 

@@ -1,5 +1,8 @@
 //! `/metrics`: the numbers agree with what clients have sent, exactly.
 
+pub(crate) mod connections;
+pub(crate) mod operation;
+
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;

@@ -21,6 +21,7 @@
 
 mod acceptor;
 mod buffer_pool;
+mod census;
 pub(crate) mod connection;
 mod lease;
 mod reactor;
@@ -29,7 +30,8 @@ mod socket;
 mod table;
 
 use super::{
-    Connections, Cut, Engine, Pulled, Ready, drop_apart,
+    Cut, Engine, Pulled, Ready, drop_apart,
+    occupancy::Occupancy,
     rules::{Policy, Rules},
 };
 use crate::config::table::Config;
@@ -38,10 +40,7 @@ use reactor::Reactor;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, atomic::Ordering::Relaxed},
     time::Instant,
 };
 
@@ -49,8 +48,6 @@ use std::{
 pub(crate) struct Native {
     shared: Arc<Shared>,
     reactor: Mutex<Reactor>,
-    /// How many connections the reactor has.
-    open: Arc<AtomicUsize>,
     addr: SocketAddr,
 }
 
@@ -71,7 +68,6 @@ pub(crate) fn start(
     let reactor = Reactor::new(poll, listener, Arc::clone(&shared))?;
     Ok(Box::new(Native {
         shared,
-        open: reactor.open(),
         reactor: Mutex::new(reactor),
         addr,
     }))
@@ -104,15 +100,17 @@ impl Engine for Native {
         self.shared.rules.resize(max_connections, buffer_memory);
     }
 
-    fn connections(&self) -> Connections {
-        Connections {
-            open: self.open.load(Relaxed),
-            most: self.shared.rules.max_connections(),
-        }
-    }
-
     fn sent_later(&self) -> u64 {
         self.shared.sent_later.load(Relaxed)
+    }
+
+    fn occupancy(&self) -> Occupancy {
+        let connections = match self.reactor.try_lock() {
+            Ok(reactor) => reactor.count(),
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().count(),
+            Err(TryLockError::WouldBlock) => self.shared.census.ask(|| self.shared.interrupt()),
+        };
+        Occupancy::of(connections, &self.shared.rules)
     }
 
     fn cut(&self) -> Cut {

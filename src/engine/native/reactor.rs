@@ -2,6 +2,7 @@
 
 mod arriving;
 mod closing;
+mod counting;
 mod later;
 mod relief;
 
@@ -13,16 +14,13 @@ use super::{
     shortages::{Share, Shortages},
     table::{Place, Table},
 };
-use crate::engine::{Pulled, Ready};
+use crate::engine::{Pulled, Ready, occupancy::Closed};
 use later::Later;
 use mio::{Events, Interest, Poll, Token, event::Event, net::TcpStream};
 use std::{
     collections::VecDeque,
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -108,11 +106,6 @@ impl Reactor {
         })
     }
 
-    /// How many connections there are, to be read at any time.
-    pub(super) fn open(&self) -> Arc<AtomicUsize> {
-        Arc::clone(&self.table.taken)
-    }
-
     /// Drives every connection until a request is whole, `until` has come, or somebody woke the engine.
     pub(super) fn turn(&mut self, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled {
         self.recover(ready);
@@ -147,6 +140,9 @@ impl Reactor {
                 self.later.free_some();
             }
             self.later.hand_over(ready);
+            if self.shared.census.is_wanted() {
+                self.tell_census();
+            }
             if !ready.is_empty()
                 || self.shared.take_interrupt()
                 || until.is_some_and(|until| until <= now)
@@ -309,6 +305,7 @@ impl Reactor {
         if self.stage == Stage::Closing && next == Next::Wait && connection.is_idle() {
             next = connection.look(&mut context);
             if next == Next::Wait && connection.is_idle() {
+                connection.ends_for(Closed::Drain);
                 next = Next::Close;
             }
         }
@@ -378,6 +375,9 @@ impl Reactor {
 
     fn close(&mut self, place: usize) {
         if let Some(Place::Held(lease)) = self.table.places.get_mut(place) {
+            if self.stage == Stage::Closing {
+                lease.connection.was_drained();
+            }
             lease.connection.release(&self.shared.rules);
             self.later.discard(&mut lease.connection.discarded);
             self.free(place);

@@ -8,10 +8,6 @@ use crate::engine::rules::Rules;
 use std::{
     collections::VecDeque,
     mem,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
     time::{Duration, Instant},
 };
 
@@ -41,8 +37,6 @@ pub(super) struct Table {
     /// Beside the places, so that a sweep reads plain memory: none for a free place or a leased one.
     deadlines: Vec<Option<Instant>>,
     free: Vec<usize>,
-    /// How many places are not free, for others to read.
-    pub(super) taken: Arc<AtomicUsize>,
     pub(super) leased: usize,
     /// Leased with the word that their answer is the last one, for there are more than there may be.
     retiring: Vec<usize>,
@@ -59,7 +53,6 @@ impl Table {
             places: Vec::new(),
             deadlines: Vec::new(),
             free: Vec::new(),
-            taken: Arc::default(),
             leased: 0,
             retiring: Vec::new(),
             reserve: VecDeque::with_capacity(RESERVE),
@@ -97,7 +90,6 @@ impl Table {
 
     /// A place for a new connection, which [`put`](Table::put) then puts there.
     pub(super) fn take_place(&mut self) -> usize {
-        self.taken.fetch_add(1, Relaxed);
         self.free.pop().unwrap_or_else(|| {
             self.places.push(Place::Free);
             self.deadlines.push(None);
@@ -139,7 +131,6 @@ impl Table {
         self.places[place] = Place::Free;
         self.deadlines[place] = None;
         self.free.push(place);
-        self.taken.fetch_sub(1, Relaxed);
     }
 
     /// A connection beyond the limit has an ordinary place from now on.

@@ -33,8 +33,9 @@ mod watchdog;
 mod tests;
 
 use super::{
-    Connections, Cut, Engine, Pulled, Ready,
+    Cut, Engine, Pulled, Ready,
     listen::canonical_peer,
+    occupancy::Occupancy,
     rules::{Policy, Rules},
 };
 use crate::{config::table::Config, observe::logging, spawn};
@@ -128,15 +129,13 @@ impl Engine for TinyHttp {
         self.shared.rules.resize(max_connections, buffer_memory);
     }
 
-    fn connections(&self) -> Connections {
-        Connections {
-            open: self.shared.peers().open(),
-            most: self.shared.rules.max_connections(),
-        }
-    }
-
     fn sent_later(&self) -> u64 {
         self.shared.sent_later.load(Relaxed)
+    }
+
+    fn occupancy(&self) -> Occupancy {
+        let connections = self.shared.peers().count();
+        Occupancy::of(connections, &self.shared.rules)
     }
 
     fn cut(&self) -> Cut {

@@ -13,13 +13,19 @@ fn a_reading_of_the_services_own_that_panics_refuses_that_change_and_no_later_on
     let config = Config::from_settings(&mut settings, &Limits::read());
     let live = LiveConfig::of(&config);
     let flags = Arc::new(Flags::of(&settings));
-    let mut reload = Reload::new(settings, Arc::clone(&live), Arc::clone(&flags), Vec::new())
-        .unwrap()
-        .unwrap();
+    let mut reload = Reload::new(
+        settings,
+        Arc::clone(&live),
+        Arc::clone(&flags),
+        Vec::new(),
+        Arc::default(),
+    )
+    .unwrap()
+    .unwrap();
 
     mounted.swap(&[("SHARDS", "1,x"), ("DRAIN_DELAY", "1s")]);
     reload.look();
-    assert_eq!(reload.refused, 1);
+    assert_eq!(reload.events.note_refused_reload(), 2);
     assert_eq!(*shards.get(), [1, 2]);
     assert_eq!(live.drain_delay.get(), config.drain_delay);
 

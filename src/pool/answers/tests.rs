@@ -1,12 +1,12 @@
 //! Who is told that it has waited too long for a worker, with the clock in the test's hand.
 
 use super::*;
-use crate::observe::metrics::{Metrics, http::HttpCounts};
 use crate::{
     config::table::{Config, live::LiveConfig},
-    engine::{Connections, Cut, Engine, Pulled},
+    engine::{Cut, Engine, Pulled, occupancy::Occupancy},
     health::Health,
     message::request::Request,
+    observe::metrics::{Metrics, http::HttpCounts},
     phase::State,
     pool::{Dispatcher, Mutex},
     routing::{application::Stateful, routes::Routes},
@@ -34,8 +34,8 @@ impl Engine for Silence {
 
     fn resize(&self, _: usize, _: usize) {}
 
-    fn connections(&self) -> Connections {
-        Connections::default()
+    fn occupancy(&self) -> Occupancy {
+        Occupancy::default()
     }
 
     fn sent_later(&self) -> u64 {
