@@ -5,15 +5,16 @@ pub(crate) mod operation;
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use seaworthy::http::StatusCode;
 use seaworthy::prometheus_client::metrics::counter::Counter;
-use seaworthy::{Check, Config, Request, Response, Service};
+use seaworthy::{Check, Config, Request, Response, Routes, Service};
 
 use crate::service::{serve_with, start};
-use crate::support::{Client, Engine, get};
+use crate::support::{Client, Engine, PATIENCE, get};
 
 both_engines! {
     counts_errors_and_bytes_agree_with_what_clients_sent,
@@ -25,6 +26,7 @@ both_engines! {
     a_route_of_the_programs_own_at_metrics_stays_its_own,
     what_is_refused_before_a_handler_is_counted_by_reason,
     checks_are_told_as_the_kube_apiserver_tells_its_own,
+    those_beyond_a_limit_on_concurrency_are_counted_as_shed,
 }
 
 fn service() -> Service {
@@ -266,6 +268,31 @@ fn checks_are_told_as_the_kube_apiserver_tells_its_own(engine: Engine) {
     );
     let failed = format!("healthchecks_total{{{labels},status=\"error\"}} ");
     assert!(value(answer.text(), &failed) >= 1.0);
+}
+
+fn those_beyond_a_limit_on_concurrency_are_counted_as_shed(engine: Engine) {
+    const SHED: &str = "seaworthy_requests_shed_total{reason=\"concurrency\"} ";
+    let (begun, has_begun) = mpsc::sync_channel(1);
+    let (go_on, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let limited = Routes::new()
+        .get("/limited", move |_: &Request| {
+            begun.send(()).unwrap();
+            let _ = held.lock().unwrap().recv_timeout(PATIENCE);
+        })
+        .concurrency(1);
+    let running = serve_with(service().merge(limited), engine, &[]);
+    let told = || value(get(running.addr(), "/metrics").expect(200).text(), SHED);
+    assert_eq!(told(), 0.0);
+    let mut first = Client::connect(running.addr());
+    first.send("GET /limited HTTP/1.1\r\nHost: test\r\n\r\n");
+    has_begun.recv_timeout(PATIENCE).unwrap();
+    for _ in 0..3 {
+        get(running.addr(), "/limited").expect(503);
+    }
+    assert_eq!(told(), 3.0);
+    go_on.send(()).unwrap();
+    first.response().expect(200);
 }
 
 #[test]
