@@ -285,14 +285,16 @@ impl<S: Send + Sync + 'static> Service<S> {
             state: Arc::clone(control.state()),
             live: Arc::clone(&live),
             trusted_proxies: config.trusted_proxies.clone(),
+            shed_by_limits: Arc::default(),
         });
         application.routes.finish(|route| route.finish(&facts));
         let refusals = Arc::new(Refusals::rendered_by(application.render.as_ref()));
         let own_route = application.routes.has_template(metrics::PATH);
-        let http_counts = HttpCounts::new(application.routes.endpoint_count());
         let own = self
             .admin
             .map(|routes| own_pages(*routes, &application, &facts));
+        let shed_by_limits = Arc::clone(&facts.shed_by_limits);
+        let http_counts = HttpCounts::new(application.routes.endpoint_count(), shed_by_limits);
         let mut metrics = self.metrics;
         let background = BackgroundMetrics::of(&self.background);
         metrics.own_sources.push(Box::new(background));

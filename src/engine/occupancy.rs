@@ -1,6 +1,6 @@
 //! What an engine tells whoever scrapes: its connections by their state, how they have ended, and the memory they hold.
 
-use super::{http1::Refusal, rules::Rules};
+use super::http1::Refusal;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Why a connection has ended.
@@ -63,6 +63,11 @@ impl ClosedCounts {
     pub(crate) fn count(&self, why: Closed) {
         self.0[why as usize].fetch_add(1, Relaxed);
     }
+
+    /// By reason, as [`CLOSED`] has them.
+    pub(crate) fn all(&self) -> [u64; CLOSED.len()] {
+        std::array::from_fn(|reason| self.0[reason].load(Relaxed))
+    }
 }
 
 /// How many connections are in which state.
@@ -101,17 +106,4 @@ pub(crate) struct Occupancy {
     pub(crate) responses: Used,
     /// By reason, as [`CLOSED`] has them.
     pub(crate) closed: [u64; CLOSED.len()],
-}
-
-impl Occupancy {
-    pub(crate) fn of(connections: Connections, rules: &Rules) -> Occupancy {
-        let counts = &rules.closed.0;
-        Occupancy {
-            connections,
-            max_connections: rules.max_connections(),
-            requests: rules.memory.requests.usage(),
-            responses: rules.memory.responses.usage(),
-            closed: std::array::from_fn(|reason| counts[reason].load(Relaxed)),
-        }
-    }
 }

@@ -4,7 +4,7 @@ use super::{
     http1::Limits,
     lifetime::Lifetime,
     memory::{CurrentLimit, Memory},
-    occupancy::ClosedCounts,
+    occupancy::{ClosedCounts, Connections, Occupancy},
 };
 use crate::{
     config::{
@@ -118,6 +118,17 @@ impl Rules {
     pub(crate) fn resize(&self, max_connections: usize, buffer_memory: usize) {
         self.max_connections.store(max_connections, Relaxed);
         self.memory.resize(buffer_memory);
+    }
+
+    /// What is told to who scrapes.
+    pub(crate) fn occupancy(&self, connections: Connections) -> Occupancy {
+        Occupancy {
+            connections,
+            max_connections: self.max_connections(),
+            requests: self.memory.requests.usage(),
+            responses: self.memory.responses.usage(),
+            closed: self.closed.all(),
+        }
     }
 
     /// How many bytes a body may have that is sent with this method to this path: never more than requests may hold

@@ -2,6 +2,7 @@
 
 use crate::{
     config::{ip_range::IpRange, table::live::LiveConfig},
+    engine::Exchange,
     health::{self, Health},
     message::{
         into_response::IntoResponse,
@@ -44,12 +45,14 @@ pub(crate) struct Dispatcher {
 /// What is answered without a worker.
 pub(crate) enum AtOnce {
     Probe(Response),
+    /// To be answered apart from the routes, but not by who drives the sockets.
+    Scrape,
     /// With why it counts as shed, where it does.
     Refusal(Response, Option<Shed>),
 }
 
 impl Dispatcher {
-    /// Answers what needs no worker: probes, `/version`, and everything while the service cannot take it. Takes
+    /// Answers what needs no worker: probes, `/version`, scrapes, and everything while the service cannot take it. Takes
     /// microseconds. Otherwise the request knows its route afterwards.
     pub(crate) fn answer_at_once(
         &self,
@@ -60,9 +63,11 @@ impl Dispatcher {
         if let Some(answer) = self.answer_probe(request) {
             return Some(AtOnce::Probe(answer));
         }
+        if self.is_scrape(request) {
+            return Some(AtOnce::Scrape);
+        }
         let refusal = match () {
             () if probes_only => Refusal::TOO_MANY_CONNECTIONS,
-            () if self.is_scrape(request) => return None,
             () if phase == Phase::Starting => Refusal::STARTING,
             () => {
                 self.application.find(request);
@@ -91,14 +96,10 @@ impl Dispatcher {
 
     /// Runs layers and handler on this thread; a panic is a 500 and a log record.
     pub(crate) fn handle(&self, request: &mut Request) -> Response {
-        if request.route.is_none() && self.is_scrape(request) {
-            return self.metrics.answer(request);
-        }
         self.application.run(request)
     }
 
-    /// Whether it asks for the metrics, which a worker answers: the program's own collectors may take their time.
-    pub(crate) fn is_scrape(&self, request: &Request) -> bool {
+    fn is_scrape(&self, request: &Request) -> bool {
         self.has_metrics && request.path() == metrics::PATH
     }
 
@@ -112,7 +113,18 @@ impl Dispatcher {
         );
     }
 
-    pub(crate) fn log_probe(&self, request: &Request, answer: &Response) {
+    /// Sends the answer to a probe or a scrape, which counts as no request.
+    pub(crate) fn answer_apart(
+        &self,
+        mut exchange: Box<dyn Exchange>,
+        answer: Response,
+        close: bool,
+    ) {
+        self.log_probe(exchange.request(), &answer);
+        exchange.respond(answer, close || self.state.is_stopping());
+    }
+
+    fn log_probe(&self, request: &Request, answer: &Response) {
         let which = self.live.access_log.get();
         access_log::probe(which, &self.trusted_proxies, request, answer);
     }

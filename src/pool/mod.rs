@@ -29,6 +29,7 @@ mod queue;
 pub(crate) mod resize;
 mod roster;
 mod saturation;
+mod scrapes;
 pub(crate) mod threads;
 mod writers;
 
@@ -37,11 +38,12 @@ use crate::{
     message::{body::Body, log_context::Scope, refusal::Refusal, request::Request},
     observe::{metrics::counts::Shed, panics},
 };
-use dispatcher::{AtOnce, Dispatcher};
+use dispatcher::Dispatcher;
 use idle::IdleThreads;
 use in_flight::{Admission, InFlight, Worker};
 use queue::{Job, Queue, nanos};
 use roster::Roster;
+use scrapes::Scrapes;
 use std::{
     mem,
     sync::{
@@ -95,6 +97,7 @@ pub(crate) struct Pool {
     idle: IdleThreads,
     in_flight: InFlight,
     writers: Arc<Writers>,
+    scrapes: Scrapes,
 }
 
 /// What belongs to the leader.
@@ -131,6 +134,7 @@ impl Pool {
             idle: IdleThreads::default(),
             in_flight: InFlight::default(),
             writers: Writers::new(),
+            scrapes: Scrapes::default(),
         })
     }
 
@@ -227,35 +231,16 @@ impl Pool {
 
     /// Answers, queues or sheds what was pulled, on the thread that pulled it.
     fn admit(&self, ready: Ready, now: Instant, worker: &Worker) {
-        let mut exchange = match ready {
+        let exchange = match ready {
             // Reading goes on until the client takes no more, and may block, as a destructor may.
             Ready::Stream(_) | Ready::Discarded(_) => {
                 return self.enqueue(ready, now, 2 * HANDOVER);
             }
             Ready::Request(exchange) => exchange,
         };
-        let is_reserve = exchange.is_reserve();
-        match self
-            .dispatcher
-            .answer_at_once(exchange.request(), is_reserve)
-        {
-            // A connection beyond the limit must not stay: it would be told 503 for as long as it lives.
-            Some(AtOnce::Probe(answer)) => return self.answer_probe(exchange, answer, is_reserve),
-            Some(AtOnce::Refusal(refusal, shed)) => {
-                if let Some(why) = shed {
-                    worker.counts.record_shed(why);
-                }
-                self.answer(
-                    exchange,
-                    refusal,
-                    Duration::ZERO,
-                    is_reserve,
-                    &worker.counts,
-                );
-                return;
-            }
-            None => {}
-        }
+        let Some(mut exchange) = self.answer_at_once(exchange, &worker.counts) else {
+            return;
+        };
         if !exchange.has_room_for_response() {
             self.shed(exchange, Refusal::OVERLOADED, Shed::Memory, &worker.counts);
             return;

@@ -110,7 +110,7 @@ impl Engine for Native {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().count(),
             Err(TryLockError::WouldBlock) => self.shared.census.ask(|| self.shared.interrupt()),
         };
-        Occupancy::of(connections, &self.shared.rules)
+        self.shared.rules.occupancy(connections)
     }
 
     fn cut(&self) -> Cut {

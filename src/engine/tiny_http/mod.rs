@@ -135,7 +135,7 @@ impl Engine for TinyHttp {
 
     fn occupancy(&self) -> Occupancy {
         let connections = self.shared.peers().count();
-        Occupancy::of(connections, &self.shared.rules)
+        self.shared.rules.occupancy(connections)
     }
 
     fn cut(&self) -> Cut {

@@ -102,7 +102,7 @@ impl Scene {
             trusted_proxies: Vec::new(),
             state: State::new(),
             metrics: Metrics::default(),
-            http_counts: HttpCounts::new(0),
+            http_counts: HttpCounts::new(0, Arc::default()),
             refused: Arc::default(),
             has_metrics: false,
             recent: None,
