@@ -82,6 +82,7 @@
 //! | `config/` | settings and their sources, seaworthy's own table, what of both is live, cgroup limits |
 //! | `phase.rs` | the phase and the stopping state, which everything reads |
 //! | `spawn.rs` | how threads begin |
+//! | `http_client/` | one request over a connection of its own, bounded in time and bytes |
 //!
 //! # What holds, whatever handlers and clients do
 //!
@@ -91,7 +92,8 @@
 //! - A panic in a handler is a 500 and a log record, and the worker lives. A stack overflow ends the process.
 //! - Nothing that a client sends grows memory past `BUFFER_MEMORY` and the limits on connections, heads and bodies.
 //! - Logging never blocks a request.
-//! - There is no global state but the logger and the panic hook, and only [`Service::run`] installs those.
+//! - There is no global state but the logger, the panic hook and the queue of spans to export, and only [`Service::run`]
+//!   installs those.
 //!
 //! What each setting means is in the README; `NAME config` prints them all with their sources.
 
@@ -100,6 +102,7 @@ mod command;
 mod config;
 mod engine;
 mod health;
+mod http_client;
 #[cfg(any(feature = "__internals", fuzzing))]
 #[doc(hidden)]
 pub mod internals;
@@ -146,6 +149,7 @@ pub use message::{
     request_id::RequestId,
     response::Response,
 };
+pub use observe::trace;
 pub use phase::{Phase, Stop};
 pub use resolve::resolve;
 pub use routing::{

@@ -40,6 +40,7 @@ use crate::{
     observe::{
         metrics::{self, Metrics, http::HttpCounts},
         recent::Recent,
+        trace::server::Tracer,
     },
     phase::Stop,
     pool::{
@@ -77,6 +78,7 @@ pub struct Service<S = ()> {
     background: Vec<Background>,
     reactions: Vec<React>,
     metrics: Metrics,
+    tracer: Tracer,
 }
 
 impl Service {
@@ -122,6 +124,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             background: Vec::new(),
             reactions: Vec::new(),
             metrics: Metrics::default(),
+            tracer: Tracer::default(),
         }
     }
 
@@ -309,6 +312,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             state: Arc::clone(control.state()),
             metrics,
             http_counts,
+            tracer: self.tracer,
             refused: Arc::default(),
             has_metrics: config.admin_port.is_none() && !own_route,
             recent: config.admin_port.map(|_| Recent::default()),
@@ -358,7 +362,9 @@ impl<S: Send + Sync + 'static> Execute for Service<S> {
         limits: &Limits,
         settings: Settings,
         control: &Arc<Control>,
+        tracer: Tracer,
     ) -> io::Result<DrainReport> {
+        self.tracer = tracer;
         let flags = Arc::new(Flags::of(&settings));
         let reactions = mem::take(&mut self.reactions);
         let (mut server, admin) = self.bind(config, limits, control, Arc::clone(&flags))?;

@@ -11,7 +11,10 @@ use crate::{
         table::Config,
     },
     lifecycle::{control::Control, drain_report::DrainReport, signals},
-    observe::{logging, panics},
+    observe::{
+        logging, panics,
+        trace::{environment::Environment, export, server::Tracer},
+    },
 };
 use probe::Probe;
 use std::{env, io, io::Write, path::Path, process::ExitCode, sync::Arc, time::Duration};
@@ -47,6 +50,7 @@ pub(crate) trait Execute {
         limits: &Limits,
         settings: Settings,
         control: &Arc<Control>,
+        tracer: Tracer,
     ) -> io::Result<DrainReport>;
 
     /// The words beside `serve`.
@@ -140,7 +144,8 @@ fn run_service(about: &About, mut settings: Settings, program: Box<dyn Execute>)
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
-    let code = match program.serve(&config, &limits, settings, &control) {
+    let tracer = start_tracing(about, &mut settings);
+    let code = match program.serve(&config, &limits, settings, &control, tracer) {
         Ok(report) => {
             report.write_termination_log(Path::new(TERMINATION_LOG));
             // Threads that nothing can end may still have something to say.
@@ -204,6 +209,23 @@ fn prepare(about: &About, settings: &mut Settings) -> Result<(Config, Limits), u
     Ok((config, limits))
 }
 
+/// Has spans exported where the environment names a collector. Whatever it says, the service starts.
+fn start_tracing(about: &About, settings: &mut Settings) -> Tracer {
+    let environment = Environment::read(settings);
+    for warning in &environment.warnings {
+        log::warn!("{warning}");
+    }
+    let exporting = environment.exporting.as_ref();
+    let started = exporting.map(|settings| export::start(settings, about.name, about.version));
+    if let Some(Err(error)) = &started {
+        log::warn!(reason:% = error; "spans are not exported: there is no thread for it");
+    }
+    Tracer {
+        sampling: matches!(started, Some(Ok(()))).then_some(environment.sampling),
+        propagates: environment.propagates,
+    }
+}
+
 fn run_probe(mut settings: Settings, which: Probe) -> u8 {
     let config = Config::from_settings(&mut settings, &Limits::read());
     match probe::ask(config.host, config.port, which, probe::DEFAULT_TIMEOUT) {
@@ -218,6 +240,7 @@ fn run_probe(mut settings: Settings, which: Probe) -> u8 {
 fn print_config(mut settings: Settings) -> u8 {
     limits::raise_descriptor_limit();
     let config = Config::from_settings(&mut settings, &Limits::read());
+    Environment::read(&mut settings);
     let _ = print_config::print(&settings, &mut io::stdout().lock());
     if let Some((address, running)) = running::ask(&config) {
         let _ = running::print(&settings, address, &running, &mut io::stdout().lock());

@@ -2,7 +2,7 @@
 //!
 //! It makes an exec probe and a `HEALTHCHECK` possible in an image that has no shell and no curl.
 
-use crate::health::http_client::{self, remaining};
+use crate::http_client::{self, remaining};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};

@@ -9,7 +9,6 @@
 pub(crate) mod cached;
 pub(crate) mod check;
 pub(crate) mod checks;
-pub(crate) mod http_client;
 mod metrics;
 mod report;
 pub(crate) mod startup;

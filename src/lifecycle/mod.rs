@@ -18,6 +18,7 @@ pub(crate) mod tick;
 use crate::{
     config::table::live::LiveConfig,
     health::workers::Workers,
+    observe::trace::export,
     phase::{Phase, Stop},
     pool::{Pool, threads::WorkerThreads},
     spawn,
@@ -117,6 +118,10 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
     stop.stop();
     let stopped = services.stop(deadline);
     let failures = control.take_failures();
+    let services_took = ending.elapsed();
+    if !export::flush(deadline) {
+        log::warn!("the deadline has passed before every span was exported");
+    }
     let report = DrainReport {
         ending: match () {
             () if !abandoned.is_empty() || !stopped.late.is_empty() => Ending::DeadlinePassed,
@@ -134,7 +139,7 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
         failures: failures.into_iter().map(Failure::into_pair).collect(),
         drain_delay: closing - signalled,
         in_flight: ending - closing,
-        services: ending.elapsed(),
+        services: services_took,
     };
     control.enter(Phase::Stopped);
     report

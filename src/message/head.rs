@@ -91,4 +91,20 @@ pub(crate) struct Head {
     pub(crate) keep_alive: bool,
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub(crate) expect_continue: bool,
+    /// Whether there is a `traceparent` among the fields, so that nobody needs to look for it.
+    pub(crate) has_traceparent: bool,
+}
+
+impl Head {
+    /// Adds a field line of this name.
+    #[inline]
+    pub(crate) fn push_field(&mut self, name: &[u8], field: Field) {
+        self.has_traceparent |= name.len() == 11 && name.eq_ignore_ascii_case(b"traceparent");
+        self.fields.push(field);
+    }
+
+    pub(crate) fn clear_fields(&mut self) {
+        self.fields.clear();
+        self.has_traceparent = false;
+    }
 }

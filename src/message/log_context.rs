@@ -1,8 +1,11 @@
-//! What the log records of a request carry without being asked: its route, its id, and what else is known of it.
+//! What the log records of a request carry without being asked: its route, its ids, and what else is known of it.
 //!
 //! It belongs to the thread that works on the request, and is handed to another one by [`LogContext`].
 
-use super::current_id::CurrentId;
+use super::{
+    current_id::CurrentId,
+    trace_context::{TraceContext, current},
+};
 use log::kv::{self, Key, Source, ToValue, Value, VisitSource};
 use std::{
     cell::{Cell, RefCell},
@@ -24,6 +27,10 @@ struct Field {
 }
 
 const ROUTE_KEY: &str = "route";
+
+/// As OpenTelemetry names them where a format has no fields of its own for them
+/// (<https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/>).
+const TRACE_KEYS: [&str; 3] = ["trace_id", "span_id", "trace_flags"];
 
 /// Adds a field to every log record that this thread makes for the current request from now on, or replaces it:
 /// `log_context("order", id)`. Outside of a request nothing is added.
@@ -60,6 +67,7 @@ pub fn log_context(name: &'static str, value: impl Display) {
 pub struct LogContext {
     route: Option<&'static str>,
     fields: Vec<Field>,
+    trace: Option<TraceContext>,
 }
 
 impl LogContext {
@@ -67,11 +75,15 @@ impl LogContext {
     pub(crate) fn current() -> LogContext {
         LogContext {
             route: ROUTE.get(),
-            fields: FIELDS.with_borrow(Vec::clone),
+            fields: FIELDS
+                .try_with(|fields| fields.borrow().clone())
+                .unwrap_or_default(),
+            trace: current::current(),
         }
     }
 
-    /// Runs `work` on this thread; every log record in it carries what the request's do.
+    /// Runs `work` on this thread; every log record in it carries what the request's do, and its
+    /// [spans](crate::trace::span()) are parts of the request's trace.
     pub fn run<T>(&self, work: impl FnOnce() -> T) -> T {
         let _outer = Outer(LogContext::current());
         self.install();
@@ -97,6 +109,7 @@ impl LogContext {
         ROUTE.set(self.route);
         FIELDS.set(self.fields.clone());
         HAS_FIELDS.set(!self.fields.is_empty());
+        current::replace(self.trace.clone());
     }
 }
 
@@ -117,11 +130,18 @@ impl Scope {
         ROUTE.set(Some(route));
         Scope(())
     }
+
+    /// For a thread that comes back to a request which has begun on another one.
+    pub(crate) fn traced(self, trace: Option<&TraceContext>) -> Scope {
+        current::replace(trace.cloned());
+        self
+    }
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
         ROUTE.set(None);
+        current::replace(None);
         if HAS_FIELDS.get() {
             HAS_FIELDS.set(false);
             FIELDS.take();
@@ -141,7 +161,7 @@ impl<'a> WithContext<'a> {
     pub(crate) fn of(own: &'a dyn Source) -> Option<WithContext<'a>> {
         // A thread that is ending may have lost its context already.
         let route = ROUTE.try_with(Cell::get).ok().flatten();
-        route.map(|_| WithContext {
+        (route.is_some() || current::is_any()).then(|| WithContext {
             own,
             context: LogContext::current(),
         })
@@ -163,6 +183,17 @@ impl Source for WithContext<'_> {
             .filter(|field| !is_own(field.name))
         {
             visitor.visit_pair(Key::from(field.name), field.value.to_value())?;
+        }
+        if let Some(trace) = self
+            .context
+            .trace
+            .as_ref()
+            .filter(|_| !is_own(TRACE_KEYS[0]))
+        {
+            let [trace_id, span_id, flags] = TRACE_KEYS.map(Key::from);
+            visitor.visit_pair(trace_id, Value::from_display(&trace.trace_id))?;
+            visitor.visit_pair(span_id, Value::from_display(&trace.span_id))?;
+            visitor.visit_pair(flags, Value::from(trace.flags_text()))?;
         }
         Ok(())
     }

@@ -24,3 +24,4 @@ pub(crate) mod request_id;
 pub(crate) mod response;
 pub(crate) mod route;
 mod surroundings;
+pub(crate) mod trace_context;

@@ -3,6 +3,7 @@
 use super::{
     head::{Field, Head, Span, Version},
     route::Route,
+    trace_context::TraceContext,
 };
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method};
 use std::{
@@ -32,6 +33,7 @@ pub struct Request {
     pub(crate) received: Option<Instant>,
     /// What layers have set.
     pub(super) deadline: Option<Instant>,
+    pub(super) trace: OnceLock<TraceContext>,
     extensions: Extensions,
     header_map: OnceLock<Box<HeaderMap>>,
 }
@@ -178,12 +180,18 @@ impl Request {
 
     /// The values of a header that may stand more than once, where they are text, in their order.
     pub(crate) fn header_values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r str> {
+        let values = self.field_values(name);
+        values.filter_map(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// The same of any bytes.
+    pub(super) fn field_values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r [u8]> {
         let named = move |field: &&Field| {
             let known = field.name.of(&self.bytes);
             known.eq_ignore_ascii_case(name.as_bytes())
         };
         let fields = self.head.fields.iter().filter(named);
-        fields.filter_map(|field| std::str::from_utf8(field.value.of(&self.bytes)).ok())
+        fields.map(|field| field.value.of(&self.bytes))
     }
 
     /// Every header, as the `http` crate's map. It is built at the first call; [`Request::header`] does without.
@@ -276,13 +284,14 @@ impl Request {
     /// Makes ready for the next request of a connection: the memory stays, the contents go.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
-        self.head.fields.clear();
+        self.head.clear_fields();
         self.body = RequestBody::Empty;
         self.route = None;
         self.matched = Matched::default();
         self.params.clear();
         self.received = None;
         self.deadline = None;
+        self.trace.take();
         self.extensions.clear();
         self.header_map.take();
     }
@@ -316,7 +325,7 @@ impl Request {
             name: self.push_bytes(name),
             value: self.push_bytes(value),
         };
-        self.head.fields.push(field);
+        self.head.push_field(name, field);
     }
 
     fn push_bytes(&mut self, bytes: &[u8]) -> Span {

@@ -2,6 +2,7 @@
 
 use super::{
     log_context::LogContext, request::Request, request_id::RequestId, route::ServiceFacts,
+    trace_context::TraceContext,
 };
 use crate::{config::ip_range::IpRange, phase::Stop};
 use std::{
@@ -35,6 +36,39 @@ impl Request {
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.extensions().get().map(RequestId::as_str)
+    }
+
+    /// Its place in a trace, for outgoing calls and for what is written about it:
+    /// [`traceparent`](TraceContext::traceparent) and [`tracestate`](TraceContext::tracestate).
+    ///
+    /// Where the service exports traces it is the request's own span, in the client's trace where that sent one. Else it
+    /// is what the client sent (W3C Trace Context), as OpenTelemetry wants it of who only passes on. Where there is
+    /// neither, or what was sent is malformed, the first call makes ids up, of a trace that is not sampled.
+    #[must_use]
+    pub fn trace(&self) -> &TraceContext {
+        self.trace
+            .get_or_init(|| self.sent_trace().unwrap_or_else(TraceContext::random))
+    }
+
+    /// The same, where there is one by now.
+    pub(crate) fn known_trace(&self) -> Option<&TraceContext> {
+        self.trace.get()
+    }
+
+    pub(crate) fn set_trace(&mut self, context: TraceContext) {
+        self.trace = context.into();
+    }
+
+    /// What its client has sent; none where that is nothing, or malformed.
+    pub(crate) fn sent_trace(&self) -> Option<TraceContext> {
+        let is_sent = self.head.has_traceparent;
+        let sent = || {
+            TraceContext::sent(
+                self.field_values("traceparent"),
+                self.field_values("tracestate"),
+            )
+        };
+        is_sent.then(sent).flatten()
     }
 
     /// How long it is until the [`deadline`](Request::deadline); zero past it, none where there is none.

@@ -1,9 +1,11 @@
 //! One log record a request, for whom `ACCESS_LOG` wants it, and the causes that responses keep from clients.
 
+use super::trace::server;
 use crate::{
     config::{ip_range::IpRange, table::AccessLog},
     message::{error::Error, request::Request, response::Response},
 };
+
 use http::StatusCode;
 use log::Level;
 use std::time::Duration;
@@ -37,6 +39,7 @@ pub(crate) fn request(
 /// Logs why a request was not answered as it asked to be, once, where the reason is not the client's to know.
 pub(crate) fn failure(request: &Request, error: &Error) {
     let Some(cause) = error.cause() else { return };
+    server::note_failure(cause);
     let level = match is_failure(error.status()) {
         true => Level::Error,
         false => Level::Debug,

@@ -1,4 +1,4 @@
-//! What the service says of itself: log records, the access log, metrics, and panics as records.
+//! What the service says of itself: log records, the access log, metrics, traces, and panics as records.
 
 pub(crate) mod access_log;
 pub(crate) mod latencies;
@@ -6,5 +6,6 @@ pub(crate) mod logging;
 pub(crate) mod metrics;
 pub(crate) mod panics;
 pub(crate) mod recent;
+pub mod trace;
 #[cfg(feature = "tracing")]
 mod tracing;

@@ -14,12 +14,16 @@ use crate::{
         access_log,
         metrics::{self, Metrics, counts::Shed, http::HttpCounts, refused::Refused},
         recent::Recent,
+        trace::server::Tracer,
     },
     phase::{Phase, State},
     routing::application::Application,
 };
 use http::{HeaderValue, Method, header};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Decides what answers a request. Shared by every worker and the admin thread.
 pub(crate) struct Dispatcher {
@@ -34,6 +38,7 @@ pub(crate) struct Dispatcher {
     pub(crate) metrics: Metrics,
     /// What the workers count.
     pub(crate) http_counts: Arc<HttpCounts>,
+    pub(crate) tracer: Tracer,
     /// What the engine has refused.
     pub(crate) refused: Arc<Refused>,
     /// Whether `/metrics` is answered where the routes are: there is no admin port, and no route of this path.
@@ -94,9 +99,16 @@ impl Dispatcher {
         probe(&self.health, phase, self.name, self.version, request)
     }
 
-    /// Runs layers and handler on this thread; a panic is a 500 and a log record.
-    pub(crate) fn handle(&self, request: &mut Request) -> Response {
-        self.application.run(request)
+    /// Runs layers and handler on this thread, in the request's span; a panic is a 500 and a log record. Also returns how
+    /// long it has taken since `started`.
+    pub(crate) fn handle(&self, request: &mut Request, started: Instant) -> (Response, Duration) {
+        let span = self.tracer.begin(request, &self.trusted_proxies);
+        let response = self.application.run(request);
+        let took = started.elapsed();
+        if let Some(span) = span {
+            span.end(response.status, took);
+        }
+        (response, took)
     }
 
     fn is_scrape(&self, request: &Request) -> bool {

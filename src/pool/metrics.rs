@@ -3,10 +3,13 @@
 use super::Pool;
 use crate::{
     engine::{Ready, occupancy::CLOSED},
-    observe::metrics::{
-        Source,
-        counts::method_code,
-        exposition::{Exposition, Kind},
+    observe::{
+        metrics::{
+            Source,
+            counts::method_code,
+            exposition::{Exposition, Kind},
+        },
+        trace::export,
     },
     phase::PHASES,
 };
@@ -21,6 +24,9 @@ impl Source for Pool {
         self.write_sizes(out);
         self.write_engine(out);
         dispatcher.health.write_metrics(out);
+        if dispatcher.tracer.sampling.is_some() {
+            export::write_metrics(out);
+        }
         let now = dispatcher.state.phase();
         out.family(
             Kind::Gauge,

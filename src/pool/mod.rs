@@ -298,7 +298,8 @@ impl Pool {
         let since = self.note_progress(started);
         let mut exchange = match job.ready {
             Ready::Stream(mut exchange) => {
-                let _scope = Scope::enter(logged_as(exchange.request()));
+                let request = exchange.request();
+                let _scope = Scope::enter(logged_as(request)).traced(request.known_trace());
                 worker.begin(exchange.request(), since);
                 if exchange.stream() {
                     self.note_answered(worker, started);
@@ -324,8 +325,7 @@ impl Pool {
         worker.begin(exchange.request(), since);
         // Kept, since a layer may do what it likes to its request.
         let index = exchange.request().route.as_ref().map(|route| route.index);
-        let response = self.dispatcher.handle(exchange.request());
-        let took = started.elapsed();
+        let (response, took) = self.dispatcher.handle(exchange.request(), started);
         self.note_ended(worker, exchange.request(), &response, since, took);
         let route = index.map(|index| self.dispatcher.application.route(index));
         if let Some(route) = route {

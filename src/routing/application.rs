@@ -19,6 +19,7 @@ use crate::{
     observe::{
         access_log,
         panics::{self, Panicked},
+        trace::server,
     },
 };
 use http::{Method, StatusCode, header};
@@ -194,6 +195,7 @@ fn is_plain(response: &Response) -> bool {
 
 #[cold]
 fn after_panic(panicked: &Panicked, request: &Request) -> Response {
+    server::note_failure(format_args!("panicked: {panicked}"));
     log::error!(
         panic = panicked.message.as_str(),
         location = panicked.location.as_deref().unwrap_or("unknown"),

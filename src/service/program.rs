@@ -6,6 +6,7 @@ use crate::{
     config::{limits::Limits, settings::Settings, table::Config},
     lifecycle::{control::Control, drain_report::DrainReport, task::TaskResult},
     message::error::Error,
+    observe::trace::server::Tracer,
 };
 use std::{io, process::ExitCode, sync::Arc};
 
@@ -165,6 +166,7 @@ impl<C, S: Send + Sync + 'static> Execute for Opening<C, S> {
         limits: &Limits,
         settings: Settings,
         control: &Arc<Control>,
+        tracer: Tracer,
     ) -> io::Result<DrainReport> {
         let service = (self.open)(self.conf);
         let service = service.map_err(|error| io::Error::other(format!("{error:?}")))?;
@@ -179,7 +181,7 @@ impl<C, S: Send + Sync + 'static> Execute for Opening<C, S> {
             about,
             ..service
         });
-        service.serve(config, limits, settings, control)
+        service.serve(config, limits, settings, control, tracer)
     }
 
     fn subcommands(&self) -> Vec<&'static str> {

@@ -7,7 +7,7 @@ use crate::{
     background, bodies, calling, chaos, configuration, deadline, drain_report, endings, fairness,
     files, forwarded, health, hosted, http, layers, library, life, lifetimes, live_configuration,
     logging, metrics, pages, places, pool, probes, queue, resize, reviewed, rolling_update,
-    service, sharing, shortages, signals, slow_clients, stalls, streams, timeouts,
+    service, sharing, shortages, signals, slow_clients, stalls, streams, timeouts, traces,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -168,6 +168,7 @@ fn the_list_names_only_what_exists() {
         ("calling", calling::CASES),
         ("http::limits", http::LIMITS_CASES),
         ("timeouts", timeouts::CASES),
+        ("traces", traces::CASES),
         ("layers", layers::CASES),
         ("layers::concurrency", layers::concurrency::CASES),
         #[cfg(feature = "cookies")]

@@ -56,3 +56,4 @@ mod slow_clients;
 mod stalls;
 mod streams;
 mod timeouts;
+mod traces;

@@ -71,6 +71,25 @@ impl Settings {
         self.defaults.push((name, value.to_owned()));
     }
 
+    /// Runs `read`, with whose settings nothing that is given keeps a service from starting, as their specification has it.
+    /// What is bad there is no error: it is returned, one line for each setting, and noted in what `config` prints.
+    pub(crate) fn leniently<T>(
+        &mut self,
+        read: impl FnOnce(&mut Settings) -> T,
+    ) -> (T, Vec<String>) {
+        let before = self.errors.len();
+        let read = read(self);
+        let bad = self.errors.split_off(before);
+        for bad in &bad {
+            let note = "it cannot be used, and counts as unset".to_owned();
+            match self.entry(bad.name) {
+                Some(entry) => entry.note = Some(note),
+                None => self.remember(bad.name, String::new(), Source::Default, false),
+            }
+        }
+        (read, bad.into_iter().map(|bad| bad.line).collect())
+    }
+
     /// The default that the program has set for this name, remembered as such.
     pub(super) fn program_default(&mut self, name: &'static str) -> Option<String> {
         let known = self.defaults.iter().find(|(known, _)| *known == name);

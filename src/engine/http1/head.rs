@@ -225,7 +225,7 @@ fn parse_into<'a>(
     head.query = parts.query.map(shift);
     head.authority = parts.authority.map(shift);
 
-    head.fields.clear();
+    head.clear_fields();
     let mut collector = Collector::default();
     for field in request.headers.iter() {
         let name = offset_of(field.name.as_bytes(), window);
@@ -235,10 +235,11 @@ fn parse_into<'a>(
             return Err(Refusal::bad("bare LF"));
         }
         collector.add(field.name.as_bytes(), field.value)?;
-        head.fields.push(Field {
+        let spans = Field {
             name: Span::new(name, name + field.name.len()),
             value: Span::new(value, value + field.value.len()),
-        });
+        };
+        head.push_field(field.name.as_bytes(), spans);
     }
     if !window[..len].ends_with(b"\r\n\r\n") {
         return Err(Refusal::bad("bare LF"));

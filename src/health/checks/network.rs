@@ -1,14 +1,13 @@
 //! Checks of what answers elsewhere: a TCP address, an HTTP URL.
 
 use crate::{
-    health::{
-        check::{Check, Verdict},
-        http_client,
+    health::check::{Check, Verdict},
+    http_client::{
+        self,
+        target::{Target, connect},
     },
-    resolve::resolve,
 };
-use http::Uri;
-use std::{io, net::TcpStream, time::Instant};
+use std::{io, time::Instant};
 
 impl<S: 'static> Check<S> {
     /// A check that passes where a TCP connection to `host`, a name or an IP address without brackets, and `port` can be
@@ -49,88 +48,24 @@ impl<S: 'static> Check<S> {
     /// # Errors
     /// What is wrong with the URL: it has to be `http://` with a host and no user; TLS is not spoken.
     pub fn http(name: &'static str, url: &str) -> Result<Check<S>, String> {
-        let target = Target::parse(url)?;
+        let target = Target::parse(url, EXAMPLE)?;
         Ok(Check::blocking(name, move |_, deadline| {
-            target.ask(deadline)
+            ask(&target, deadline)
         }))
     }
 }
 
-/// Opens a connection to whichever address of the host takes one.
-fn connect(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, String> {
-    let addresses = resolve(host, port).map_err(|error| error.to_string())?;
-    let mut problems = Vec::new();
-    for address in addresses {
-        let connected = http_client::remaining(deadline)
-            .and_then(|left| TcpStream::connect_timeout(&address, left / 2));
-        match connected {
-            Ok(stream) => return Ok(stream),
-            Err(error) => problems.push(format!("{address}: {error}")),
-        }
-    }
-    match problems.is_empty() {
-        true => Err(format!("{host} has no address")),
-        false => Err(problems.join("; ")),
-    }
-}
+/// What an error shows as a URL that is right.
+const EXAMPLE: &str = "http://orders:8080/livez";
 
-/// Where a URL leads.
-struct Target {
-    /// Without brackets.
-    host: String,
-    port: u16,
-    /// As the `Host` field has it.
-    authority: String,
-    path: String,
-}
-
-impl Target {
-    fn parse(url: &str) -> Result<Target, String> {
-        let expected = "expected a URL such as http://orders:8080/livez";
-        let uri: Uri = url
-            .parse()
-            .map_err(|error| format!("{expected}: {error}"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(format!("{expected}: TLS is not spoken here")),
-            _ => return Err(expected.to_owned()),
-        }
-        let authority = uri
-            .authority()
-            .filter(|authority| !authority.host().is_empty())
-            .ok_or(expected)?;
-        if authority.as_str().contains('@') {
-            return Err(format!("{expected}, without a user"));
-        }
-        let host = authority.host();
-        let port = match authority.as_str()[host.len()..].strip_prefix(':') {
-            None | Some("") => 80,
-            Some(_) => authority
-                .port_u16()
-                .filter(|port| *port > 0)
-                .ok_or_else(|| format!("{expected}: a port is from 1 to 65535"))?,
-        };
-        Ok(Target {
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port,
-            authority: authority.as_str().trim_end_matches(':').to_owned(),
-            path: match uri.path_and_query().map_or("/", |path| path.as_str()) {
-                // A query right behind the host.
-                query if query.starts_with('?') => format!("/{query}"),
-                path => path.to_owned(),
-            },
-        })
-    }
-
-    fn ask(&self, deadline: Instant) -> Verdict {
-        let stream = connect(&self.host, self.port, deadline)?;
-        let answer = http_client::get(stream, &self.authority, &self.path, deadline);
-        match answer {
-            Ok(answer) if answer.passes() => Ok(()),
-            Ok(answer) => Err(format!("it answers {}", answer.status())),
-            Err(error) if http_client::is_timeout(&error) => Err("it does not answer".to_owned()),
-            Err(error) => Err(io::Error::to_string(&error)),
-        }
+fn ask(target: &Target, deadline: Instant) -> Verdict {
+    let stream = target.connect(deadline)?;
+    let answer = http_client::get(stream, &target.authority, &target.path, deadline);
+    match answer {
+        Ok(answer) if answer.passes() => Ok(()),
+        Ok(answer) => Err(format!("it answers {}", answer.status())),
+        Err(error) if http_client::is_timeout(&error) => Err("it does not answer".to_owned()),
+        Err(error) => Err(io::Error::to_string(&error)),
     }
 }
 

@@ -107,3 +107,37 @@ fn a_streamed_body_is_logged_as_its_request_was_whoever_reads_it() {
     assert_eq!(behind, within, "what the engine says of it carries it too");
     assert_eq!((outside.as_str(), after.as_str()), (&*within, ""));
 }
+
+#[test]
+fn a_record_carries_the_ids_of_the_trace_wherever_the_work_goes_on() {
+    let sent = ["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".as_bytes()];
+    let trace = TraceContext::sent(sent.into_iter(), [].into_iter()).unwrap();
+    let ids = "trace_id=4bf92f3577b34da6a3ce929d0e0e4736 span_id=00f067aa0ba902b7 trace_flags=01";
+    let scope = Scope::enter("/orders");
+    current::replace(Some(trace.clone()));
+    assert_eq!(text(&pairs(&[])), format!("route=/orders {ids}"));
+    assert_eq!(
+        text(&pairs(&[("trace_id", "own")])),
+        "trace_id=own route=/orders"
+    );
+    let context = LogContext::current();
+    let elsewhere = thread::spawn(move || {
+        let within = context.run(|| text(&pairs(&[])));
+        let entered = trace.enter();
+        let bare = text(&pairs(&[]));
+        drop(entered);
+        (within, bare, text(&pairs(&[])))
+    });
+    let (within, bare, after) = elsewhere.join().unwrap();
+    assert_eq!(
+        (within, bare.as_str()),
+        (format!("route=/orders {ids}"), ids)
+    );
+    assert_eq!(after, "");
+    drop(scope);
+    assert_eq!(
+        text(&pairs(&[])),
+        "",
+        "nothing is left for the next request"
+    );
+}

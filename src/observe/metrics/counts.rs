@@ -41,8 +41,10 @@ pub(crate) const DURATION_BOUNDS: [&str; 14] = [
 const SIZES: [u64; 4] = [1 << 10, 1 << 14, 1 << 18, 1 << 22];
 pub(crate) const SIZE_BOUNDS: [&str; 4] = ["1024.0", "16384.0", "262144.0", "4194304.0"];
 
-/// The methods that stand for themselves, by their codes; the label of every other one is `_OTHER`, or clients would make
-/// up labels.
+/// What every method is called that does not stand for itself, or clients would make up labels.
+pub(crate) const OTHER: &str = "_OTHER";
+
+/// The methods that stand for themselves, by their codes.
 const METHODS: [&str; 9] = [
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
 ];
@@ -64,7 +66,7 @@ pub(crate) fn method_code(method: &Method) -> u8 {
 }
 
 pub(crate) fn method_name(code: u8) -> &'static str {
-    METHODS.get(usize::from(code)).unwrap_or(&"_OTHER")
+    METHODS.get(usize::from(code)).unwrap_or(&OTHER)
 }
 
 /// Adds to what only this thread writes.

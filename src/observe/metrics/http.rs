@@ -261,14 +261,11 @@ fn has_no_body(method: &Method, status: StatusCode) -> bool {
     *method == Method::HEAD || matches!(status.as_u16(), 204 | 304)
 }
 
-/// The trace of a request whose sender records it (<https://www.w3.org/TR/trace-context/#traceparent-header>).
+/// The trace of a request, where somebody keeps it.
 fn sampled_trace(request: &Request) -> Option<u128> {
-    let mut parts = request.header("traceparent")?.split('-');
-    let (version, trace_id) = (parts.next()?, parts.next()?);
-    let flags = u8::from_str_radix(parts.nth(1)?, 16).ok()?;
-    let is_one = version.len() == 2 && trace_id.len() == 32 && flags & 1 == 1;
-    let trace_id = u128::from_str_radix(trace_id, 16).ok()?;
-    (is_one && trace_id != 0).then_some(trace_id)
+    let trace = request.known_trace()?;
+    let trace_id = u128::from_be_bytes(trace.trace_id.to_bytes());
+    trace.is_sampled().then_some(trace_id)
 }
 
 /// A body that counts what is read of it.

@@ -6,6 +6,7 @@
 
 mod cgroup;
 mod client;
+mod collector;
 mod command;
 mod log;
 mod mounted;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub(crate) use cgroup::Cgroup;
 pub(crate) use client::{Broken, Client, get};
+pub(crate) use collector::Collector;
 pub(crate) use command::{Command, Output};
 pub(crate) use mounted::Mounted;
 pub(crate) use resources::{Resources, allow_descriptors};

@@ -5,34 +5,33 @@
 #![cfg(unix)]
 
 use std::env;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, ExitCode, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
-use std::time::Duration;
+use std::process::{Command, ExitCode, Output};
 
 use seaworthy::http::StatusCode;
 use seaworthy::{Error, IntoResponse, Next, Request, Service, Settings, Stop};
 use serde_json::Value;
 
-#[path = "it/support/mounted.rs"]
+mod changes;
+#[path = "../it/support/collector.rs"]
+mod collector;
+#[path = "../it/support/mounted.rs"]
 #[expect(dead_code, reason = "the other tests need more of it")]
 mod mounted;
+mod serving;
+mod traces;
 
-use mounted::Mounted;
+use changes::a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would;
+use serving::Serving;
+use traces::{parts, the_parts_of_a_request_are_one_tree_whatever_thread_they_are_on};
 
 /// Set for the process that is to be the program.
 const IS_PROGRAM: &str = "SEAWORTHY_TEST_PROGRAM";
-
-/// Longer than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     if env::var_os(IS_PROGRAM).is_some() {
         return program();
     }
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&str, fn()); 7] = [
         (
             "help_version_and_config_know_the_program_and_open_nothing",
             help_version_and_config_know_the_program_and_open_nothing,
@@ -56,6 +55,10 @@ fn main() -> ExitCode {
         (
             "a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would",
             a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would,
+        ),
+        (
+            "the_parts_of_a_request_are_one_tree_whatever_thread_they_are_on",
+            the_parts_of_a_request_are_one_tree_whatever_thread_they_are_on,
         ),
     ];
     for (name, test) in tests {
@@ -101,6 +104,7 @@ fn program() -> ExitCode {
                 Err(Error::conflict("taken").because("row 7"))
             })
             .get("/refused", |_: &Request| StatusCode::FORBIDDEN)
+            .get("/parts", |_: &Request| parts())
             .layer(|request: &mut Request, next: Next<'_>| {
                 let answer = next.run(request);
                 if answer.status().is_success() {
@@ -225,7 +229,7 @@ fn a_cause_is_logged_once_and_what_a_client_did_wrong_is_no_error() {
         ("/refused", 403),
         ("/nowhere", 404),
     ] {
-        let answer = service.get(path);
+        let answer = service.get(path, "");
         assert!(
             answer.starts_with(&format!("HTTP/1.1 {status} ")),
             "{path}: {answer}"
@@ -257,125 +261,6 @@ fn a_cause_is_logged_once_and_what_a_client_did_wrong_is_no_error() {
     let of_others = |record: &&Value| record["route"] != "/fails";
     let complaints: Vec<_> = log.iter().filter(complains).filter(of_others).collect();
     assert!(complaints.is_empty(), "{complaints:?}");
-}
-
-fn a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would() {
-    const ENGINES: &[&str] = if cfg!(feature = "tiny_http") {
-        &["native", "tiny_http"]
-    } else {
-        &["native"]
-    };
-    for engine in ENGINES {
-        let mounted = Mounted::new(&[("SHARDS", "8"), ("QUEUE", "queue")]);
-        let path = mounted.path();
-        let settings = [("CONFIG_DIR", path.as_str()), ("HTTP_ENGINE", engine)];
-        let mut service = Serving::start(&settings);
-        // In the same change as a good one of what is live.
-        mounted.swap(&[
-            ("SHARDS", "many"),
-            ("QUEUE", "queue"),
-            ("ACCESS_LOG", "all"),
-        ]);
-        let refused =
-            service.read_until("a changed configuration was refused: everything stays as it was");
-        let reason = refused["reason"].as_str().expect("a reason");
-        let expected =
-            format!("SHARDS=\"many\" in {path}/SHARDS: expected a whole number from 1 to 64");
-        assert_eq!(reason, expected);
-        let (code, _, stderr) = run(&["serve"], &settings);
-        assert_eq!(code, 78);
-        assert!(stderr.contains(reason), "{stderr}");
-        assert!(service.get("/shards").ends_with("\r\n\r\n8"));
-
-        mounted.swap(&[("SHARDS", "9"), ("QUEUE", "queue"), ("ACCESS_LOG", "all")]);
-        let waiting = service.read_until("settings have changed that take effect with a restart");
-        assert_eq!(waiting["settings"], "SHARDS");
-        let changed = service.read_until("the configuration has changed");
-        assert_eq!(changed["settings"], "ACCESS_LOG");
-        assert!(service.get("/shards").ends_with("\r\n\r\n8"));
-
-        mounted.swap(&[("SHARDS", "9")]);
-        let refused =
-            service.read_until("a changed configuration was refused: everything stays as it was");
-        assert_eq!(refused["reason"], "QUEUE: required, but not given");
-        let log = service.end();
-        let requests = log.iter().filter(|record| record["msg"] == "request");
-        assert_eq!(requests.count(), 1, "{log:?}");
-    }
-}
-
-/// The program while it serves.
-struct Serving {
-    process: Child,
-    /// What it says, until it ends.
-    records: Receiver<Value>,
-    address: String,
-    log: Vec<Value>,
-}
-
-impl Serving {
-    fn start(settings: &[(&str, &str)]) -> Serving {
-        let mut command = started_with(&[], settings);
-        let mut process = command
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program can be started");
-        let stdout = BufReader::new(process.stdout.take().expect("a pipe"));
-        let (sender, records) = channel();
-        thread::spawn(move || {
-            for line in stdout.lines() {
-                let line = line.expect("it can be read");
-                let _ = sender.send(record(&line));
-            }
-        });
-        let mut serving = Serving {
-            process,
-            records,
-            address: String::new(),
-            log: Vec::new(),
-        };
-        let listening = serving.read_until("listening");
-        serving.address = listening["addr"].as_str().expect("an address").to_owned();
-        serving.read_until("started");
-        serving
-    }
-
-    fn read_until(&mut self, message: &str) -> Value {
-        loop {
-            let next = self.records.recv_timeout(PATIENCE);
-            let record = next.unwrap_or_else(|_| panic!("no {message:?}: {:?}", self.log));
-            self.log.push(record.clone());
-            if record["msg"] == message {
-                return record;
-            }
-        }
-    }
-
-    fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        answer
-    }
-
-    fn end(mut self) -> Vec<Value> {
-        let pid = self.process.id().to_string();
-        let killed = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(killed.expect("there is kill").success());
-        self.log.extend(&self.records);
-        assert_eq!(self.process.wait().expect("it ends").code(), Some(0));
-        std::mem::take(&mut self.log)
-    }
-}
-
-impl Drop for Serving {
-    /// Where a test has failed, it still runs.
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 fn records(log: &str) -> Vec<Value> {

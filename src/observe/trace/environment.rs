@@ -1,0 +1,376 @@
+//! What the `OTEL_*` variables say, by the names and rules of
+//! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/> and
+//! <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>.
+//!
+//! By these, nothing that they say keeps a service from starting: what cannot be used is a warning, and counts as unset, or
+//! there are no traces.
+
+use crate::{config::settings::Settings, http_client::target::Target};
+use ::http::{HeaderName, HeaderValue, header};
+use percent_encoding::percent_decode_str;
+use std::time::Duration;
+
+/// What an error shows as an endpoint that is right.
+const EXAMPLE: &str = "http://collector:4318";
+
+/// Where a collector takes traces, below the endpoint for all signals.
+const TRACES_PATH: &str = "/v1/traces";
+
+/// In the specification's milliseconds, of which 0 is for no limit; here that counts as the longest.
+const LONGEST_WAIT_MS: u64 = 60 * 60 * 1000;
+
+/// More spans would be more memory than anyone has for them.
+const LARGEST_QUEUE: u64 = 1_000_000;
+
+const SERVICE_NAME: &str = "service.name";
+
+/// What the environment says of traces.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    pub(crate) sampling: Sampling,
+    /// Whether `traceparent` and `tracestate` are read and written.
+    pub(crate) propagates: bool,
+    /// Where and how spans are sent; `None` where they are not.
+    pub(crate) exporting: Option<Exporting>,
+    /// What cannot be used, one line each, to be logged once there is a log.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Which traces are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sampling {
+    /// By the rule alone, whatever a parent says.
+    Root(Rule),
+    /// As the parent says, and where there is none by the rule.
+    ParentBased(Rule),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    AlwaysOn,
+    AlwaysOff,
+    /// Those whose trace id ends in 56 bits that are, as a number, no less than this: so that every service that looks at a
+    /// trace decides alike (<https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/>).
+    Ratio(u64),
+}
+
+/// Where and how spans are sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Exporting {
+    pub(crate) target: Target,
+    /// What a request has beside its own fields, such as an API key: never to be shown.
+    pub(crate) headers: Headers,
+    /// For one batch, its repetitions included.
+    pub(crate) timeout: Duration,
+    /// How long the first span of a batch waits for others.
+    pub(crate) schedule_delay: Duration,
+    pub(crate) max_queue_size: usize,
+    pub(crate) max_batch_size: usize,
+    /// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`.
+    pub(crate) resource: Vec<(String, String)>,
+}
+
+/// Header fields whose values are nobody's to see.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Headers(pub(crate) Vec<(String, String)>);
+
+impl std::fmt::Debug for Headers {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.0.iter().map(|(name, _)| name);
+        out.debug_list().entries(names).finish()
+    }
+}
+
+impl Environment {
+    /// Reads every variable, so that all of them show up in what `config` prints.
+    pub(crate) fn read(settings: &mut Settings) -> Environment {
+        let ((sampling, propagates, exporting), warnings) = settings.leniently(|settings| {
+            let is_enabled = !settings.flag("OTEL_SDK_DISABLED", false);
+            let resource = resource(settings);
+            let propagates = propagates(settings);
+            let is_exported = is_exported(settings);
+            let sampling = sampling(settings);
+            let is_wanted = is_enabled && is_exported;
+            (
+                sampling,
+                propagates,
+                exporting(settings, resource, is_wanted),
+            )
+        });
+        Environment {
+            sampling,
+            propagates,
+            exporting,
+            warnings,
+        }
+    }
+}
+
+/// Reads a text by `parse`, whose error says what would be right.
+fn parsed<T>(
+    settings: &mut Settings,
+    name: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Option<T> {
+    let given = settings.optional(name)?;
+    parse(&given)
+        .map_err(|problem| settings.reject(name, &problem))
+        .ok()
+}
+
+fn resource(settings: &mut Settings) -> Vec<(String, String)> {
+    let service = settings.optional("OTEL_SERVICE_NAME");
+    let given = parsed(settings, "OTEL_RESOURCE_ATTRIBUTES", |given| {
+        pairs(given).map_err(|_| expected_pairs("deployment.environment.name=prod"))
+    });
+    let mut resource = given.unwrap_or_default();
+    if let Some(service) = service {
+        resource.retain(|(name, _)| name != SERVICE_NAME);
+        resource.push((SERVICE_NAME.to_owned(), service));
+    }
+    resource
+}
+
+/// `baggage` is taken and not used: this library passes none on.
+fn propagates(settings: &mut Settings) -> bool {
+    let words = [("tracecontext", true), ("baggage", false), ("none", false)];
+    choices(settings, "OTEL_PROPAGATORS", &words).is_none_or(|found| found.contains(&true))
+}
+
+fn is_exported(settings: &mut Settings) -> bool {
+    let words = [("otlp", true), ("none", false)];
+    choices(settings, "OTEL_TRACES_EXPORTER", &words).is_none_or(|found| found.contains(&true))
+}
+
+/// What the known words of a list stand for, `None` where there are none; the first unknown one is reported.
+fn choices(
+    settings: &mut Settings,
+    name: &'static str,
+    words: &[(&str, bool)],
+) -> Option<Vec<bool>> {
+    let given = settings.list(name);
+    let find = |given: &String| {
+        let mut words = words.iter();
+        words.find(|(word, _)| word.eq_ignore_ascii_case(given))
+    };
+    if let Some(unknown) = given.iter().find(|given| find(given).is_none()) {
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let problem = format!("{unknown:?} is not known: expected of {}", known.join(", "));
+        settings.reject(name, &problem);
+    }
+    let found: Vec<bool> = given
+        .iter()
+        .filter_map(find)
+        .map(|(_, value)| *value)
+        .collect();
+    (!found.is_empty()).then_some(found)
+}
+
+fn sampling(settings: &mut Settings) -> Sampling {
+    let default = Sampling::ParentBased(Rule::AlwaysOn);
+    let all = Rule::Ratio(0);
+    let words = [
+        ("parentbased_always_on", default),
+        (
+            "parentbased_always_off",
+            Sampling::ParentBased(Rule::AlwaysOff),
+        ),
+        ("parentbased_traceidratio", Sampling::ParentBased(all)),
+        ("always_on", Sampling::Root(Rule::AlwaysOn)),
+        ("always_off", Sampling::Root(Rule::AlwaysOff)),
+        ("traceidratio", Sampling::Root(all)),
+    ];
+    let sampler = settings.choice("OTEL_TRACES_SAMPLER", default, &words);
+    let argument = settings.optional("OTEL_TRACES_SAMPLER_ARG");
+    let (Sampling::Root(Rule::Ratio(_)) | Sampling::ParentBased(Rule::Ratio(_)), Some(given)) =
+        (sampler, argument)
+    else {
+        return sampler;
+    };
+    let Some(rule) = ratio(&given) else {
+        let problem = "expected the part of traces to record, from 0.0 to 1.0";
+        settings.reject("OTEL_TRACES_SAMPLER_ARG", problem);
+        return sampler;
+    };
+    match sampler {
+        Sampling::Root(_) => Sampling::Root(rule),
+        Sampling::ParentBased(_) => Sampling::ParentBased(rule),
+    }
+}
+
+fn ratio(given: &str) -> Option<Rule> {
+    let ratio: f64 = given.parse().ok()?;
+    let is_ratio = (0.0..=1.0).contains(&ratio);
+    let threshold = ((1.0 - ratio) * (1_u64 << 56) as f64) as u64;
+    is_ratio.then_some(Rule::Ratio(threshold))
+}
+
+/// Reads all that says where and how, and makes something of it where traces are wanted and there is an endpoint.
+fn exporting(
+    settings: &mut Settings,
+    resource: Vec<(String, String)>,
+    is_wanted: bool,
+) -> Option<Exporting> {
+    let target = target(settings, is_wanted);
+    let headers = headers(settings);
+    let timeout = wait_of_signal(
+        settings,
+        "OTEL_EXPORTER_OTLP_TIMEOUT",
+        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+    );
+    let speaks = speaks(settings, target.is_some());
+    let schedule_delay = milliseconds(settings, "OTEL_BSP_SCHEDULE_DELAY", 5000);
+    let max_queue_size = settings.number("OTEL_BSP_MAX_QUEUE_SIZE", 2048, 1..=LARGEST_QUEUE);
+    let max_batch_size = batch_size(settings, max_queue_size);
+    let export_timeout = wait(settings, "OTEL_BSP_EXPORT_TIMEOUT", 30_000);
+    Some(Exporting {
+        target: target.filter(|_| speaks)?,
+        headers,
+        timeout: timeout.min(export_timeout),
+        schedule_delay,
+        max_queue_size: max_queue_size as usize,
+        max_batch_size: max_batch_size as usize,
+        resource,
+    })
+}
+
+/// The endpoint for all signals has the path of traces appended; the one of traces is used as it is.
+fn target(settings: &mut Settings, is_wanted: bool) -> Option<Target> {
+    let all = settings.optional("OTEL_EXPORTER_OTLP_ENDPOINT");
+    let own = settings.optional("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+    let (name, url) = match (own, all) {
+        (Some(own), _) => ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", own),
+        (None, Some(all)) => (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            format!("{}{TRACES_PATH}", all.trim_end_matches('/')),
+        ),
+        (None, None) => return None,
+    };
+    if !is_wanted {
+        return None;
+    }
+    if url.contains('@') {
+        // A password, from here on not to be shown.
+        settings.secret(name);
+    }
+    Target::parse(&url, EXAMPLE)
+        .map_err(|problem| settings.reject(name, &format!("{problem}; there are no traces")))
+        .ok()
+}
+
+/// The protocol of traces counts before that of all signals. Complains only where there is somewhere to send to.
+fn speaks(settings: &mut Settings, is_wanted: bool) -> bool {
+    const NAMES: [&str; 2] = [
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+    ];
+    let given = NAMES.map(|name| settings.optional(name).map(|given| (name, given)));
+    let Some((name, given)) = given.into_iter().flatten().next() else {
+        return true;
+    };
+    let problem = match given.as_str() {
+        "http/protobuf" => return true,
+        "grpc" | "http/json" => "not spoken here: expected http/protobuf; there are no traces",
+        _ => "expected http/protobuf, which is used",
+    };
+    if is_wanted {
+        settings.reject(name, problem);
+    }
+    !matches!(given.as_str(), "grpc" | "http/json")
+}
+
+/// Those of traces are in place of those of all signals.
+fn headers(settings: &mut Settings) -> Headers {
+    let [all, own] = [
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    ]
+    .map(|name| {
+        let given = settings.secret(name)?;
+        // Nothing of what is given is repeated: it may be a value that was put where a name belongs.
+        let read = pairs(given.expose()).and_then(usable);
+        if read.is_err() {
+            settings.reject(name, &expected_pairs("api-key=TOKEN"));
+        }
+        read.ok()
+    });
+    Headers(own.or(all).unwrap_or_default())
+}
+
+/// The fields as they can be sent; the exporter's own cannot be given.
+fn usable(fields: Vec<(String, String)>) -> Result<Vec<(String, String)>, ()> {
+    const OWN: [HeaderName; 5] = [
+        header::HOST,
+        header::CONTENT_TYPE,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::CONNECTION,
+    ];
+    let is_usable = |(name, value): &(String, String)| {
+        let name = HeaderName::try_from(name.as_str());
+        name.is_ok_and(|name| !OWN.contains(&name)) && HeaderValue::try_from(value.as_str()).is_ok()
+    };
+    match fields.iter().all(is_usable) {
+        true => Ok(fields),
+        false => Err(()),
+    }
+}
+
+/// `name=value` pairs separated by commas, with both percent-decoded; wrong as a whole where a part of it is.
+fn pairs(given: &str) -> Result<Vec<(String, String)>, ()> {
+    let elements = given.split(',').map(str::trim);
+    let elements = elements.filter(|element| !element.is_empty());
+    let pair = |element: &str| {
+        let (name, value) = element.split_once('=')?;
+        let pair = (decoded(name.trim())?, decoded(value.trim())?);
+        (!pair.0.is_empty()).then_some(pair)
+    };
+    elements.map(|element| pair(element).ok_or(())).collect()
+}
+
+/// `None` where what is encoded is not UTF-8.
+fn decoded(text: &str) -> Option<String> {
+    let decoded = percent_decode_str(text).decode_utf8().ok()?;
+    Some(decoded.into_owned())
+}
+
+fn expected_pairs(example: &str) -> String {
+    format!("expected NAME=VALUE, separated by commas and percent-encoded, such as {example}")
+}
+
+/// The wait of traces, else that for all signals.
+fn wait_of_signal(settings: &mut Settings, all: &'static str, own: &'static str) -> Duration {
+    let all = wait(settings, all, 10_000);
+    let own = settings.optional_number(own, 0..=LONGEST_WAIT_MS);
+    own.map_or(all, bounded)
+}
+
+fn wait(settings: &mut Settings, name: &'static str, default_ms: u64) -> Duration {
+    bounded(settings.number(name, default_ms, 0..=LONGEST_WAIT_MS))
+}
+
+fn bounded(milliseconds: u64) -> Duration {
+    match milliseconds {
+        0 => Duration::from_millis(LONGEST_WAIT_MS),
+        _ => Duration::from_millis(milliseconds),
+    }
+}
+
+/// A delay, of which 0 is none.
+fn milliseconds(settings: &mut Settings, name: &'static str, default: u64) -> Duration {
+    Duration::from_millis(settings.number(name, default, 0..=LONGEST_WAIT_MS))
+}
+
+/// Never more than the queue holds.
+fn batch_size(settings: &mut Settings, queue_size: u64) -> u64 {
+    const NAME: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
+    let given = settings.number(NAME, 512, 1..=LARGEST_QUEUE);
+    if given > queue_size {
+        let why = format!("at most OTEL_BSP_MAX_QUEUE_SIZE, {queue_size}");
+        settings.adjust(NAME, queue_size.to_string(), why);
+    }
+    given.min(queue_size)
+}
+
+#[cfg(test)]
+mod tests;

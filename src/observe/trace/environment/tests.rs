@@ -1,0 +1,390 @@
+use super::*;
+
+const COLLECTOR: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+
+fn read(pairs: &[(&str, &str)]) -> Environment {
+    let mut settings = Settings::from_pairs(pairs.iter().copied());
+    let environment = Environment::read(&mut settings);
+    assert_eq!(settings.errors(), [""; 0], "the service does not start");
+    environment
+}
+
+/// With a collector, and what is not to cost a warning.
+fn exporting(pairs: &[(&str, &str)]) -> Exporting {
+    let environment = read(&[&[COLLECTOR], pairs].concat());
+    assert_eq!(environment.warnings, [""; 0], "{pairs:?}");
+    environment.exporting.unwrap()
+}
+
+fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    pairs.iter().map(own).collect()
+}
+
+#[test]
+fn without_an_endpoint_there_are_no_traces_and_not_a_word() {
+    for pairs in [
+        &[][..],
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "")],
+        &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
+        &[COLLECTOR, ("OTEL_SDK_DISABLED", "true")],
+        &[COLLECTOR, ("OTEL_SDK_DISABLED", "True")],
+        &[COLLECTOR, ("OTEL_TRACES_EXPORTER", "none")],
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector"),
+            ("OTEL_TRACES_EXPORTER", "none"),
+        ],
+    ] {
+        let environment = read(pairs);
+        assert_eq!(environment.exporting, None, "{pairs:?}");
+        assert_eq!(environment.warnings, [""; 0], "{pairs:?}");
+        assert!(environment.propagates, "{pairs:?}");
+    }
+}
+
+#[test]
+fn an_endpoint_alone_has_everything_else_by_the_specification() {
+    let environment = read(&[COLLECTOR]);
+    assert_eq!(environment.sampling, Sampling::ParentBased(Rule::AlwaysOn));
+    assert!(environment.propagates);
+    let expected = Exporting {
+        target: Target::parse("http://collector:4318/v1/traces", EXAMPLE).unwrap(),
+        headers: Headers::default(),
+        timeout: Duration::from_secs(10),
+        schedule_delay: Duration::from_secs(5),
+        max_queue_size: 2048,
+        max_batch_size: 512,
+        resource: Vec::new(),
+    };
+    assert_eq!(environment.exporting, Some(expected));
+}
+
+#[test]
+fn the_endpoint_of_traces_is_used_as_it_is_and_the_one_of_all_signals_as_their_root() {
+    let own = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+    let all = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    for (pairs, url) in [
+        (&[(all, "http://a:4318/")][..], "http://a:4318/v1/traces"),
+        (&[(all, "http://a/otlp")], "http://a/otlp/v1/traces"),
+        (&[(own, "http://b:1/x?y")], "http://b:1/x?y"),
+        (&[(own, "http://b")], "http://b/"),
+        (&[(all, "https://a"), (own, "http://b/t")], "http://b/t"),
+    ] {
+        let environment = read(pairs);
+        let target = environment.exporting.unwrap().target;
+        assert_eq!(Ok(target), Target::parse(url, EXAMPLE), "{pairs:?}");
+        assert_eq!(environment.warnings, [""; 0], "{pairs:?}");
+    }
+}
+
+#[test]
+fn what_belongs_to_traces_counts_before_what_belongs_to_all_signals() {
+    let both = exporting(&[
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=1,b=2"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "c=x%20y , d = 5%2C6,"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "1000"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "2000"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
+    ]);
+    assert_eq!(both.headers.0, owned(&[("c", "x y"), ("d", "5,6")]));
+    assert_eq!(both.timeout, Duration::from_secs(2));
+    let all = exporting(&[
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=1,b=2"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "1000"),
+    ]);
+    assert_eq!(all.headers.0, owned(&[("a", "1"), ("b", "2")]));
+    assert_eq!(all.timeout, Duration::from_secs(1));
+}
+
+#[test]
+fn a_batch_waits_as_long_and_is_as_large_as_is_said() {
+    let batches = exporting(&[
+        ("OTEL_BSP_SCHEDULE_DELAY", "0"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "3000"),
+    ]);
+    assert_eq!(batches.schedule_delay, Duration::ZERO);
+    assert_eq!((batches.max_queue_size, batches.max_batch_size), (100, 100));
+    assert_eq!(batches.timeout, Duration::from_secs(3));
+    let endless = exporting(&[
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "0"),
+    ]);
+    assert_eq!(endless.timeout, Duration::from_secs(60 * 60));
+}
+
+#[test]
+fn the_name_of_the_service_counts_before_the_one_among_the_attributes() {
+    let attributes = "service.name=a,k8s.pod.name=shop%2D1,team=caf%C3%A9";
+    let named = exporting(&[("OTEL_RESOURCE_ATTRIBUTES", attributes)]);
+    let expected = [
+        ("service.name", "a"),
+        ("k8s.pod.name", "shop-1"),
+        ("team", "café"),
+    ];
+    assert_eq!(named.resource, owned(&expected));
+    let renamed = exporting(&[
+        ("OTEL_RESOURCE_ATTRIBUTES", attributes),
+        ("OTEL_SERVICE_NAME", "b"),
+    ]);
+    let expected = [
+        ("k8s.pod.name", "shop-1"),
+        ("team", "café"),
+        ("service.name", "b"),
+    ];
+    assert_eq!(renamed.resource, owned(&expected));
+}
+
+#[test]
+fn every_sampler_of_the_specification_is_known() {
+    let half = 1 << 55;
+    for (name, argument, expected) in [
+        ("always_on", "", Sampling::Root(Rule::AlwaysOn)),
+        ("always_off", "0.5", Sampling::Root(Rule::AlwaysOff)),
+        ("traceidratio", "", Sampling::Root(Rule::Ratio(0))),
+        ("traceidratio", "0.5", Sampling::Root(Rule::Ratio(half))),
+        ("traceidratio", "0", Sampling::Root(Rule::Ratio(1 << 56))),
+        (
+            "parentbased_always_on",
+            "x",
+            Sampling::ParentBased(Rule::AlwaysOn),
+        ),
+        (
+            "parentbased_always_off",
+            "",
+            Sampling::ParentBased(Rule::AlwaysOff),
+        ),
+        (
+            "parentbased_traceidratio",
+            "1.0",
+            Sampling::ParentBased(Rule::Ratio(0)),
+        ),
+    ] {
+        let environment = read(&[
+            ("OTEL_TRACES_SAMPLER", name),
+            ("OTEL_TRACES_SAMPLER_ARG", argument),
+        ]);
+        assert_eq!(environment.sampling, expected, "{name} {argument}");
+        assert_eq!(environment.warnings, [""; 0], "{name} {argument}");
+    }
+}
+
+#[test]
+fn a_context_is_passed_on_unless_the_propagators_say_otherwise() {
+    for (given, expected) in [
+        ("tracecontext", true),
+        ("tracecontext,baggage", true),
+        ("baggage", false),
+        ("none", false),
+        ("", true),
+    ] {
+        let environment = read(&[("OTEL_PROPAGATORS", given)]);
+        assert_eq!(environment.propagates, expected, "{given}");
+        assert_eq!(environment.warnings, [""; 0], "{given}");
+    }
+}
+
+/// Each with the warning, and whether there are traces nevertheless.
+const BAD: [(&str, &str, &str, bool); 25] = [
+    (
+        "OTEL_SDK_DISABLED",
+        "yes",
+        r#"OTEL_SDK_DISABLED="yes": expected true or false"#,
+        true,
+    ),
+    (
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "a",
+        r#"OTEL_RESOURCE_ATTRIBUTES="a": expected NAME=VALUE, separated by commas and percent-encoded"#,
+        true,
+    ),
+    (
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "a=1,=2",
+        "expected NAME=VALUE",
+        true,
+    ),
+    (
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "a=%FF",
+        "expected NAME=VALUE",
+        true,
+    ),
+    (
+        "OTEL_PROPAGATORS",
+        "b3,jaeger",
+        r#"OTEL_PROPAGATORS="b3,jaeger": "b3" is not known: expected of tracecontext, baggage, none"#,
+        true,
+    ),
+    (
+        "OTEL_TRACES_EXPORTER",
+        "zipkin",
+        r#"OTEL_TRACES_EXPORTER="zipkin": "zipkin" is not known: expected of otlp, none"#,
+        true,
+    ),
+    (
+        "OTEL_TRACES_SAMPLER",
+        "jaeger_remote",
+        r#"OTEL_TRACES_SAMPLER="jaeger_remote": expected parentbased_always_on, "#,
+        true,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "https://collector:4318",
+        r#"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="https://collector:4318": expected a URL such as http://collector:4318: TLS is not spoken here; there are no traces"#,
+        false,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "collector:4317",
+        "expected a URL",
+        false,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "http://collector:0",
+        "a port is from 1",
+        false,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "http://me:secret@collector",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: expected a URL such as http://collector:4318, without a user",
+        false,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "secret",
+        "OTEL_EXPORTER_OTLP_HEADERS: expected NAME=VALUE",
+        true,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "a=secret%0D%0Ab:c",
+        "OTLP_HEADERS: expected",
+        true,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "a secret=b",
+        "OTLP_HEADERS: expected",
+        true,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+        "Content-Length=secret",
+        "HEADERS: expected",
+        true,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TIMEOUT",
+        "10s",
+        r#"OTEL_EXPORTER_OTLP_TIMEOUT="10s": expected a whole number from 0 to 3600000"#,
+        true,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+        "-1",
+        "expected a whole number",
+        true,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "grpc",
+        r#"OTEL_EXPORTER_OTLP_PROTOCOL="grpc": not spoken here: expected http/protobuf; there are no traces"#,
+        false,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+        "http/json",
+        "not spoken here",
+        false,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "carrier pigeon",
+        "expected http/protobuf, which is used",
+        true,
+    ),
+    (
+        "OTEL_BSP_SCHEDULE_DELAY",
+        "soon",
+        "expected a whole number from 0 to 3600000",
+        true,
+    ),
+    (
+        "OTEL_BSP_MAX_QUEUE_SIZE",
+        "0",
+        "expected a whole number from 1 to 1000000",
+        true,
+    ),
+    (
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+        "1e3",
+        "expected a whole number",
+        true,
+    ),
+    (
+        "OTEL_BSP_EXPORT_TIMEOUT",
+        "3.5",
+        "expected a whole number",
+        true,
+    ),
+    (
+        "OTEL_SERVICE_NAME_FILE",
+        "/no/such/file",
+        "OTEL_SERVICE_NAME_FILE",
+        true,
+    ),
+];
+
+#[test]
+fn what_cannot_be_used_is_one_warning_that_says_what_would_be_and_the_service_starts() {
+    for (name, value, warning, is_exported) in BAD {
+        let environment = read(&[COLLECTOR, (name, value)]);
+        let warnings = &environment.warnings;
+        assert_eq!(warnings.len(), 1, "{name}={value}: {warnings:?}");
+        assert!(
+            warnings[0].contains(warning),
+            "{name}={value}: {warnings:?}"
+        );
+        assert!(warnings[0].starts_with(name), "{warnings:?}");
+        assert!(!warnings[0].contains("secret"), "{warnings:?}");
+        assert_eq!(
+            environment.exporting.is_some(),
+            is_exported,
+            "{name}={value}"
+        );
+        if is_exported {
+            let (bad, good) = (environment.exporting, read(&[COLLECTOR]).exporting);
+            assert_eq!(bad, good, "{name}={value} is not the default");
+        }
+    }
+}
+
+#[test]
+fn a_ratio_that_is_none_is_a_warning_and_all_traces() {
+    for argument in ["half", "-0.1", "1.5", "NaN"] {
+        let environment = read(&[
+            ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+            ("OTEL_TRACES_SAMPLER_ARG", argument),
+        ]);
+        assert_eq!(environment.sampling, Sampling::ParentBased(Rule::Ratio(0)));
+        let expected = format!(
+            "OTEL_TRACES_SAMPLER_ARG={argument:?}: expected the part of traces to record, from 0.0 to 1.0"
+        );
+        assert_eq!(environment.warnings, [expected]);
+    }
+}
+
+#[test]
+fn what_is_shown_of_headers_is_that_there_are_some() {
+    let key = ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=secret");
+    let mut settings = Settings::from_pairs([COLLECTOR, key]);
+    let environment = Environment::read(&mut settings);
+    let shown = settings.entries().iter().map(|entry| &*entry.shown);
+    assert!(shown.clone().any(|shown| shown == "[redacted]"));
+    assert!(!shown.clone().any(|shown| shown.contains("secret")));
+    assert!(!format!("{environment:?}").contains("secret"));
+}

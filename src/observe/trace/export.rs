@@ -1,0 +1,263 @@
+//! Spans that have ended on their way to the collector: a bounded queue that no request waits for, and a thread of its own
+//! behind it.
+//!
+//! The thread is woken twice for a batch: for its first span, and when it is full or has waited long enough. While there
+//! are none it sleeps without a timer.
+
+use super::{
+    deliver::Delivery,
+    encode::{Encoder, PartialSuccess},
+    environment::Exporting,
+    span::SpanData,
+};
+use crate::observe::metrics::exposition::{Exposition, Kind};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How often it is logged that spans are lost, and how many.
+const LOSSES_INTERVAL: Duration = Duration::from_secs(60);
+
+static EXPORTER: OnceLock<Arc<Exporter>> = OnceLock::new();
+
+/// Has spans sent from here on, for the rest of the process, by the thread `otlp-export`. `service` and `version` are for
+/// what the environment says nothing of.
+///
+/// # Errors
+/// Where there is no thread for it, or one already.
+pub(crate) fn start(settings: &Exporting, service: &str, version: &str) -> io::Result<()> {
+    let another = || io::Error::other("spans are exported already");
+    if EXPORTER.get().is_some() {
+        return Err(another());
+    }
+    let started = Exporter::start(settings, service, version)?;
+    EXPORTER.set(started).map_err(|_| another())
+}
+
+/// Takes a span that has ended, or counts that it is lost. Never waits for the collector; a no-op where there is none.
+pub(crate) fn submit(span: SpanData) {
+    if let Some(exporter) = EXPORTER.get() {
+        exporter.submit(span);
+    }
+}
+
+/// Sends at once what was submitted before, and waits for that, `until` then. Whether all of it was sent or given up.
+pub(crate) fn flush(until: Instant) -> bool {
+    EXPORTER.get().is_none_or(|exporter| exporter.flush(until))
+}
+
+/// How many spans the collector has taken, and how many were lost.
+pub(crate) fn write_metrics(out: &mut Exposition) {
+    let Some(exporter) = EXPORTER.get() else {
+        return;
+    };
+    let (exported, dropped) = exporter.counts();
+    out.single(
+        Kind::Counter,
+        "seaworthy_spans_exported",
+        "Spans that the collector has taken.",
+        exported,
+    );
+    out.family(
+        Kind::Counter,
+        "seaworthy_spans_dropped",
+        "Spans that were lost on their way to the collector.",
+    )
+    .sample(&[("reason", "queue_full")], dropped.queue_full)
+    .sample(&[("reason", "export_failed")], dropped.export_failed);
+}
+
+/// Spans that were lost, by why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    pub(crate) queue_full: u64,
+    pub(crate) export_failed: u64,
+}
+
+/// The queue, which those who submit share with the thread.
+struct Exporter {
+    queue: Mutex<Queue>,
+    /// That there is a first span, a full batch or a flush.
+    work: Condvar,
+    /// That another batch is behind us.
+    settled: Condvar,
+    capacity: usize,
+    batch_size: usize,
+    delay: Duration,
+    exported: AtomicU64,
+    queue_full: AtomicU64,
+    export_failed: AtomicU64,
+}
+
+#[derive(Default)]
+struct Queue {
+    spans: VecDeque<SpanData>,
+    /// How many were ever taken into the queue, and how many of these were sent or given up.
+    submitted: u64,
+    settled: u64,
+    /// Up to which of them none is to wait for others.
+    flushed: u64,
+}
+
+impl Exporter {
+    fn start(settings: &Exporting, service: &str, version: &str) -> io::Result<Arc<Exporter>> {
+        let exporter = Arc::new(Exporter {
+            queue: Mutex::default(),
+            work: Condvar::new(),
+            settled: Condvar::new(),
+            capacity: settings.max_queue_size,
+            batch_size: settings.max_batch_size,
+            delay: settings.schedule_delay,
+            exported: AtomicU64::new(0),
+            queue_full: AtomicU64::new(0),
+            export_failed: AtomicU64::new(0),
+        });
+        let encoder = Encoder::new(resource(settings, service, version));
+        let mut delivery = Delivery::new(settings);
+        let working = Arc::clone(&exporter);
+        thread::Builder::new()
+            .name("otlp-export".to_owned())
+            .spawn(move || working.run(&encoder, &mut delivery))?;
+        Ok(exporter)
+    }
+
+    fn submit(&self, span: SpanData) {
+        let mut queue = self.queue();
+        if queue.spans.len() >= self.capacity {
+            self.queue_full.fetch_add(1, Relaxed);
+            return;
+        }
+        queue.spans.push_back(span);
+        queue.submitted += 1;
+        let waiting = queue.spans.len();
+        drop(queue);
+        if waiting == 1 || waiting == self.batch_size {
+            self.work.notify_one();
+        }
+    }
+
+    fn flush(&self, until: Instant) -> bool {
+        let mut queue = self.queue();
+        let submitted = queue.submitted;
+        queue.flushed = submitted;
+        self.work.notify_one();
+        while queue.settled < submitted {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.settled.wait_timeout(queue, left);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    fn run(&self, encoder: &Encoder, delivery: &mut Delivery) {
+        let mut losses = Losses::default();
+        loop {
+            let batch = self.next_batch();
+            let count = batch.len() as u64;
+            let result = delivery.deliver(&encoder.request(&batch));
+            let rejected = match &result {
+                Ok(partial) => partial.as_ref().map_or(0, |partial| partial.rejected),
+                Err(_) => count,
+            };
+            let rejected = rejected.min(count);
+            self.exported.fetch_add(count - rejected, Relaxed);
+            self.export_failed.fetch_add(rejected, Relaxed);
+            self.queue().settled += count;
+            self.settled.notify_all();
+            losses.tell(self.counts().1, &result);
+        }
+    }
+
+    /// Waits for the first span, and then for others as long as the delay and the size of a batch allow.
+    fn next_batch(&self) -> Vec<SpanData> {
+        let queue = self.queue();
+        let first = self.work.wait_while(queue, |queue| queue.spans.is_empty());
+        let queue = first.unwrap_or_else(PoisonError::into_inner);
+        let is_early = |queue: &mut Queue| {
+            queue.spans.len() < self.batch_size && queue.flushed <= queue.settled
+        };
+        let due = self.work.wait_timeout_while(queue, self.delay, is_early);
+        let mut queue = due.unwrap_or_else(PoisonError::into_inner).0;
+        let count = queue.spans.len().min(self.batch_size);
+        queue.spans.drain(..count).collect()
+    }
+
+    fn counts(&self) -> (u64, Dropped) {
+        let dropped = Dropped {
+            queue_full: self.queue_full.load(Relaxed),
+            export_failed: self.export_failed.load(Relaxed),
+        };
+        (self.exported.load(Relaxed), dropped)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the spans are of. The attributes of the SDK are always this library's own.
+fn resource<'a>(
+    settings: &'a Exporting,
+    service: &'a str,
+    version: &'a str,
+) -> Vec<(&'a str, &'a str)> {
+    let own = [
+        ("telemetry.sdk.name", "seaworthy"),
+        ("telemetry.sdk.language", "rust"),
+        ("telemetry.sdk.version", env!("CARGO_PKG_VERSION")),
+    ];
+    let given = settings.resource.iter();
+    let given = given.map(|(name, value)| (name.as_str(), value.as_str()));
+    let is_own = |name: &str| own.iter().any(|(known, _)| *known == name);
+    let mut resource: Vec<_> = given.filter(|(name, _)| !is_own(name)).collect();
+    for (name, value) in [("service.name", service), ("service.version", version)] {
+        if !resource.iter().any(|(known, _)| *known == name) {
+            resource.push((name, value));
+        }
+    }
+    resource.extend(own);
+    resource
+}
+
+/// What was told of spans that are lost.
+#[derive(Default)]
+struct Losses {
+    told: Option<(Instant, Dropped)>,
+}
+
+impl Losses {
+    /// Logs what was lost since it was last told, at most once in a while.
+    fn tell(&mut self, dropped: Dropped, result: &Result<Option<PartialSuccess>, String>) {
+        let (at, before) = self.told.unzip();
+        let before = before.unwrap_or_default();
+        let is_soon = at.is_some_and(|at| at.elapsed() < LOSSES_INTERVAL);
+        if dropped == before || is_soon {
+            return;
+        }
+        self.told = Some((Instant::now(), dropped));
+        let reason = match result {
+            Err(problem) => problem.as_str(),
+            Ok(Some(partial)) => partial.message.as_str(),
+            Ok(None) => "the queue was full",
+        };
+        log::warn!(
+            export_failed = dropped.export_failed - before.export_failed,
+            queue_full = dropped.queue_full - before.queue_full,
+            reason = reason;
+            "spans are lost: the collector does not take them"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;
