@@ -55,9 +55,9 @@
 //! | the command line is read, signals are hooked | `command/mod.rs`, `lifecycle/signals.rs` | main |
 //! | settings and limits are read, the bad ones all reported | `config/` | main |
 //! | logger and panic hook are installed | `observe/` | main; `log-writer` writes |
-//! | addresses are bound | `service.rs`, `engine/listen.rs`, `admin.rs` | main; `admin` answers on its port |
+//! | addresses are bound | `service.rs`, `engine/listen.rs`, `admin/` | main; `admin` answers on its port |
 //! | start-up tasks, then checks and background services run | `lifecycle/mod.rs`, `health/`, `lifecycle/background.rs` | `start-up`, `check-NAME`, one each |
-//! | every two seconds: have the limits, or the mounted configuration, changed? | `lifecycle/tick.rs`, `pool/resize.rs`, `lifecycle/reload.rs` | `tick`; a service's own reactions on `on-change` |
+//! | every two seconds: have the limits, or the mounted configuration, changed? | `lifecycle/tick.rs`, `pool/resize.rs`, `lifecycle/reload.rs`, `admin/history.rs` | `tick`; a service's own reactions on `on-change` |
 //! | a signal sets the stopping state: unready at once | `lifecycle/signals.rs`, `phase.rs` | `signals` |
 //! | drain delay, listener closed, workers joined by the deadline | `lifecycle/mod.rs` | main |
 //! | what fails meanwhile is run again, or ends the service, as its policy says | `lifecycle/supervisor.rs` | the background service's own |
@@ -71,7 +71,7 @@
 //! |---|---|
 //! | `main.rs`, `service.rs` | the reference service; the builder |
 //! | `command/` | the command line, `probe`, `config`, exit codes |
-//! | `admin.rs` | the admin port and its pages |
+//! | `admin/` | the admin port and its pages: a file a page, one for each form; what a service adds |
 //! | `lifecycle/` | one straight function from bound to gone; start-up tasks, background services, their policies and schedules, signals, the tick and what hangs on it, drain report |
 //! | `pool/` | who pulls, who runs, who waits; the threads; requests in flight; what is answered at once; bodies that are written |
 //! | `health/` | checks, their cached results, ready-made ones, the probe endpoints |
@@ -81,6 +81,7 @@
 //! | `message/` | requests, responses, what handlers may return |
 //! | `config/` | settings and their sources, seaworthy's own table, what of both is live, cgroup limits |
 //! | `phase.rs` | the phase and the stopping state, which everything reads |
+//! | `spawn.rs` | how threads begin |
 //! | `http_client/` | one request over a connection of its own, bounded in time and bytes |
 //!
 //! # What holds, whatever handlers and clients do
@@ -113,6 +114,7 @@ mod pool;
 mod resolve;
 mod routing;
 mod service;
+mod spawn;
 
 pub use config::{
     ip_range::IpRange,

@@ -1,5 +1,6 @@
 //! `Service`: what a program says about itself, and the two ways to run it.
 
+mod admin;
 mod background;
 mod binding;
 mod calling;
@@ -13,7 +14,7 @@ mod tests;
 pub use running::Running;
 
 use crate::{
-    admin::Admin,
+    admin::{Admin, subject::Subject},
     command::{self, Execute},
     config::{
         limits::Limits,
@@ -23,7 +24,7 @@ use crate::{
     health::{Health, cached::CachedCheck, check::Check},
     lifecycle::{
         self, BoundServer,
-        background::Background,
+        background::{Background, metrics::BackgroundMetrics},
         control::Control,
         drain_report::DrainReport,
         flags::Flags,
@@ -38,6 +39,7 @@ use crate::{
     },
     observe::{
         metrics::{self, Metrics, http::HttpCounts},
+        recent::Recent,
         trace::server::Tracer,
     },
     phase::Stop,
@@ -48,12 +50,13 @@ use crate::{
     },
     routing::{application::Stateful, routes::Routes},
 };
-use binding::{follow_limits, open_admin_engine, open_engine, policy};
+use binding::{follow_limits, keep_history, open_admin_engine, open_engine, own_pages, policy};
 use std::{
     io, mem,
     process::ExitCode,
     sync::{Arc, Weak},
     thread,
+    time::SystemTime,
 };
 
 /// An HTTP service: its routes, layers, checks, tasks and background services.
@@ -68,6 +71,8 @@ pub struct Service<S = ()> {
     about: &'static str,
     settings: Option<Settings>,
     application: Stateful<S>,
+    /// What it adds to the admin port.
+    admin: Option<Box<Routes<S>>>,
     health: Health,
     start_tasks: Vec<Task>,
     background: Vec<Background>,
@@ -113,6 +118,7 @@ impl<S: Send + Sync + 'static> Service<S> {
                 state: Arc::new(state),
                 render: None,
             },
+            admin: None,
             health: Health::default(),
             start_tasks: Vec::new(),
             background: Vec::new(),
@@ -282,11 +288,19 @@ impl<S: Send + Sync + 'static> Service<S> {
             state: Arc::clone(control.state()),
             live: Arc::clone(&live),
             trusted_proxies: config.trusted_proxies.clone(),
+            shed_by_limits: Arc::default(),
         });
         application.routes.finish(|route| route.finish(&facts));
         let refusals = Arc::new(Refusals::rendered_by(application.render.as_ref()));
         let own_route = application.routes.has_template(metrics::PATH);
-        let http_counts = HttpCounts::new(application.routes.endpoint_count());
+        let own = self
+            .admin
+            .map(|routes| own_pages(*routes, &application, &facts));
+        let shed_by_limits = Arc::clone(&facts.shed_by_limits);
+        let http_counts = HttpCounts::new(application.routes.endpoint_count(), shed_by_limits);
+        let mut metrics = self.metrics;
+        let background = BackgroundMetrics::of(&self.background);
+        metrics.own_sources.push(Box::new(background));
         let dispatcher = Arc::new(Dispatcher {
             name: self.name,
             version: self.version,
@@ -296,27 +310,40 @@ impl<S: Send + Sync + 'static> Service<S> {
             live: Arc::clone(&live),
             trusted_proxies: config.trusted_proxies.clone(),
             state: Arc::clone(control.state()),
-            metrics: self.metrics,
+            metrics,
             http_counts,
             tracer: self.tracer,
             refused: Arc::default(),
             has_metrics: config.admin_port.is_none() && !own_route,
+            recent: config.admin_port.map(|_| Recent::default()),
         });
-        let admin = match config.admin_port {
-            Some(port) => {
-                let engine = open_admin_engine(config, port, &live)?;
-                let flags = Arc::clone(&flags);
-                Some(Admin::start(Arc::clone(&dispatcher), engine, flags)?)
-            }
-            None => None,
-        };
+        let admin_engine = open_admin_engine(config, &live)?;
         let engine = open_engine(config, config.port, policy(&dispatcher))?;
         let pool = Pool::new(dispatcher, engine, config.workers, config.queue_capacity);
         let source: Weak<dyn metrics::Source> = Arc::<Pool>::downgrade(&pool);
         pool.dispatcher().metrics.add_source(source);
         pool.dispatcher().metrics.check_names();
         let mut tick = Tick::default();
-        follow_limits(&mut tick, Resizer::new(&pool, config, limits), flags);
+        follow_limits(
+            &mut tick,
+            Resizer::new(&pool, config, limits),
+            Arc::clone(&flags),
+        );
+        let admin = match admin_engine {
+            Some(engine) => {
+                let history = keep_history(&mut tick, &pool);
+                let subject = Subject {
+                    pool: Arc::clone(&pool),
+                    flags,
+                    history,
+                    token: config.admin_token.clone(),
+                    own,
+                    started: SystemTime::now(),
+                };
+                Some(Admin::start(subject, engine)?)
+            }
+            None => None,
+        };
         let server = BoundServer {
             tick,
             pool,
@@ -342,9 +369,13 @@ impl<S: Send + Sync + 'static> Execute for Service<S> {
         let reactions = mem::take(&mut self.reactions);
         let (mut server, admin) = self.bind(config, limits, control, Arc::clone(&flags))?;
         log::info!(addr:% = server.pool.local_addr(), engine = config.http_engine.name(), pid = std::process::id(); "listening");
+        if let Some(admin) = &admin {
+            log::info!(addr:% = admin.local_addr(); "the admin port listens");
+        }
         log_sizes("sized", &config.sizes(), limits);
         let live = Arc::clone(&server.live);
-        if let Some(mut reload) = Reload::new(settings, live, flags, reactions)? {
+        let events = Arc::clone(&server.pool.dispatcher().metrics.events);
+        if let Some(mut reload) = Reload::new(settings, live, flags, reactions, events)? {
             server.tick.watch("configuration", move || reload.look());
         }
         let report = lifecycle::live(server, control);

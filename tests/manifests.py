@@ -48,18 +48,27 @@ POD_MONITOR = exactly(
     ),
 )
 
+PROMETHEUS_RULE = exactly(
+    apiVersion={"const": "monitoring.coreos.com/v1"},
+    kind={"const": "PrometheusRule"},
+    metadata=exactly(name={"type": "string"}, labels=STRINGS),
+    # What is in a rule is promtool's to say: tests/monitoring.sh.
+    spec=exactly(groups={"type": "array", "items": exactly(name={"type": "string"}, rules={"type": "array"})}),
+)
+CUSTOM = {"PodMonitor": POD_MONITOR, "PrometheusRule": PROMETHEUS_RULE}
+
 
 def render(directory):
     text = subprocess.run(["kubectl", "kustomize", directory], check=True, stdout=subprocess.PIPE).stdout
     return list(yaml.safe_load_all(text))
 
 
-def render_with_monitoring():
-    """The overlay with the component that it leaves out for clusters without the operator."""
+def render_with_components():
+    """The overlay with the components that it leaves out for clusters without the operator or a collector."""
     # Beside the others, since kustomize takes only relative paths.
     with tempfile.TemporaryDirectory(dir=MANIFESTS / "overlays") as directory:
         (pathlib.Path(directory) / "kustomization.yaml").write_text(
-            "resources: [../production]\ncomponents: [../../components/monitoring]\n"
+            "resources: [../production]\ncomponents: [../../components/monitoring, ../../components/otel]\n"
         )
         return render(directory)
 
@@ -76,8 +85,8 @@ def pod_of(documents):
 
 def fits_the_schema(documents):
     for document in documents:
-        if document["kind"] == "PodMonitor":
-            jsonschema.validate(document, POD_MONITOR)
+        if document["kind"] in CUSTOM:
+            jsonschema.validate(document, CUSTOM[document["kind"]])
             continue
         for version in KUBERNETES:
             kubernetes_validate.validate(document, version, strict=True)
@@ -164,6 +173,16 @@ def refers_to_what_is_there(documents):
     assert one(documents, "Service")["spec"]["selector"].items() <= labels
 
 
+def refers_to_variables_before(documents):
+    """The kubelet leaves $(NAME) as it stands where NAME is not a variable further up."""
+    for container in pod_of(documents)["containers"]:
+        known = set()
+        for variable in container["env"]:
+            for name in re.findall(r"\$\(([A-Z0-9_]+)\)", variable.get("value", "")):
+                assert name in known, f"{variable['name']} refers to {name}, which is not before it"
+            known.add(variable["name"])
+
+
 CHECKS = [
     fits_the_schema,
     is_restricted,
@@ -171,6 +190,7 @@ CHECKS = [
     loses_no_replica_to_an_update,
     is_not_edited_under_its_name,
     refers_to_what_is_there,
+    refers_to_variables_before,
 ]
 
 # What each check must refuse: a path of the rendered production overlay, and what is put there (None removes it).
@@ -182,6 +202,7 @@ FAULTS = [
     (fits_the_schema, CONTAINER + ["readinessProbe", "httpGet", "pth"], "/readyz"),
     (fits_the_schema, CONTAINER + ["ports", 0, "containerPort"], None),
     (fits_the_schema, ["PodMonitor", "spec", "podMetricsEndpoints", 0, "pth"], "/metrics"),
+    (fits_the_schema, ["PrometheusRule", "spec", "groups", 0, "rule"], []),
     (is_restricted, POD + ["hostNetwork"], True),
     (is_restricted, POD + ["volumes"], [{"name": "node", "hostPath": {"path": "/"}}]),
     (is_restricted, POD + ["securityContext", "runAsNonRoot"], None),
@@ -204,6 +225,7 @@ FAULTS = [
     (refers_to_what_is_there, CONTAINER + ["envFrom", 0, "configMapRef", "name"], "other"),
     (refers_to_what_is_there, ["PodDisruptionBudget", "spec", "selector", "matchLabels", "tier"], "web"),
     (refers_to_what_is_there, ["HorizontalPodAutoscaler", "spec", "scaleTargetRef", "name"], "other"),
+    (refers_to_variables_before, CONTAINER + ["env", 0], {"name": "FIRST", "value": "$(K8S_POD_NAME)"}),
 ]
 
 
@@ -228,11 +250,11 @@ def refused(check, documents):
 
 
 def main():
-    production = render_with_monitoring()
+    production = render_with_components()
     rendered = {
         "base": render(MANIFESTS / "base"),
         "overlays/production": render(MANIFESTS / "overlays" / "production"),
-        "overlays/production with components/monitoring": production,
+        "overlays/production with components": production,
     }
     failures = []
     for name, documents in rendered.items():

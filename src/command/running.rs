@@ -38,7 +38,7 @@ fn exchange(mut stream: std::net::TcpStream, address: SocketAddr) -> io::Result<
     stream.set_write_timeout(Some(TIMEOUT))?;
     let request = format!(
         "GET /flagz HTTP/1.1\r\nHost: {address}\r\nAccept: {}\r\nConnection: close\r\n\r\n",
-        flagz::media_type()
+        flagz::json_type()
     );
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
@@ -103,9 +103,13 @@ pub(super) fn print(
     if differing.is_empty() {
         return writeln!(out, "\n# The service at {address} runs with these values.");
     }
+    let restart = match settings.finish() {
+        Ok(()) => "a restart would give those above",
+        Err(_) => "a restart would refuse what is bad above",
+    };
     writeln!(
         out,
-        "\n# The service at {address} runs with other values; a restart would give those above:"
+        "\n# The service at {address} runs with other values; {restart}:"
     )?;
     for (name, value) in differing {
         writeln!(out, "# {name}={}", value.escape_debug())?;

@@ -16,6 +16,7 @@ mod groups;
 pub(crate) mod memory_use;
 #[cfg(test)]
 pub(crate) mod tests;
+pub(crate) mod usage;
 
 /// Handlers block, on a database or on another service, most of their time: so many of them share a CPU.
 pub(crate) const WORKERS_PER_CPU: usize = 4;

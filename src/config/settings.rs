@@ -12,23 +12,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory::Directory;
+use form::{Form, Parsed, ReadOnce};
 pub use secret::Secret;
-use source::{Entry, Environment, Source};
+use source::{Entry, Environment, FilesRead, Source};
 pub use values::IntoDuration;
-use values::{
-    LONGEST_DURATION, expected_duration, expected_number, expected_size, expected_word,
-    parse_number,
-};
-pub(crate) use values::{parse_duration, parse_size, show_duration, show_size};
+use values::{LONGEST_DURATION, duration_within, number_within, size_within};
+pub(crate) use values::{parse_size, show_duration, show_size};
 
 pub(crate) mod directory;
+mod form;
 pub(crate) mod live;
 mod lookup;
 mod more;
 mod secret;
 pub(crate) mod source;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod values;
 
 /// Reads named settings from the environment, from the files that `NAME_FILE` names, or from the directory `CONFIG_DIR`;
@@ -37,7 +36,7 @@ mod values;
 /// Every method that reads takes the setting's name and returns a usable value whatever was given, so that reading
 /// never stops at the first mistake: ask [`finish`](Settings::finish) once everything has been read.
 ///
-/// - `NAME` gives the value itself, `NAME_FILE` the path of a file that holds it; giving both is an error.
+/// - `NAME` gives the value itself, `NAME_FILE` the path of a file that holds it and is read once; giving both is an error.
 /// - What neither gives is looked for in the directory that `CONFIG_DIR` names, where the file `NAME` is its value; a
 ///   [live](Settings::live) setting follows its changes.
 /// - One newline at the end, `\n` or `\r\n`, is trimmed, of a variable as of a file.
@@ -55,12 +54,15 @@ mod values;
 /// ```
 pub struct Settings {
     environment: Arc<Environment>,
+    files: FilesRead,
     /// What `CONFIG_DIR` held when this was read.
     directory: Option<Directory>,
     entries: Vec<Entry>,
     errors: Vec<BadSetting>,
     /// What the program has in place of seaworthy's defaults.
     defaults: Vec<(&'static str, String)>,
+    /// What is checked when the directory has changed.
+    read_once: Vec<ReadOnce>,
     /// What is read again when the directory has changed.
     followers: Vec<Follower>,
     /// Whether what is being read now is.
@@ -95,7 +97,7 @@ impl Settings {
             default.to_owned(),
             String::clone,
             |given| Some(given.to_owned()),
-            "",
+            Form::Any,
         )
     }
 
@@ -121,9 +123,9 @@ impl Settings {
         default: Duration,
         range: RangeInclusive<Duration>,
     ) -> Duration {
-        let parse = |given: &str| parse_duration(given).filter(|value| range.contains(value));
+        let parse = |given: &str| duration_within(given, &range);
         let show = |value: &Duration| show_duration(*value);
-        self.read(name, default, show, parse, &expected_duration(&range))
+        self.read(name, default, show, parse, Form::Duration(range.clone()))
     }
 
     /// A [`duration`](Settings::duration) within `range`, or `None` where it is unset.
@@ -132,8 +134,8 @@ impl Settings {
         name: &'static str,
         range: RangeInclusive<Duration>,
     ) -> Option<Duration> {
-        let parse = |given: &str| parse_duration(given).filter(|value| range.contains(value));
-        self.read_optional(name, parse, &expected_duration(&range))
+        let parse = |given: &str| duration_within(given, &range);
+        self.read_optional(name, parse, Form::Duration(range.clone()))
     }
 
     /// A size in bytes such as `65536`, `64Ki`, `64KiB`, `1MiB` or `2Gi`.
@@ -148,16 +150,16 @@ impl Settings {
         default: u64,
         range: RangeInclusive<u64>,
     ) -> u64 {
-        let parse = |given: &str| parse_size(given).filter(|value| range.contains(value));
+        let parse = |given: &str| size_within(given, &range);
         let show = |value: &u64| show_size(*value);
-        self.read(name, default, show, parse, &expected_size(&range))
+        self.read(name, default, show, parse, Form::Size(range.clone()))
     }
 
     /// A whole number within `range`; `default` is not held to it.
     pub fn number(&mut self, name: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
-        let parse = |given: &str| parse_number(given).filter(|value| range.contains(value));
-        let expected = expected_number(&range);
-        self.read(name, default, u64::to_string, parse, &expected)
+        let parse = |given: &str| number_within(given, &range);
+        let form = Form::Number(range.clone());
+        self.read(name, default, u64::to_string, parse, form)
     }
 
     /// A whole number within `range`, or `None` where it is unset.
@@ -166,8 +168,8 @@ impl Settings {
         name: &'static str,
         range: RangeInclusive<u64>,
     ) -> Option<u64> {
-        let parse = |given: &str| parse_number(given).filter(|value| range.contains(value));
-        self.read_optional(name, parse, &expected_number(&range))
+        let parse = |given: &str| number_within(given, &range);
+        self.read_optional(name, parse, Form::Number(range.clone()))
     }
 
     /// `true` or `false`, in upper or lower case.
@@ -195,11 +197,12 @@ impl Settings {
                 .find(|(word, _)| word.eq_ignore_ascii_case(given))
                 .map(|(_, value)| *value)
         };
-        let expected = expected_word(words.iter().map(|(word, _)| *word));
-        self.read(name, default, show, parse, &expected)
+        let form = Form::Word(words.iter().map(|(word, _)| *word).collect());
+        self.read(name, default, show, parse, form)
     }
 
     /// Any type that reads itself from text; `expected` completes "expected" in the error: `a host name`.
+    /// A text that a change of `CONFIG_DIR` brings is read too, on the thread `tick`, to see whether a restart would take it.
     pub fn parse<T: FromStr + Display>(
         &mut self,
         name: &'static str,
@@ -207,14 +210,14 @@ impl Settings {
         expected: &str,
     ) -> T {
         let parse = |given: &str| given.parse().ok();
-        let expected = format!("expected {expected}");
-        self.read(name, default, T::to_string, parse, &expected)
+        let form = Form::Parsed(Parsed::by::<T>(expected));
+        self.read(name, default, T::to_string, parse, form)
     }
 
     /// As [`parse`](Settings::parse), or `None` where it is unset.
     pub fn parse_optional<T: FromStr>(&mut self, name: &'static str, expected: &str) -> Option<T> {
         let parse = |given: &str| given.parse().ok();
-        self.read_optional(name, parse, &format!("expected {expected}"))
+        self.read_optional(name, parse, Form::Parsed(Parsed::by::<T>(expected)))
     }
 
     /// Reports a value that was read but breaks a rule of the caller's own, such as a URL without a host.
@@ -285,26 +288,30 @@ impl Settings {
         default: T,
         show: impl Fn(&T) -> String,
         parse: impl Fn(&str) -> Option<T>,
-        expected: &str,
+        form: Form,
     ) -> T {
-        let Some(given) = self.given(name, false) else {
-            self.remember(name, show(&default), Source::Default, false);
-            return default;
+        let value = match self.given(name, false) {
+            Some(given) => parse(&given).unwrap_or_else(|| {
+                self.refuse(name, &given, &form.expected());
+                default
+            }),
+            None => {
+                self.remember(name, show(&default), Source::Default, false);
+                default
+            }
         };
-        parse(&given).unwrap_or_else(|| {
-            self.refuse(name, &given, expected);
-            default
-        })
+        self.note_read_once(name, form);
+        value
     }
 
     fn read_optional<T>(
         &mut self,
         name: &'static str,
         parse: impl Fn(&str) -> Option<T>,
-        expected: &str,
+        form: Form,
     ) -> Option<T> {
         let unset = |_: &Option<T>| String::new();
-        self.read(name, None, unset, |given| parse(given).map(Some), expected)
+        self.read(name, None, unset, |given| parse(given).map(Some), form)
     }
 
     fn refuse(&mut self, name: &'static str, given: &str, expected: &str) {
@@ -322,6 +329,7 @@ impl Settings {
         if given.is_none() {
             self.remember(name, String::new(), Source::Default, secret);
         }
+        self.note_read_once(name, Form::Any);
         given
     }
 

@@ -18,7 +18,7 @@ use sizes::{Sizes, Sizing};
 
 use super::ip_range::IpRange;
 use super::limits::Limits;
-use super::settings::{Settings, SettingsError, show_duration};
+use super::settings::{Secret, Settings, SettingsError, show_duration};
 
 pub(crate) mod choices;
 mod derived;
@@ -61,9 +61,12 @@ pub struct Config {
     pub host: Option<IpAddr>,
     /// `PORT`: the port to bind, 8080 by default; 0 picks a free one.
     pub port: u16,
-    /// `ADMIN_PORT`: where set, `/metrics`, `/statusz` and `/flagz` are there only, and the probes there too; 0 picks a
-    /// free port. Never the same as `port`, unless both are 0.
+    /// `ADMIN_PORT`: where set, `/metrics` and the pages (`/statusz`, `/flagz`, `/threadz`, `/tracez`) are there only, and
+    /// the probes there too; 0 picks a free port. Never the same as `port`, unless both are 0.
     pub admin_port: Option<u16>,
+    /// `ADMIN_TOKEN`: what whoever changes anything by the admin port has to send as a bearer token; unset by default, and
+    /// then nobody can.
+    pub admin_token: Option<Secret>,
     /// `TRUSTED_PROXIES`: whose `Forwarded` and `X-Forwarded-*` are believed, addresses and ranges; nobody's by default.
     pub trusted_proxies: Vec<IpRange>,
     /// `LOG_LEVEL`: the least important level that is logged, `info` by default.
@@ -132,11 +135,16 @@ impl Config {
     /// Reads every setting that is seaworthy's own. What is bad is remembered in `settings` and has its default here,
     /// so that a service can read its own settings too before it asks [`Settings::finish`].
     pub fn from_settings(settings: &mut Settings, limits: &Limits) -> Config {
+        settings.read_again_later(|settings| Config::read(settings, limits))
+    }
+
+    fn read(settings: &mut Settings, limits: &Limits) -> Config {
         let host = host(settings);
         let port = settings.number("PORT", 8080, 0..=65535) as u16;
         let admin_port = settings
             .optional_number("ADMIN_PORT", 0..=65535)
             .map(|port| port as u16);
+        let admin_token = settings.secret("ADMIN_TOKEN");
         let trusted_proxies = settings.list_of(
             "TRUSTED_PROXIES",
             "an address or a range such as 10.0.0.0/8",
@@ -167,6 +175,7 @@ impl Config {
             host,
             port,
             admin_port,
+            admin_token,
             trusted_proxies,
             log_level,
             log_format,

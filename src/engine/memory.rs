@@ -7,6 +7,7 @@
 //!
 //! Where it follows the memory limit, that is read again before either share grows by another [`STEP`].
 
+use super::occupancy::Used;
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering::Relaxed},
@@ -129,6 +130,14 @@ impl Share {
     /// Whether a connection that is charged for so much is the only one that holds any of it.
     pub(crate) fn is_all(&self, charged: usize) -> bool {
         self.used.load(Relaxed) == charged
+    }
+
+    /// For who scrapes.
+    pub(crate) fn usage(&self) -> Used {
+        Used {
+            used: self.used.load(Relaxed),
+            most: self.most(),
+        }
     }
 
     #[cfg(any(test, fuzzing))]

@@ -12,14 +12,19 @@ pub(crate) mod lifetime;
 pub(crate) mod listen;
 pub(crate) mod memory;
 pub(crate) mod native;
+pub(crate) mod occupancy;
 pub(crate) mod outgoing;
 mod pace;
 pub(crate) mod rules;
 #[cfg(feature = "tiny_http")]
 pub(crate) mod tiny_http;
 
-use crate::message::{request::Request, response::Response};
-use std::{mem::ManuallyDrop, net::SocketAddr, thread, time::Instant};
+use crate::{
+    message::{request::Request, response::Response},
+    spawn,
+};
+use occupancy::Occupancy;
+use std::{mem::ManuallyDrop, net::SocketAddr, time::Instant};
 
 /// Something a worker can do now.
 pub(crate) enum Ready {
@@ -42,8 +47,7 @@ pub(crate) fn drop_apart(left: Vec<Ready>) {
     // Where there is no thread to be had, it is not dropped at all.
     let left = ManuallyDrop::new(left);
     let drop_them = move || drop(ManuallyDrop::into_inner(left));
-    let thread = thread::Builder::new().name("cut-off".to_owned());
-    if let Err(error) = thread.spawn(drop_them) {
+    if let Err(error) = spawn::named("cut-off", drop_them) {
         log::warn!(reason:% = error; "the readers of streamed bodies are not dropped: there is no thread for it");
     }
 }
@@ -88,6 +92,9 @@ pub(crate) trait Engine: Send + Sync {
     /// How many responses were sent to their end by [`pull`](Engine::pull), after [`Exchange::respond`] had left them to
     /// it because their clients took them slowly.
     fn sent_later(&self) -> u64;
+
+    /// What there is, for who scrapes. Takes milliseconds at most.
+    fn occupancy(&self) -> Occupancy;
 
     /// Closes every connection that no handler holds, whatever its state, and says what that cut off. A connection
     /// whose handler still runs is closed when the handler returns, or when the process ends.

@@ -4,6 +4,7 @@ use super::{
     http1::Limits,
     lifetime::Lifetime,
     memory::{CurrentLimit, Memory},
+    occupancy::{ClosedCounts, Connections, Occupancy},
 };
 use crate::{
     config::{
@@ -22,7 +23,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// What a service asks of the engine that reads its requests.
@@ -51,6 +52,15 @@ pub(crate) trait BodyLimits: Send + Sync {
 /// a time is cut off as one that takes none is.
 pub(crate) const LEAST_PROGRESS: usize = 64 * 1024;
 
+/// Deadlines are looked at sooner than this after they have come, unless the process stood still or had no processor.
+const STALLED: Duration = Duration::from_millis(500);
+
+/// Whether a deadline has passed while this process did not run: what a client would have done since then, it may not
+/// have had the chance to do.
+pub(crate) fn passed_in_a_stall(deadline: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(deadline) > STALLED
+}
+
 /// How long a connection that ends may go on sending what nobody reads: a close with unread bytes is a reset, which
 /// would destroy the answer on its way (RFC 9112 section 9.6), and many a client reads only once it has sent everything.
 /// In all, and between two reads, as nginx has it (`lingering_time`, `lingering_timeout`).
@@ -70,6 +80,7 @@ pub(crate) struct Rules {
     /// How long connections live.
     pub(crate) lifetime: Lifetime,
     pub(crate) policy: Policy,
+    pub(crate) closed: Arc<ClosedCounts>,
     /// `MAX_BODY_BYTES`, whether there is memory for it or not; that of `limits` is what no route goes beyond.
     pub(crate) max_body_bytes: u64,
 }
@@ -94,6 +105,7 @@ impl Rules {
             lifetime: Lifetime::of(config, &live),
             live,
             policy,
+            closed: Arc::default(),
             max_body_bytes,
         }
     }
@@ -106,6 +118,17 @@ impl Rules {
     pub(crate) fn resize(&self, max_connections: usize, buffer_memory: usize) {
         self.max_connections.store(max_connections, Relaxed);
         self.memory.resize(buffer_memory);
+    }
+
+    /// What is told to who scrapes.
+    pub(crate) fn occupancy(&self, connections: Connections) -> Occupancy {
+        Occupancy {
+            connections,
+            max_connections: self.max_connections(),
+            requests: self.memory.requests.usage(),
+            responses: self.memory.responses.usage(),
+            closed: self.closed.all(),
+        }
     }
 
     /// How many bytes a body may have that is sent with this method to this path: never more than requests may hold

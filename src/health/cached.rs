@@ -5,10 +5,9 @@ use super::{
     state::{CheckKind, CheckState, HealthStatus},
     workers::Workers,
 };
-use crate::{observe::panics, phase::Stop};
+use crate::{observe::panics, phase::Stop, spawn};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -89,7 +88,7 @@ impl CachedCheck {
         let (check, stop) = (Arc::clone(self), stop.clone());
         let name = format!("check-{}", self.name);
         let run = move || check.look_until(&stop);
-        if let Err(error) = thread::Builder::new().name(name).spawn(run) {
+        if let Err(error) = spawn::named(name, run) {
             let mut known = self.lock();
             known.fails = Some(true);
             known.last_error = Some(format!("its thread could not be started: {error}"));

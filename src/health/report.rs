@@ -2,7 +2,7 @@
 
 use super::state::{CheckState, HealthStatus};
 use crate::{
-    message::{into_response::IntoResponse, response::Response},
+    message::{into_response::IntoResponse, problem::push_json, response::Response},
     observe::logging::show_time,
 };
 use http::{HeaderValue, StatusCode, header};
@@ -130,13 +130,31 @@ impl Report {
         let counted = self.checks.iter().filter(|check| !check.excluded);
         let checks: Vec<String> = counted.map(Reported::as_json).collect();
         let text = format!(
-            "{{\"status\":\"{}\",\"checks\":{{{}}}}}\n",
+            "{{\"status\":\"{}\"{},\"checks\":{{{}}}}}\n",
             word(self.status()),
+            self.notes(),
             checks.join(",")
         );
         (self.status_code(), text)
             .into_response()
             .with_header(header::CONTENT_TYPE, HeaderValue::from_static(HEALTH_JSON))
+    }
+
+    /// The warnings as the draft's section 3.4 has them, where there are any.
+    fn notes(&self) -> String {
+        let mut notes = String::new();
+        for warning in &self.warnings {
+            notes += if notes.is_empty() {
+                ",\"notes\":["
+            } else {
+                ","
+            };
+            push_json(&mut notes, warning);
+        }
+        if !notes.is_empty() {
+            notes.push(']');
+        }
+        notes
     }
 }
 

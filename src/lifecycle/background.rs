@@ -1,12 +1,14 @@
 //! Background services and stop hooks: started in order, ended in reverse.
 
+pub(crate) mod metrics;
+
 use super::{
     control::Control,
     readiness::ReadyNames,
     supervisor::{BackgroundService, Counts, Supervised, Surroundings, set_ready},
     task::{Failure, Task},
 };
-use crate::phase::Stop;
+use crate::{phase::Stop, spawn};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::{
     convert::Infallible,
@@ -14,7 +16,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -102,7 +103,7 @@ impl BackgroundServices {
             false => Stop::default(),
         };
         let (untold, told) = crossbeam_channel::bounded(0);
-        let counts = Arc::<Counts>::default();
+        let counts = Arc::clone(&service.counts);
         service.prepare(&self.ready);
         let supervised = Supervised::new(
             service,
@@ -111,7 +112,6 @@ impl BackgroundServices {
                 told,
                 ready: Arc::clone(&self.ready),
                 control: Arc::clone(&self.control),
-                counts: Arc::clone(&counts),
             },
         );
         let (held_while_running, ended) = crossbeam_channel::bounded(0);
@@ -212,7 +212,7 @@ fn spawn(
     held_while_running: Sender<Infallible>,
     run: impl FnOnce() + Send + 'static,
 ) -> Result<(), Failure> {
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+    let thread = spawn::named(name, move || {
         run();
         drop(held_while_running);
     });

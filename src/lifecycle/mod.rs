@@ -21,6 +21,7 @@ use crate::{
     observe::trace::export,
     phase::{Phase, Stop},
     pool::{Pool, threads::WorkerThreads},
+    spawn,
 };
 use background::{Background, BackgroundServices};
 use control::{Control, Event, StopReason};
@@ -90,6 +91,8 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
     let shutdown_timeout = live.shutdown_timeout.get();
 
     pool.begin_drain();
+    let events = Arc::clone(&pool.dispatcher().metrics.events);
+    events.note_drain(drain_delay.saturating_add(shutdown_timeout));
     control.enter(Phase::Draining);
     log::info!(reason = reason.name(), drain_delay_ms = millis(drain_delay), shutdown_timeout_ms = millis(shutdown_timeout); "draining");
     let signalled = Instant::now();
@@ -108,6 +111,8 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
     if !all_joined && abandoned.is_empty() && !threads.join(Instant::now() + AFTER_CUT) {
         abandoned.push(("(a worker that did not end)".to_owned(), 1));
     }
+
+    events.note_abandoned(abandoned.iter().map(|(_, count)| count).sum());
 
     let ending = Instant::now();
     stop.stop();
@@ -166,10 +171,7 @@ fn run_start_tasks(
         let result = task::run_start_tasks(tasks, &stop, progress);
         on_thread.tell(Event::Started(result));
     };
-    if let Err(error) = thread::Builder::new()
-        .name("start-up".to_owned())
-        .spawn(run)
-    {
+    if let Err(error) = spawn::named("start-up", run) {
         return Started::No(Failure::without_thread("start-up", &error));
     }
     loop {

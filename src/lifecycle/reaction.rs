@@ -1,9 +1,9 @@
 //! What a service does when its live settings have changed.
 
 use super::task::TaskResult;
-use crate::observe::panics;
+use crate::{observe::panics, spawn};
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::{io, thread};
+use std::io;
 
 /// Called with the names of the settings that have changed: a function of `&[&'static str]`, and of the service's state
 /// `&S` after it where it wants that. It returns nothing, or a `Result` whose error is logged. `Args` tells them apart,
@@ -57,8 +57,7 @@ impl Reactions {
             return Ok(Reactions(None));
         }
         let (changes, inbox) = unbounded();
-        let thread = thread::Builder::new().name("on-change".to_owned());
-        thread.spawn(move || run(reactions, &inbox))?;
+        spawn::named("on-change", move || run(reactions, &inbox))?;
         Ok(Reactions(Some(changes)))
     }
 
@@ -71,11 +70,15 @@ impl Reactions {
 }
 
 fn run(mut reactions: Vec<React>, inbox: &Receiver<Vec<&'static str>>) {
-    while let Ok(mut names) = inbox.recv() {
+    while let Ok(first) = inbox.recv() {
         // What has come while the last ones ran is one change for the next.
-        names.extend(inbox.try_iter().flatten());
-        names.sort_unstable();
-        names.dedup();
+        let changed = first.into_iter().chain(inbox.try_iter().flatten());
+        let mut names = Vec::new();
+        for name in changed {
+            if let Err(place) = names.binary_search(&name) {
+                names.insert(place, name);
+            }
+        }
         for react in &mut reactions {
             let reacted = panics::catch(|| react(&names))
                 .unwrap_or_else(|panicked| Err(format!("panicked: {panicked}")));

@@ -14,7 +14,7 @@ use crate::{
         },
         table::{Config, live::LiveConfig},
     },
-    observe::logging,
+    observe::{logging, metrics::events::Events, panics},
 };
 use std::{io, sync::Arc};
 
@@ -27,7 +27,7 @@ pub(crate) struct Reload {
     live: Arc<LiveConfig>,
     flags: Arc<Flags>,
     reactions: Reactions,
-    refused: u64,
+    events: Arc<Events>,
 }
 
 impl Reload {
@@ -40,6 +40,7 @@ impl Reload {
         live: Arc<LiveConfig>,
         flags: Arc<Flags>,
         reactions: Vec<React>,
+        events: Arc<Events>,
     ) -> io::Result<Option<Reload>> {
         let Some(seen) = settings.directory().cloned() else {
             return Ok(None);
@@ -47,6 +48,10 @@ impl Reload {
         let entries = settings.entries().iter();
         let overruled = entries.filter(|entry| entry.overruled.is_some());
         warn_of_overruled(&overruled.map(|entry| entry.name).collect::<Vec<_>>());
+        let unknown = settings.unknown_files();
+        if !unknown.is_empty() {
+            log::warn!(files = unknown.join(",").as_str(); "files of CONFIG_DIR are no settings");
+        }
         if !seen.is_watched() {
             log::info!(dir:% = seen.path().display(); "CONFIG_DIR has no ..data link, so that no change of it is followed: it is no mounted volume");
             return Ok(None);
@@ -58,7 +63,7 @@ impl Reload {
             live,
             flags,
             reactions: Reactions::start(reactions)?,
-            refused: 0,
+            events,
         }))
     }
 
@@ -67,7 +72,7 @@ impl Reload {
         if !self.seen.has_changed() {
             return;
         }
-        match Directory::read(self.seen.path()) {
+        match Directory::read_mounted(self.seen.path()) {
             Ok(directory) => {
                 self.is_unreadable = false;
                 self.seen = directory.clone();
@@ -84,9 +89,11 @@ impl Reload {
 
     fn take_over(&mut self, directory: Directory) {
         let read_own = |settings: &mut Settings| Config::from_settings(settings, &Limits::read());
-        match self.settings.reread(directory, read_own) {
-            Ok(reread) => self.replace(reread),
-            Err(errors) => self.refuse(&errors.to_string()),
+        // A service's own reading may panic at a value that it did not expect. That is a bad value like any other.
+        match panics::catch(|| self.settings.reread(directory, read_own)) {
+            Ok(Ok(reread)) => self.replace(reread),
+            Ok(Err(errors)) => self.refuse(&errors.to_string()),
+            Err(panicked) => self.refuse(&format!("what reads it panicked: {panicked}")),
         }
     }
 
@@ -95,11 +102,8 @@ impl Reload {
         let config = config.bounded();
         self.live.follow(&config);
         logging::set_level(config.log_level);
-        for entry in self.settings.entries() {
-            if changes.live.contains(&entry.name) {
-                self.flags.set(entry.name, entry.shown.clone());
-            }
-        }
+        self.flags.follow(self.settings.entries());
+        self.events.note_reload();
         tell(&changes);
         if !changes.live.is_empty() {
             self.reactions.tell(changes.live);
@@ -107,8 +111,8 @@ impl Reload {
     }
 
     fn refuse(&mut self, reason: &str) {
-        self.refused += 1;
-        log::error!(reason = reason, refused_total = self.refused; "a changed configuration was refused: everything stays as it was");
+        let in_all = self.events.note_refused_reload();
+        log::error!(reason = reason, refused_total = in_all; "a changed configuration was refused: everything stays as it was");
     }
 }
 
@@ -137,3 +141,6 @@ fn warn_of_overruled(names: &[&str]) {
         log::warn!(settings = names.join(",").as_str(); "variables overrule files of CONFIG_DIR: a change of these does nothing");
     }
 }
+
+#[cfg(test)]
+mod tests;

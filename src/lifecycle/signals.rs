@@ -1,14 +1,14 @@
 //! From SIGTERM, SIGINT and SIGQUIT to the stopping state. The only file that names signal-hook.
 
 use super::control::{Control, StopReason};
-use crate::observe::logging;
+use crate::{observe::logging, spawn};
 use nix::sys::signal::{SigSet, Signal};
 use signal_hook::{
     consts::{SIGINT, SIGQUIT, SIGTERM},
     iterator::Signals,
     low_level,
 };
-use std::{io, sync::Arc, thread, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 /// How long an exit at once may spend on the log's last words.
 const LAST_WORDS: Duration = Duration::from_millis(50);
@@ -28,10 +28,7 @@ pub(crate) fn hook(control: Arc<Control>) -> io::Result<()> {
     // which inherit this one's mask, as does whatever they start.
     SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT]).thread_unblock()?;
     let wait = move || signals.forever().for_each(|signal| obey(signal, &control));
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(wait)
-        .map(drop)
+    spawn::named("signals", wait).map(drop)
 }
 
 fn obey(signal: i32, control: &Control) {

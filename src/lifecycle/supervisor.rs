@@ -14,7 +14,7 @@ use std::{
     convert::Infallible,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -36,6 +36,7 @@ pub(crate) struct BackgroundService {
     pub(crate) notifies_ready: bool,
     /// Its check on `/readyz`, where it has one.
     pub(crate) readiness: Option<Switch>,
+    pub(super) counts: Arc<Counts>,
 }
 
 impl BackgroundService {
@@ -59,6 +60,7 @@ impl BackgroundService {
             needs: Vec::new(),
             notifies_ready: false,
             readiness: None,
+            counts: Arc::default(),
         }
     }
 
@@ -76,19 +78,18 @@ impl BackgroundService {
         self.notifies_ready || makes_unready(&self.on_failure) || makes_unready(&self.on_return)
     }
 
-    /// Before its thread is started.
+    /// Before its thread is started: one that waits for another is no more ready than that.
     pub(super) fn prepare(&self, ready: &ReadyNames) {
-        if !self.notifies_ready {
-            ready.insert(self.name);
-        } else if let Some(readiness) = &self.readiness {
-            readiness.off();
-        }
+        let is_ready = !self.notifies_ready && self.needs.is_empty();
+        set_ready(ready, self.name, self.readiness.as_ref(), is_ready);
     }
 }
 
-/// What did not go as it should, for the drain report.
+/// What does not go as it should, for the drain report and the metrics.
 #[derive(Default)]
 pub(super) struct Counts {
+    /// It runs, or waits for its next run.
+    pub(super) is_up: AtomicBool,
     pub(super) restarts: AtomicU64,
     pub(super) failed_runs: AtomicU64,
     pub(super) skipped_beats: AtomicU64,
@@ -101,7 +102,6 @@ pub(super) struct Surroundings {
     pub(super) told: Receiver<Infallible>,
     pub(super) ready: Arc<ReadyNames>,
     pub(super) control: Arc<Control>,
-    pub(super) counts: Arc<Counts>,
 }
 
 /// A background service on its thread.
@@ -109,6 +109,8 @@ pub(super) struct Supervised {
     service: BackgroundService,
     around: Surroundings,
     beats: Option<Beats>,
+    /// What it needs has been ready.
+    has_begun: bool,
     /// In a row.
     restarts: u32,
     /// The next run is a restart: it has had its pause, and waits for no beat.
@@ -121,6 +123,7 @@ impl Supervised {
             service,
             around,
             beats: None,
+            has_begun: false,
             restarts: 0,
             is_retry: false,
         }
@@ -129,6 +132,7 @@ impl Supervised {
     /// Runs it until it is told to stop, or its policy ends it.
     pub(super) fn run(mut self) {
         while self.wait_for_turn() {
+            self.note_up(true);
             self.note_begin();
             let begun = Instant::now();
             let ended = caught(self.service.name, || (self.service.work)(&self.around.stop));
@@ -140,11 +144,19 @@ impl Supervised {
                 break;
             }
         }
+        self.note_up(false);
         self.drop_work();
     }
 
     /// Waits for what it needs, and for its beat where it has a schedule. False where it is to stop.
     fn wait_for_turn(&mut self) -> bool {
+        let needs = &self.service.needs;
+        if !self.around.ready.wait_for(needs, &self.around.stop) {
+            return false;
+        }
+        if !std::mem::replace(&mut self.has_begun, true) && !self.service.notifies_ready {
+            self.set_ready(true);
+        }
         let Supervised {
             service,
             around,
@@ -152,9 +164,6 @@ impl Supervised {
             is_retry,
             ..
         } = self;
-        if !around.ready.wait_for(&service.needs, &around.stop) {
-            return false;
-        }
         // One that is told to stop before it has begun runs all the same: it may have something to put away.
         if std::mem::take(is_retry) {
             return true;
@@ -162,12 +171,13 @@ impl Supervised {
         let Some(schedule) = &service.schedule else {
             return true;
         };
+        service.counts.is_up.store(true, Relaxed);
         let beats = beats.get_or_insert_with(|| schedule.begin());
         let Some(skipped) = beats.wait(&around.stop, &around.told) else {
             return false;
         };
         if skipped > 0 {
-            let in_all = around.counts.skipped_beats.fetch_add(skipped, Relaxed) + skipped;
+            let in_all = service.counts.skipped_beats.fetch_add(skipped, Relaxed) + skipped;
             log::warn!(service = service.name, skipped = skipped, skipped_in_all = in_all; "beats were skipped: a run took longer than the interval");
         }
         true
@@ -178,6 +188,10 @@ impl Supervised {
         if !self.service.notifies_ready && !self.service.is_scheduled() {
             self.set_ready(true);
         }
+    }
+
+    fn note_up(&self, is_up: bool) {
+        self.service.counts.is_up.store(is_up, Relaxed);
     }
 
     /// It was told to stop, and has ended.
@@ -202,7 +216,7 @@ impl Supervised {
                 (self.service.on_return.clone(), failure)
             }
             Err(failure) => {
-                self.around.counts.failed_runs.fetch_add(1, Relaxed);
+                self.service.counts.failed_runs.fetch_add(1, Relaxed);
                 (self.service.on_failure.clone(), failure)
             }
         };
@@ -219,6 +233,9 @@ impl Supervised {
             }
             Policy::Restart(restart) => self.restarts_after(failure, &restart, ran_for),
             Policy::Unready => {
+                if !has_failed {
+                    self.service.counts.failed_runs.fetch_add(1, Relaxed);
+                }
                 self.set_ready(false);
                 log_failure(&failure, "not ready without it");
                 self.service.is_scheduled()
@@ -249,7 +266,7 @@ impl Supervised {
             return false;
         };
         self.restarts += 1;
-        let in_all = self.around.counts.restarts.fetch_add(1, Relaxed) + 1;
+        let in_all = self.service.counts.restarts.fetch_add(1, Relaxed) + 1;
         log::warn!(
             service = failure.name,
             reason = failure.reason.as_str(),
@@ -259,6 +276,7 @@ impl Supervised {
             "background service is restarted"
         );
         self.is_retry = true;
+        self.note_up(false);
         !self.around.stop.wait(pause)
     }
 

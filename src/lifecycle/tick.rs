@@ -1,8 +1,8 @@
 //! One thread that looks, every two seconds, at what changes under a running pod: the mounted configuration, the
 //! limits of the cgroup. Nothing else wakes an idle process.
 
-use crate::{observe::panics, phase::Stop};
-use std::{io, thread, time::Duration};
+use crate::{observe::panics, phase::Stop, spawn};
+use std::{io, time::Duration};
 
 /// How long a change may go unnoticed. The kubelet takes up to a minute to bring one, so more often would be for nothing.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(2);
@@ -40,8 +40,7 @@ impl Tick {
                 watches.retain_mut(Watch::survives);
             }
         };
-        let thread = thread::Builder::new().name("tick".to_owned());
-        thread.spawn(run).map(drop)
+        spawn::named("tick", run).map(drop)
     }
 }
 

@@ -2,7 +2,10 @@
 //!
 //! It belongs to the thread that works on the request, and is handed to another one by [`LogContext`].
 
-use super::trace_context::{TraceContext, current};
+use super::{
+    current_id::CurrentId,
+    trace_context::{TraceContext, current},
+};
 use log::kv::{self, Key, Source, ToValue, Value, VisitSource};
 use std::{
     cell::{Cell, RefCell},
@@ -142,6 +145,7 @@ impl Drop for Scope {
         if HAS_FIELDS.get() {
             HAS_FIELDS.set(false);
             FIELDS.take();
+            CurrentId::clear();
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -35,6 +35,8 @@ pub(crate) struct ServiceFacts {
     pub(crate) state: Arc<State>,
     pub(crate) live: Arc<LiveConfig>,
     pub(crate) trusted_proxies: Vec<IpRange>,
+    /// Requests that were told 503 because too many ran at once of those that share a limit.
+    pub(crate) shed_by_limits: Arc<AtomicU64>,
 }
 
 impl Route {

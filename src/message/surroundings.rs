@@ -5,7 +5,10 @@ use super::{
     trace_context::TraceContext,
 };
 use crate::{config::ip_range::IpRange, phase::Stop};
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
 
 impl Request {
     /// Until when its client may be expected to wait for the answer: the [`timeout`](crate::Routes::timeout) of its
@@ -113,6 +116,13 @@ impl Request {
     pub(super) fn trusted_proxies(&self) -> &[IpRange] {
         self.service()
             .map_or(&[], |service| &service.trusted_proxies)
+    }
+
+    /// Counts it as told 503 because too many ran at once; outside every route nobody counts.
+    pub(crate) fn note_shed_by_limit(&self) {
+        if let Some(service) = self.service() {
+            service.shed_by_limits.fetch_add(1, Relaxed);
+        }
     }
 
     fn service(&self) -> Option<&ServiceFacts> {

@@ -48,7 +48,7 @@ pub(crate) fn failure(request: &Request, error: &Error) {
 }
 
 /// A 501 is the client's doing: it asked for a method that there is not.
-fn is_failure(status: StatusCode) -> bool {
+pub(super) fn is_failure(status: StatusCode) -> bool {
     status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
 }
 

@@ -1,6 +1,6 @@
 //! What clients are told, and when they are turned away.
 
-use super::{Job, Leader, Pool};
+use super::{Job, Leader, Pool, dispatcher::AtOnce};
 use crate::{
     engine::{Exchange, Ready},
     message::{refusal::Refusal, response::Response},
@@ -26,24 +26,42 @@ impl Pool {
         close: bool,
         counts: &Counts,
     ) -> bool {
-        let request = exchange.request();
-        if request.route.is_some() || !self.dispatcher.is_scrape(request) {
-            let all = &self.dispatcher.http_counts;
-            all.record(counts, request, &mut response, took);
-        }
+        let all = &self.dispatcher.http_counts;
+        all.record(counts, exchange.request(), &mut response, took);
         self.dispatcher
             .log_access(exchange.request(), &response, took);
         exchange.respond(response, close || self.dispatcher.state.is_stopping())
     }
 
-    pub(super) fn answer_probe(
+    /// Answers what waits for no worker; all else is given back. A connection beyond the limit must not stay: it would be
+    /// told 503 for as long as it lives.
+    pub(super) fn answer_at_once(
         &self,
         mut exchange: Box<dyn Exchange>,
-        answer: Response,
-        close: bool,
-    ) {
-        self.dispatcher.log_probe(exchange.request(), &answer);
-        exchange.respond(answer, close || self.dispatcher.state.is_stopping());
+        counts: &Counts,
+    ) -> Option<Box<dyn Exchange>> {
+        let is_reserve = exchange.is_reserve();
+        let dispatcher = &self.dispatcher;
+        match dispatcher.answer_at_once(exchange.request(), is_reserve) {
+            None => return Some(exchange),
+            Some(AtOnce::Probe(answer)) => dispatcher.answer_apart(exchange, answer, is_reserve),
+            Some(AtOnce::Scrape) => self.answer_scrape(exchange, is_reserve),
+            Some(AtOnce::Refusal(refusal, shed)) => {
+                if let Some(why) = shed {
+                    counts.record_shed(why);
+                }
+                self.answer(exchange, refusal, Duration::ZERO, is_reserve, counts);
+            }
+        }
+        None
+    }
+
+    fn answer_scrape(&self, exchange: Box<dyn Exchange>, close: bool) {
+        let dispatcher = &self.dispatcher;
+        if let Err(exchange) = self.scrapes.answer(exchange, close, dispatcher) {
+            let answer = dispatcher.refusals.response(Refusal::OVERLOADED);
+            dispatcher.answer_apart(exchange, answer, close);
+        }
     }
 
     /// Turns a request away.

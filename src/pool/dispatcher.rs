@@ -2,6 +2,7 @@
 
 use crate::{
     config::{ip_range::IpRange, table::live::LiveConfig},
+    engine::Exchange,
     health::{self, Health},
     message::{
         into_response::IntoResponse,
@@ -12,6 +13,7 @@ use crate::{
     observe::{
         access_log,
         metrics::{self, Metrics, counts::Shed, http::HttpCounts, refused::Refused},
+        recent::Recent,
         trace::server::Tracer,
     },
     phase::{Phase, State},
@@ -41,17 +43,21 @@ pub(crate) struct Dispatcher {
     pub(crate) refused: Arc<Refused>,
     /// Whether `/metrics` is answered where the routes are: there is no admin port, and no route of this path.
     pub(crate) has_metrics: bool,
+    /// Where there are pages that tell of them.
+    pub(crate) recent: Option<Recent>,
 }
 
 /// What is answered without a worker.
 pub(crate) enum AtOnce {
     Probe(Response),
+    /// To be answered apart from the routes, but not by who drives the sockets.
+    Scrape,
     /// With why it counts as shed, where it does.
     Refusal(Response, Option<Shed>),
 }
 
 impl Dispatcher {
-    /// Answers what needs no worker: probes, `/version`, and everything while the service cannot take it. Takes
+    /// Answers what needs no worker: probes, `/version`, scrapes, and everything while the service cannot take it. Takes
     /// microseconds. Otherwise the request knows its route afterwards.
     pub(crate) fn answer_at_once(
         &self,
@@ -62,9 +68,11 @@ impl Dispatcher {
         if let Some(answer) = self.answer_probe(request) {
             return Some(AtOnce::Probe(answer));
         }
+        if self.is_scrape(request) {
+            return Some(AtOnce::Scrape);
+        }
         let refusal = match () {
             () if probes_only => Refusal::TOO_MANY_CONNECTIONS,
-            () if self.is_scrape(request) => return None,
             () if phase == Phase::Starting => Refusal::STARTING,
             () => {
                 self.application.find(request);
@@ -94,10 +102,6 @@ impl Dispatcher {
     /// Runs layers and handler on this thread, in the request's span; a panic is a 500 and a log record. Also returns how
     /// long it has taken since `started`.
     pub(crate) fn handle(&self, request: &mut Request, started: Instant) -> (Response, Duration) {
-        // Whoever scrapes does so all the time, and that is nothing to trace.
-        if request.route.is_none() && self.is_scrape(request) {
-            return (self.metrics.answer(request), started.elapsed());
-        }
         let span = self.tracer.begin(request, &self.trusted_proxies);
         let response = self.application.run(request);
         let took = started.elapsed();
@@ -107,8 +111,7 @@ impl Dispatcher {
         (response, took)
     }
 
-    /// Whether it asks for the metrics, which a worker answers: the program's own collectors may take their time.
-    pub(crate) fn is_scrape(&self, request: &Request) -> bool {
+    fn is_scrape(&self, request: &Request) -> bool {
         self.has_metrics && request.path() == metrics::PATH
     }
 
@@ -122,7 +125,18 @@ impl Dispatcher {
         );
     }
 
-    pub(crate) fn log_probe(&self, request: &Request, answer: &Response) {
+    /// Sends the answer to a probe or a scrape, which counts as no request.
+    pub(crate) fn answer_apart(
+        &self,
+        mut exchange: Box<dyn Exchange>,
+        answer: Response,
+        close: bool,
+    ) {
+        self.log_probe(exchange.request(), &answer);
+        exchange.respond(answer, close || self.state.is_stopping());
+    }
+
+    fn log_probe(&self, request: &Request, answer: &Response) {
         let which = self.live.access_log.get();
         access_log::probe(which, &self.trusted_proxies, request, answer);
     }

@@ -1,6 +1,12 @@
 //! Which requests are in flight, and how many were answered: for the drain report.
 
-use crate::{message::request::Request, observe::metrics::counts::Counts};
+use crate::{
+    message::{current_id::CurrentId, request::Request, request_id::RequestId},
+    observe::{
+        latencies::{Latencies, Totals},
+        metrics::counts::Counts,
+    },
+};
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -24,6 +30,8 @@ struct Workers {
     working: Vec<Arc<Worker>>,
     /// What those have answered that have left.
     answered_before: u64,
+    /// What those have counted.
+    counted_before: Totals,
 }
 
 /// Written by one thread alone, in plain stores, and on a cache line of its own.
@@ -38,6 +46,27 @@ pub(crate) struct Worker {
     answered: AtomicU64,
     /// What it counts for the metrics.
     pub(super) counts: Arc<Counts>,
+    /// Its place among the threads.
+    pub(super) number: usize,
+    pub(super) latencies: Latencies,
+    id: CurrentId,
+}
+
+/// What a worker thread does at one moment.
+pub(crate) struct ThreadState {
+    /// As in the thread's name, `worker-7`.
+    pub(crate) number: usize,
+    /// `None` while it waits, or drives the sockets.
+    pub(crate) request: Option<RunningRequest>,
+}
+
+/// A request that a worker runs.
+pub(crate) struct RunningRequest {
+    /// The template of its route.
+    pub(crate) route: String,
+    /// When it began, in nanoseconds since the pool's birth.
+    pub(crate) since: u64,
+    pub(crate) id: Option<RequestId>,
 }
 
 /// What was answered since the service was told to stop.
@@ -69,12 +98,15 @@ const UNROUTED: &str = "(no route)";
 
 impl InFlight {
     /// A thread begins to work: what it does from now on it notes here.
-    pub(super) fn enter(&self, counts: Arc<Counts>) -> Arc<Worker> {
+    pub(super) fn enter(&self, number: usize, counts: Arc<Counts>) -> Arc<Worker> {
         let worker = Arc::new(Worker {
             running: AtomicUsize::new(NOTHING),
             since: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             counts,
+            number,
+            latencies: Latencies::default(),
+            id: CurrentId::of_this_thread(),
         });
         self.workers().working.push(Arc::clone(&worker));
         worker
@@ -85,6 +117,34 @@ impl InFlight {
         let mut workers = self.workers();
         workers.working.retain(|other| !Arc::ptr_eq(other, worker));
         workers.answered_before += worker.answered.load(Relaxed);
+        workers.counted_before.add(&worker.latencies);
+    }
+
+    /// How long requests took so far, and how many failed.
+    pub(super) fn totals(&self) -> Totals {
+        let workers = self.workers();
+        let mut totals = workers.counted_before.clone();
+        for worker in &workers.working {
+            totals.add(&worker.latencies);
+        }
+        totals
+    }
+
+    /// What each thread does. What is told of one may be of two requests, where one ended just now.
+    pub(super) fn threads(&self, template: impl Fn(usize) -> String) -> Vec<ThreadState> {
+        let state = |worker: &Arc<Worker>| {
+            let route = worker.running.load(Acquire);
+            let request = (route != NOTHING).then(|| RunningRequest {
+                route: name(route, &template),
+                since: worker.since.load(Relaxed),
+                id: worker.id.get(),
+            });
+            ThreadState {
+                number: worker.number,
+                request,
+            }
+        };
+        self.workers().working.iter().map(state).collect()
     }
 
     /// How many workers have run one request since then or longer.

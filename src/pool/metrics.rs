@@ -2,14 +2,11 @@
 
 use super::Pool;
 use crate::{
-    engine::Ready,
-    observe::{
-        metrics::{
-            Source,
-            counts::method_code,
-            exposition::{Exposition, Kind},
-        },
-        trace::export,
+    engine::{Ready, occupancy::CLOSED},
+    observe::metrics::{
+        Source,
+        counts::method_code,
+        exposition::{Exposition, Kind},
     },
     phase::PHASES,
 };
@@ -22,10 +19,8 @@ impl Source for Pool {
         dispatcher.http_counts.write(out, self.queued(), template);
         dispatcher.refused.write(out);
         self.write_sizes(out);
+        self.write_engine(out);
         dispatcher.health.write_metrics(out);
-        if dispatcher.tracer.sampling.is_some() {
-            export::write_metrics(out);
-        }
         let now = dispatcher.state.phase();
         out.family(
             Kind::Gauge,
@@ -75,6 +70,63 @@ impl Pool {
             ),
         ] {
             out.single(Kind::Gauge, name, help, value);
+        }
+    }
+
+    fn write_engine(&self, out: &mut Exposition) {
+        let occupancy = self.engine.occupancy();
+        let connections = occupancy.connections;
+        let waiting = self.queued().iter().sum::<u64>() as usize;
+        let waiting = waiting.min(connections.handed_out);
+        out.family(
+            Kind::Gauge,
+            "seaworthy_connections",
+            "Open connections, by what they do.",
+        );
+        for (state, count) in [
+            ("idle", connections.idle),
+            ("head", connections.head),
+            ("body", connections.body),
+            ("waiting", waiting),
+            ("handling", connections.handed_out - waiting),
+            ("writing", connections.writing),
+            ("closing", connections.closing),
+        ] {
+            out.sample(&[("state", state)], count);
+        }
+        out.single(
+            Kind::Gauge,
+            "seaworthy_connections_max",
+            "Connections that may be open.",
+            occupancy.max_connections,
+        );
+        out.family(
+            Kind::Counter,
+            "seaworthy_connections_closed",
+            "Connections that have ended, and why.",
+        );
+        for (reason, count) in CLOSED.into_iter().zip(occupancy.closed) {
+            out.sample(&[("reason", reason)], count);
+        }
+        let memory = [
+            ("requests", occupancy.requests),
+            ("responses", occupancy.responses),
+        ];
+        out.family(
+            Kind::Gauge,
+            "seaworthy_buffer_memory_bytes",
+            "What requests, and responses that are not sent yet, hold of BUFFER_MEMORY.",
+        );
+        for (share, usage) in memory {
+            out.sample(&[("use", share)], usage.used);
+        }
+        out.family(
+            Kind::Gauge,
+            "seaworthy_buffer_memory_limit_bytes",
+            "What they may hold of it.",
+        );
+        for (share, usage) in memory {
+            out.sample(&[("use", share)], usage.most);
         }
     }
 

@@ -23,10 +23,13 @@ mod ending;
 mod idle;
 pub(crate) mod in_flight;
 mod metrics;
+mod monitor;
+pub(crate) mod overview;
 mod queue;
 pub(crate) mod resize;
 mod roster;
 mod saturation;
+mod scrapes;
 pub(crate) mod threads;
 mod writers;
 
@@ -35,11 +38,12 @@ use crate::{
     message::{body::Body, log_context::Scope, refusal::Refusal, request::Request},
     observe::{metrics::counts::Shed, panics},
 };
-use dispatcher::{AtOnce, Dispatcher};
-use idle::{IdleThreads, Look};
+use dispatcher::Dispatcher;
+use idle::IdleThreads;
 use in_flight::{Admission, InFlight, Worker};
 use queue::{Job, Queue, nanos};
 use roster::Roster;
+use scrapes::Scrapes;
 use std::{
     mem,
     sync::{
@@ -93,6 +97,7 @@ pub(crate) struct Pool {
     idle: IdleThreads,
     in_flight: InFlight,
     writers: Arc<Writers>,
+    scrapes: Scrapes,
 }
 
 /// What belongs to the leader.
@@ -129,6 +134,7 @@ impl Pool {
             idle: IdleThreads::default(),
             in_flight: InFlight::default(),
             writers: Writers::new(),
+            scrapes: Scrapes::default(),
         })
     }
 
@@ -143,7 +149,8 @@ impl Pool {
     /// The life of the thread of this number.
     fn work(&self, number: usize) {
         self.writers.serve_this_thread();
-        let worker = self.in_flight.enter(self.dispatcher.http_counts.enter());
+        let counts = self.dispatcher.http_counts.enter();
+        let worker = self.in_flight.enter(number, counts);
         loop {
             while let Some(job) = self.take() {
                 self.wake_one_before(&job);
@@ -224,35 +231,16 @@ impl Pool {
 
     /// Answers, queues or sheds what was pulled, on the thread that pulled it.
     fn admit(&self, ready: Ready, now: Instant, worker: &Worker) {
-        let mut exchange = match ready {
+        let exchange = match ready {
             // Reading goes on until the client takes no more, and may block, as a destructor may.
             Ready::Stream(_) | Ready::Discarded(_) => {
                 return self.enqueue(ready, now, 2 * HANDOVER);
             }
             Ready::Request(exchange) => exchange,
         };
-        let is_reserve = exchange.is_reserve();
-        match self
-            .dispatcher
-            .answer_at_once(exchange.request(), is_reserve)
-        {
-            // A connection beyond the limit must not stay: it would be told 503 for as long as it lives.
-            Some(AtOnce::Probe(answer)) => return self.answer_probe(exchange, answer, is_reserve),
-            Some(AtOnce::Refusal(refusal, shed)) => {
-                if let Some(why) = shed {
-                    worker.counts.record_shed(why);
-                }
-                self.answer(
-                    exchange,
-                    refusal,
-                    Duration::ZERO,
-                    is_reserve,
-                    &worker.counts,
-                );
-                return;
-            }
-            None => {}
-        }
+        let Some(mut exchange) = self.answer_at_once(exchange, &worker.counts) else {
+            return;
+        };
         if !exchange.has_room_for_response() {
             self.shed(exchange, Refusal::OVERLOADED, Shed::Memory, &worker.counts);
             return;
@@ -338,6 +326,7 @@ impl Pool {
         // Kept, since a layer may do what it likes to its request.
         let index = exchange.request().route.as_ref().map(|route| route.index);
         let (response, took) = self.dispatcher.handle(exchange.request(), started);
+        self.note_ended(worker, exchange.request(), &response, since, took);
         let route = index.map(|index| self.dispatcher.application.route(index));
         if let Some(route) = route {
             route.cost.record(took);
@@ -363,24 +352,6 @@ impl Pool {
         let now = nanos(now - self.born);
         self.last_progress.store(now, Relaxed);
         now
-    }
-
-    /// What the monitor sees: whether anything goes on, and if not, whether there is a leader and nothing waits for a
-    /// thread.
-    fn look(&self) -> Look {
-        let last_progress = Duration::from_nanos(self.last_progress.load(Relaxed));
-        let still_for = self.born.elapsed().saturating_sub(last_progress);
-        if self.is_closed() {
-            return Look::StepIn;
-        }
-        if still_for < TICK {
-            return Look::Again(TICK - still_for);
-        }
-        let work_waits = !self.queue.is_empty() && self.running.load(SeqCst) < self.slots();
-        match self.has_leader.load(SeqCst) && !work_waits {
-            true => Look::Sleep,
-            false => Look::StepIn,
-        }
     }
 
     fn is_closed(&self) -> bool {

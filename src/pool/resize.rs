@@ -34,6 +34,11 @@ impl Resizer {
         }
     }
 
+    /// As they are now.
+    pub(crate) fn sizes(&self) -> Sizes {
+        self.sizes
+    }
+
     /// Reads the limits and, where they have changed, has everything follow and logs it; returns the new sizes then.
     /// Takes a few file reads, and starts threads where the pool grows; for one thread, every few seconds.
     pub(crate) fn look(&mut self) -> Option<Sizes> {
@@ -45,6 +50,7 @@ impl Resizer {
         }
         (self.sizes, self.limits) = (sizes, limits);
         self.pool.resize(&sizes);
+        self.pool.dispatcher.metrics.events.note_resized();
         log_sizes("resized", &sizes, &limits);
         Some(sizes)
     }

@@ -1,6 +1,7 @@
 //! The pool's threads: how they begin, how many there are, how they end.
 
 use super::{Pool, TOO_MANY, roster::Member};
+use crate::spawn;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::{
     io,
@@ -8,7 +9,7 @@ use std::{
         Arc,
         atomic::Ordering::{Relaxed, SeqCst},
     },
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
     time::Instant,
 };
 
@@ -143,9 +144,7 @@ fn spawn(pool: &Arc<Pool>, number: usize, running: Sender<()>) -> io::Result<Joi
         let _held_while_running = running;
         pool.work(number);
     };
-    thread::Builder::new()
-        .name(format!("worker-{number}"))
-        .spawn(work)
+    spawn::named(format!("worker-{number}"), work)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::{
         error::Error, into_response::IntoResponse, log_context::LogContext, response::Response,
     },
     observe::panics,
+    spawn,
 };
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::{
@@ -25,7 +26,6 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
-    thread,
     time::Duration,
 };
 
@@ -142,9 +142,7 @@ impl Writers {
                 job();
             }
         };
-        thread::Builder::new()
-            .name("writer".to_owned())
-            .spawn(work)?;
+        spawn::named("writer", work)?;
         Ok(())
     }
 }

@@ -128,7 +128,8 @@ impl<S: Send + Sync + 'static> Service<S> {
     }
 
     /// The background service or job that was added last runs only once the one named here is ready, and is stopped
-    /// before it. A background service is ready from its start, unless it [`notifies_ready`](Service::notifies_ready).
+    /// before it. A background service is ready from its start, which is once all is ready that it needs itself, unless it
+    /// [`notifies_ready`](Service::notifies_ready).
     /// It is looked at before each run, so before a restart too.
     ///
     /// # Panics

@@ -1,6 +1,10 @@
 //! From a configuration to bound addresses.
 
 use crate::{
+    admin::{
+        history::{History, Sampler},
+        own::OwnPages,
+    },
     config::table::{Config, HttpEngine, live::LiveConfig},
     engine::{
         self, Engine,
@@ -8,7 +12,9 @@ use crate::{
         rules::{BodyLimits, Policy},
     },
     lifecycle::{flags::Flags, tick::Tick},
-    pool::{dispatcher::Dispatcher, resize::Resizer},
+    message::route::ServiceFacts,
+    pool::{Pool, dispatcher::Dispatcher, resize::Resizer},
+    routing::{application::Stateful, routes::Routes},
 };
 use http::Method;
 use std::{io, sync::Arc};
@@ -27,12 +33,14 @@ pub(super) fn open_engine(
     }
 }
 
-/// The admin port is for a few probes, and takes little of what the limits leave.
+/// Binds the admin port, where there is one. It is for a few probes and people, and takes little of what the limits leave.
 pub(super) fn open_admin_engine(
     config: &Config,
-    port: u16,
     live: &Arc<LiveConfig>,
-) -> io::Result<Box<dyn Engine>> {
+) -> io::Result<Option<Box<dyn Engine>>> {
+    let Some(port) = config.admin_port else {
+        return Ok(None);
+    };
     const MAX_CONNECTIONS: usize = 64;
     const BUFFER_MEMORY: usize = 1024 * 1024;
     let config = Config {
@@ -45,6 +53,7 @@ pub(super) fn open_admin_engine(
         ..Policy::default()
     };
     open_engine(&config, port, policy)
+        .map(Some)
         .map_err(|error| io::Error::new(error.kind(), format!("ADMIN_PORT: {error}")))
 }
 
@@ -63,14 +72,48 @@ pub(super) fn policy(dispatcher: &Arc<Dispatcher>) -> Policy {
     }
 }
 
-/// Has the pool follow the limits on every tick, and `flags` say what runs then.
+/// Has the pool follow the limits on every tick, and `flags` say what runs then. A size that is what it was at the start
+/// is shown as it was then: `64Mi` is no change of `64MiB`.
 pub(super) fn follow_limits(tick: &mut Tick, mut resizer: Resizer, flags: Arc<Flags>) {
+    let at_start = resizer.sizes().shown();
+    let at_start = at_start.map(|(name, shown)| (shown, flags.get(name)));
     tick.watch("limits", move || {
-        let sizes = resizer.look().map(|sizes| sizes.shown());
-        for (name, shown) in sizes.into_iter().flatten() {
-            flags.set(name, shown);
+        let Some(sizes) = resizer.look() else {
+            return;
+        };
+        for ((name, shown), (first, as_read)) in sizes.shown().into_iter().zip(&at_start) {
+            let shown = if shown == *first { as_read } else { &shown };
+            flags.replace(name, shown.clone());
         }
     });
+}
+
+/// Has samples taken on every tick of what the pages draw.
+pub(super) fn keep_history(tick: &mut Tick, pool: &Arc<Pool>) -> Arc<History> {
+    let history = Arc::default();
+    let mut sampler = Sampler::new(pool, &history);
+    tick.watch("history", move || sampler.look());
+    history
+}
+
+/// The pages that a service has added, with the state that they share with its handlers.
+pub(super) fn own_pages<S: Send + Sync + 'static>(
+    mut routes: Routes<S>,
+    application: &Stateful<S>,
+    facts: &Arc<ServiceFacts>,
+) -> Arc<OwnPages> {
+    let paths = routes.reads().filter(|path| !path.contains('{'));
+    let paths = paths.map(str::to_owned).collect();
+    routes.finish(|route| route.finish(facts));
+    let application = Stateful {
+        routes,
+        state: Arc::clone(&application.state),
+        render: application.render.clone(),
+    };
+    Arc::new(OwnPages {
+        application: Box::new(application),
+        paths,
+    })
 }
 
 /// Routes with a limit of their own on bodies, of which at least one is there.

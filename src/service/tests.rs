@@ -8,6 +8,7 @@ use crate::{
     lifecycle::{self, control::Control, signals},
     message::request::Request,
     observe::panics,
+    pool::dispatcher::Dispatcher,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -30,6 +31,44 @@ const SLOW_MS: &str = "SEAWORTHY_TEST_SLOW_MS";
 
 /// How long anything may take that takes next to no time on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a scrape is told.
+fn scrape(dispatcher: &Dispatcher) -> String {
+    let answer = dispatcher.metrics.answer(&Request::get("/metrics"));
+    String::from_utf8(answer.body().unwrap().to_vec()).unwrap()
+}
+
+#[test]
+fn what_a_drain_cuts_off_is_told_to_a_scrape() {
+    let (begun, has_begun) = mpsc::sync_channel(1);
+    let (go_on, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let service = Service::new("test").get("/held", move |_: &Request| {
+        begun.send(()).unwrap();
+        let _ = held.lock().unwrap().recv_timeout(PATIENCE);
+    });
+    let settings = [
+        ("HOST", "127.0.0.1"),
+        ("PORT", "0"),
+        ("DRAIN_DELAY", "0"),
+        ("SHUTDOWN_TIMEOUT", "50ms"),
+    ];
+    let running = service
+        .start(Config::from_pairs(settings).unwrap())
+        .unwrap();
+    let dispatcher = Arc::clone(&running.dispatcher);
+    running.wait_ready(PATIENCE).unwrap();
+    assert!(scrape(&dispatcher).contains("\nseaworthy_drain_abandoned_total 0\n"));
+    let mut client = TcpStream::connect(running.addr()).unwrap();
+    client
+        .write_all(b"GET /held HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    has_begun.recv_timeout(PATIENCE).unwrap();
+    running.stop();
+    assert_eq!(running.wait().abandoned_total(), 1);
+    assert!(scrape(&dispatcher).contains("\nseaworthy_drain_abandoned_total 1\n"));
+    drop(go_on);
+}
 
 #[test]
 fn a_termination_after_a_background_service_failed_changes_nothing() {

@@ -109,6 +109,16 @@ fn without_a_background_service_that_failed_the_pod_is_unready_where_that_was_as
     });
     get(address, "/livez").expect(200);
     end(running);
+
+    let service = Service::new("test")
+        .background("brief", || ())
+        .on_return(Policy::Unready);
+    let (running, address) = serve(service, engine);
+    eventually("the pod is unready", || {
+        get(address, "/readyz/brief").status == 503
+    });
+    running.stop();
+    assert_eq!(running.wait().failed_runs, [("brief", 1)]);
 }
 
 fn what_needs_another_starts_once_that_is_ready_and_stops_before_it(engine: Engine) {

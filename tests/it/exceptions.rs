@@ -6,8 +6,8 @@ use crate::support::{Engine, note};
 use crate::{
     background, bodies, calling, chaos, configuration, deadline, drain_report, endings, fairness,
     files, forwarded, health, hosted, http, layers, library, life, lifetimes, live_configuration,
-    logging, metrics, otlp, places, pool, probes, queue, resize, reviewed, rolling_update, service,
-    sharing, shortages, signals, slow_clients, stalls, streams, timeouts, traces,
+    logging, metrics, otlp, pages, places, pool, probes, queue, resize, reviewed, rolling_update,
+    service, sharing, shortages, signals, slow_clients, stalls, streams, timeouts, traces,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -152,6 +152,8 @@ fn the_list_names_only_what_exists() {
         ("slow_clients", slow_clients::CASES),
         ("shortages", shortages::CASES),
         ("configuration", configuration::CASES),
+        ("pages", pages::CASES),
+        ("pages::changes", pages::changes::CASES),
         ("drain_report", drain_report::CASES),
         ("endings", endings::CASES),
         ("fairness", fairness::CASES),
@@ -189,6 +191,8 @@ fn the_list_names_only_what_exists() {
         ("places", places::CASES),
         ("pool", pool::CASES),
         ("metrics", metrics::CASES),
+        ("metrics::connections", metrics::connections::CASES),
+        ("metrics::operation", metrics::operation::CASES),
         ("probes", probes::CASES),
         ("queue", queue::CASES),
         ("resize", resize::CASES),

@@ -12,6 +12,8 @@ use crate::support::{Client, Command, Engine, Mounted, Server, Setup, free_port,
 both_engines! {
     a_changed_config_map_is_followed_from_the_next_answer_on,
     a_change_with_one_bad_value_changes_nothing_and_is_told,
+    a_volume_whose_link_is_gone_for_a_moment_is_followed_again,
+    a_file_that_is_no_setting_is_named_at_the_start_and_when_it_changes,
     a_change_that_needs_a_restart_is_told_and_config_in_the_pod_shows_what_runs,
     a_file_that_a_variable_overrules_is_warned_about,
     a_drain_delay_that_was_changed_is_the_one_that_is_kept,
@@ -36,7 +38,7 @@ fn admin(port: u16) -> SocketAddr {
 }
 
 /// The value that runs, as `/flagz` has it.
-fn flag(port: u16, name: &str) -> String {
+pub(crate) fn flag(port: u16, name: &str) -> String {
     let mut client = Client::connect(admin(port));
     client.send(
         "GET /flagz HTTP/1.1\r\nHost: test\r\n\
@@ -111,6 +113,37 @@ fn a_change_with_one_bad_value_changes_nothing_and_is_told(engine: Engine) {
     mounted.swap(&[("LOG_LEVEL", "debug"), ("DRAIN_DELAY", "0")]);
     assert_eq!(told(&server, CHANGED)["settings"], "LOG_LEVEL");
     assert_eq!(flag(port, "LOG_LEVEL"), "debug");
+    let metrics = get(admin(port), "/metrics").expect(200);
+    for result in ["applied", "refused"] {
+        let line = format!("seaworthy_config_reloads_total{{result=\"{result}\"}} 1\n");
+        assert!(metrics.text().contains(&line), "{}", metrics.text());
+    }
+    server.stop().expect_clean();
+}
+
+fn a_volume_whose_link_is_gone_for_a_moment_is_followed_again(engine: Engine) {
+    let mounted = Mounted::new(&[("LOG_LEVEL", "info")]);
+    let server = setup(engine, &mounted).start().ready();
+    mounted.unlink();
+    let refused = told(&server, REFUSED);
+    let reason = refused["reason"].as_str().unwrap();
+    assert!(reason.contains("..data link is gone"), "{reason}");
+    mounted.swap(&[("LOG_LEVEL", "debug")]);
+    assert_eq!(told(&server, CHANGED)["settings"], "LOG_LEVEL");
+    server.stop().expect_clean();
+}
+
+fn a_file_that_is_no_setting_is_named_at_the_start_and_when_it_changes(engine: Engine) {
+    let mounted = Mounted::new(&[("LOG_LEVLE", "debug"), ("tls.crt", "no name of one")]);
+    let server = setup(engine, &mounted).start().ready();
+    let record = told(&server, "files of CONFIG_DIR are no settings");
+    assert_eq!(record["files"], "LOG_LEVLE");
+    mounted.swap(&[("LOG_LEVLE", "trace")]);
+    let record = told(
+        &server,
+        "files of CONFIG_DIR have changed that are no settings",
+    );
+    assert_eq!(record["files"], "LOG_LEVLE");
     server.stop().expect_clean();
 }
 
@@ -121,7 +154,7 @@ fn a_change_that_needs_a_restart_is_told_and_config_in_the_pod_shows_what_runs(e
         .set("ADMIN_PORT", port)
         .start()
         .ready();
-    let config = || {
+    let config = |exit_code| {
         let command = Command::new(&["config"])
             .set("HTTP_ENGINE", engine.name())
             .set("HOST", "127.0.0.1")
@@ -131,9 +164,9 @@ fn a_change_that_needs_a_restart_is_told_and_config_in_the_pod_shows_what_runs(e
             .set("SHUTDOWN_TIMEOUT", "10s")
             .set("ADMIN_PORT", port)
             .set("CONFIG_DIR", mounted.path());
-        command.run().expect(0).stdout
+        command.run().expect(exit_code).stdout
     };
-    let same = config();
+    let same = config(0);
     let says = format!("# The service at 127.0.0.1:{port} runs with these values.");
     assert_eq!(same.lines().last(), Some(says.as_str()), "{same}");
 
@@ -143,7 +176,7 @@ fn a_change_that_needs_a_restart_is_told_and_config_in_the_pod_shows_what_runs(e
         "settings have changed that take effect with a restart",
     );
     assert_eq!(record["settings"], "MAX_HEADERS");
-    let other = config();
+    let other = config(0);
     let mut lines = other.lines().rev();
     assert_eq!(lines.next(), Some("# MAX_HEADERS=50"), "{other}");
     let says = format!(
@@ -151,8 +184,17 @@ fn a_change_that_needs_a_restart_is_told_and_config_in_the_pod_shows_what_runs(e
     );
     assert_eq!(lines.next(), Some(says.as_str()), "{other}");
     assert!(other.contains("\nMAX_HEADERS=60 "), "{other}");
+
+    mounted.swap(&[("MAX_HEADERS", "many")]);
+    told(&server, REFUSED);
+    let bad = config(78);
+    assert!(
+        bad.contains("runs with other values; a restart would refuse what is bad above:\n"),
+        "{bad}"
+    );
+    mounted.swap(&[]);
     server.stop().expect_clean();
-    assert!(!config().contains("# The service"));
+    assert!(!config(0).contains("# The service"));
 }
 
 fn a_file_that_a_variable_overrules_is_warned_about(engine: Engine) {

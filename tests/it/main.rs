@@ -37,6 +37,7 @@ mod manifests;
 mod messages;
 mod metrics;
 mod otlp;
+mod pages;
 mod places;
 mod pool;
 mod probe_command;

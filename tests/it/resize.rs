@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Cgroup, Client, Engine, Resources, Server, Setup, eventually, number};
+use crate::live_configuration::flag;
+use crate::support::{
+    Cgroup, Client, Engine, Resources, Server, Setup, eventually, free_port, number,
+};
 
 both_engines! {
     a_resized_pod_has_the_workers_and_the_memory_of_its_new_size,
@@ -96,11 +99,17 @@ fn what_was_set_stays_when_the_pod_is_resized(engine: Engine) {
     let Some(cpu) = Cgroup::new("cpu", &half) else {
         return;
     };
-    let setup = Setup::new(engine).set("WORKERS", "3");
+    let port = free_port();
+    let setup = Setup::new(engine)
+        .set("WORKERS", "3")
+        .set("BUFFER_MEMORY", "64Mi")
+        .set("ADMIN_PORT", port);
     let server = setup.before(&cpu.enter()).start().ready();
     quota(&cpu, 200_000);
     let record = resized(&server, 1);
     assert_eq!((number(&record, "workers"), workers_of(&server)), (3.0, 4));
+    // Or `config` would take it for another value than the one that is set.
+    assert_eq!(flag(port, "BUFFER_MEMORY"), "64Mi");
     server.stop().expect_clean();
 }
 

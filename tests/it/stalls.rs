@@ -95,7 +95,7 @@ fn a_download_whose_client_has_read_during_a_stall_goes_on(engine: Engine) {
     // Until it is blocked on the client.
     thread::sleep(Duration::from_millis(300));
     let mut first = Vec::new();
-    during_a_stall(&server, || {
+    during_a_stall_of(2 * STALL, &server, || {
         first = client.exactly(16 * 1024).expect("so much was sent before");
     });
     let rest = client.count_to_end();

@@ -46,6 +46,18 @@ impl Directory {
         Err(io::Error::other("it changed while it was read"))
     }
 
+    /// Reads all of it, where it is still a mounted volume.
+    ///
+    /// # Errors
+    /// As [`read`](Directory::read), and where there is no link now: what swaps it in two steps may be between them.
+    pub(crate) fn read_mounted(path: &Path) -> io::Result<Directory> {
+        let directory = Directory::read(path)?;
+        match directory.is_watched() {
+            true => Ok(directory),
+            false => Err(io::Error::other("its ..data link is gone")),
+        }
+    }
+
     /// Whether its changes are noticed: whether it has the link that the kubelet swaps.
     pub(crate) fn is_watched(&self) -> bool {
         self.version.is_some()
@@ -67,15 +79,21 @@ impl Directory {
         is_given.then(|| (self.path.join(name), text.clone()))
     }
 
-    /// The names whose text is another in `other`, or is in one of the two only.
+    /// The name of every file that may be a setting's.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// The names whose text is another in `other`, or is in one of the two only; in order.
     pub(crate) fn differing(&self, other: &Directory) -> Vec<String> {
-        let names = self.files.keys().chain(other.files.keys());
-        let mut differing: Vec<String> = names
-            .filter(|name| self.files.get(*name) != other.files.get(*name))
-            .cloned()
-            .collect();
-        differing.sort();
-        differing.dedup();
+        let mut differing = Vec::new();
+        for name in self.files.keys().chain(other.files.keys()) {
+            if self.files.get(name) != other.files.get(name)
+                && let Err(place) = differing.binary_search(name)
+            {
+                differing.insert(place, name.clone());
+            }
+        }
         differing
     }
 }

@@ -1,6 +1,10 @@
 //! Settings that follow the mounted directory, and what is read again when that has changed.
 
-use super::{Settings, SettingsError, directory::Directory};
+use super::{
+    Settings, SettingsError,
+    directory::Directory,
+    form::{Form, ReadOnce},
+};
 use crate::config::live::{Live, LiveValue};
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -10,8 +14,10 @@ impl Settings {
     /// [`reject`](Settings::reject)ing what breaks it.
     ///
     /// A change is taken whole or not at all: where anything in it is bad, the log says what, and every value stays what it
-    /// was. `read` runs here first, and then, for each change, on the thread `tick`; it must not block. What was read of
-    /// `settings` elsewhere stays what it was until a restart.
+    /// was. `read` runs here first, and then, for each change, on the thread `tick`: it must not block, and where it panics,
+    /// the change is refused. What was read of `settings` elsewhere stays what it was until a restart. What has become of it
+    /// is checked all the same, as it was when it was read, and refuses the change where it is bad; only what was
+    /// [`reject`](Settings::reject)ed there by a rule of its own is found no sooner than the restart.
     ///
     /// ```
     /// # use seaworthy::{Live, Settings};
@@ -79,14 +85,55 @@ impl Settings {
     /// What is read meanwhile counts as live.
     pub(crate) fn read_live<T>(&mut self, read: impl FnOnce(&mut Settings) -> T) -> T {
         let before = std::mem::replace(&mut self.reads_live, true);
-        let value = read(self);
+        let value = self.read_again_later(read);
         self.reads_live = before;
+        value
+    }
+
+    /// Remembers what the text must be like, for a change that brings another one before a restart reads it.
+    pub(super) fn note_read_once(&mut self, name: &'static str, form: Form) {
+        self.read_once.push(ReadOnce { name, form });
+    }
+
+    /// Reports to `fresh` what reading the settings that were read once would report now.
+    pub(super) fn check_read_once(&self, fresh: &mut Settings) {
+        for ReadOnce { name, form } in &self.read_once {
+            match fresh.given(name, self.is_secret(name)) {
+                Some(given) => {
+                    if let Some(problem) = form.problem(&given) {
+                        fresh.refuse(name, &given, &problem);
+                    }
+                }
+                None if matches!(form, Form::Given) => fresh.report_missing(name),
+                None => {}
+            }
+        }
+    }
+
+    fn is_secret(&self, name: &str) -> bool {
+        let entry = self.entries.iter().find(|entry| entry.name == name);
+        entry.is_some_and(|entry| entry.secret)
+    }
+
+    /// What is read meanwhile is read again when `CONFIG_DIR` changes, so that it is not [`ReadOnce`].
+    pub(crate) fn read_again_later<T>(&mut self, read: impl FnOnce(&mut Settings) -> T) -> T {
+        let before = self.read_once.len();
+        let value = read(self);
+        self.read_once.truncate(before);
         value
     }
 
     /// The mounted directory as it was when this was read.
     pub(crate) fn directory(&self) -> Option<&Directory> {
         self.directory.as_ref()
+    }
+
+    /// The files of the mounted directory that no setting has asked for.
+    pub(crate) fn unknown_files(&self) -> Vec<&str> {
+        let files = self.directory.iter().flat_map(Directory::names);
+        files
+            .filter(|file| self.entries.iter().all(|entry| entry.name != *file))
+            .collect()
     }
 
     /// What a restart would read, were the directory this one. `read_own` reads seaworthy's own settings.
@@ -100,9 +147,11 @@ impl Settings {
     ) -> Result<Reread<T>, SettingsError> {
         let mut fresh = Settings {
             directory: Some(directory),
+            files: self.files.clone(),
             defaults: self.defaults.clone(),
             ..Settings::empty(Arc::clone(&self.environment))
         };
+        self.check_read_once(&mut fresh);
         let replacing = self
             .followers
             .iter()
@@ -133,7 +182,7 @@ impl Settings {
                 None => self.entries.push(entry),
             }
         }
-        self.directory = fresh.directory;
+        (self.directory, self.files) = (fresh.directory, fresh.files);
         (own, changes)
     }
 

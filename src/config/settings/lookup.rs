@@ -4,7 +4,7 @@ use super::{
     Settings,
     directory::Directory,
     secret::REDACTED,
-    source::{Entry, Environment, Source},
+    source::{Entry, Environment, FilesRead, Source},
 };
 use std::{path::Path, sync::Arc};
 
@@ -24,16 +24,19 @@ impl Settings {
         }
         // It takes its place in the list when it is read with the others.
         settings.entries.clear();
+        settings.read_once.clear();
         settings
     }
 
     pub(super) fn empty(environment: Arc<Environment>) -> Settings {
         Settings {
             environment,
+            files: FilesRead::default(),
             directory: None,
             entries: Vec::new(),
             errors: Vec::new(),
             defaults: Vec::new(),
+            read_once: Vec::new(),
             followers: Vec::new(),
             reads_live: false,
         }
@@ -43,7 +46,7 @@ impl Settings {
     pub(super) fn given(&mut self, name: &'static str, secret: bool) -> Option<String> {
         // A name that is read as a secret once stays one, whoever reads it again.
         let secret = secret || self.entry(name).is_some_and(|known| known.secret);
-        match self.environment.find(name, secret) {
+        match self.environment.find(name, secret, &mut self.files) {
             Ok(Some((text, source))) => {
                 let shown = if secret {
                     REDACTED.to_owned()

@@ -1,6 +1,11 @@
 //! Settings that must be given, lists, and defaults that the program sets.
 
-use super::{Secret, Settings, source::Source};
+use super::{
+    Secret, Settings,
+    form::{Form, Parsed},
+    source::Source,
+    values::elements,
+};
 
 impl Settings {
     /// A text that has to be given; where it is not, that is reported like any bad setting, and this is empty.
@@ -18,10 +23,17 @@ impl Settings {
     }
 
     fn require<T>(&mut self, name: &'static str, given: Option<T>) -> Option<T> {
-        if given.is_none() && !self.is_bad(name) {
+        if given.is_none() {
+            self.report_missing(name);
+        }
+        self.note_read_once(name, Form::Given);
+        given
+    }
+
+    pub(super) fn report_missing(&mut self, name: &'static str) {
+        if !self.is_bad(name) {
             self.report(name, format!("{name}: required, but not given"));
         }
-        given
     }
 
     /// A list whose elements are separated by commas; white space around them and empty ones are left out. Empty where
@@ -41,17 +53,14 @@ impl Settings {
     /// names the first element that does not: `an address such as 10.0.0.1`.
     pub fn list_of<T: std::str::FromStr>(&mut self, name: &'static str, expected: &str) -> Vec<T> {
         let given = self.optional(name).unwrap_or_default();
-        let mut all = Vec::new();
-        for element in elements(&given) {
-            match element.parse() {
-                Ok(value) => all.push(value),
-                Err(_) => {
-                    self.reject(name, &format!("{element:?}: expected {expected}"));
-                    return Vec::new();
-                }
-            }
-        }
-        all
+        let parsed = Parsed::by::<T>(expected);
+        let read = |element: &str| element.parse().map_err(|_| parsed.problem_of(element));
+        let all: Result<Vec<T>, String> = elements(&given).map(read).collect();
+        self.note_read_once(name, Form::ListOf(parsed));
+        all.unwrap_or_else(|problem| {
+            self.reject(name, &problem);
+            Vec::new()
+        })
     }
 
     /// Sets the default of one of seaworthy's own settings, in the form that the environment would have:
@@ -89,12 +98,6 @@ impl Settings {
         self.remember(name, text.clone(), Source::Program, false);
         Some(text)
     }
-}
-
-fn elements(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',')
-        .map(str::trim)
-        .filter(|element| !element.is_empty())
 }
 
 #[cfg(test)]

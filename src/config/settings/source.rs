@@ -1,5 +1,6 @@
 //! Where a setting's text comes from, and what may be shown of it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::{self, Display};
 use std::fs::{self, File};
@@ -17,12 +18,29 @@ pub(super) enum Environment {
     Injected(Vec<(String, OsString)>),
 }
 
+/// What was read of each `NAME_FILE`. A variable does not change under a running process, and neither does what it stands
+/// for: of a file that did, a change elsewhere would bring the new text in without a word.
+#[derive(Clone, Default)]
+pub(super) struct FilesRead(BTreeMap<PathBuf, String>);
+
+impl FilesRead {
+    fn read_once(&mut self, path: &Path) -> io::Result<String> {
+        if let Some(text) = self.0.get(path) {
+            return Ok(text.clone());
+        }
+        let text = read_file(path)?;
+        self.0.insert(path.to_owned(), text.clone());
+        Ok(text)
+    }
+}
+
 impl Environment {
     /// The text given for `name` and where it stands, or a line that says why it cannot be had.
     pub(super) fn find(
         &self,
         name: &str,
         secret: bool,
+        files: &mut FilesRead,
     ) -> Result<Option<(String, Source)>, String> {
         let file_name = format!("{name}_FILE");
         match (self.get(name), self.get(&file_name)) {
@@ -46,7 +64,7 @@ impl Environment {
                         shown_path(&path, secret)
                     )
                 };
-                let text = read_file(&path).map_err(named)?;
+                let text = files.read_once(&path).map_err(named)?;
                 Ok(Some((text, Source::File(path))).filter(|(text, _)| !text.is_empty()))
             }
         }

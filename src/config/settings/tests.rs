@@ -1,9 +1,10 @@
-use super::*;
+use super::{values::parse_duration, *};
 use std::os::unix::ffi::OsStringExt;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 mod files;
+pub(crate) mod mounted;
 
 #[test]
 fn durations_are_read_in_every_documented_form() {

@@ -66,10 +66,32 @@ pub(crate) fn parse_size(text: &str) -> Option<u64> {
 }
 
 /// Digits only: unlike `u64`'s own reading it takes no `+`.
-pub(super) fn parse_number(text: &str) -> Option<u64> {
+fn parse_number(text: &str) -> Option<u64> {
     split_unit(text)
         .filter(|(_, unit)| unit.is_empty())
         .map(|(count, _)| count)
+}
+
+/// A duration within `range`.
+pub(super) fn duration_within(text: &str, range: &RangeInclusive<Duration>) -> Option<Duration> {
+    parse_duration(text).filter(|value| range.contains(value))
+}
+
+/// A size in bytes within `range`.
+pub(super) fn size_within(text: &str, range: &RangeInclusive<u64>) -> Option<u64> {
+    parse_size(text).filter(|value| range.contains(value))
+}
+
+/// A whole number within `range`.
+pub(super) fn number_within(text: &str, range: &RangeInclusive<u64>) -> Option<u64> {
+    parse_number(text).filter(|value| range.contains(value))
+}
+
+/// The elements of a list, separated by commas, but for empty ones; white space around them is left out.
+pub(super) fn elements(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|element| !element.is_empty())
 }
 
 fn split_unit(text: &str) -> Option<(u64, &str)> {
@@ -143,8 +165,7 @@ pub(super) fn expected_number(range: &RangeInclusive<u64>) -> String {
     )
 }
 
-pub(super) fn expected_word<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    let words: Vec<&str> = words.collect();
+pub(super) fn expected_word(words: &[&str]) -> String {
     match words.split_last() {
         Some((last, [])) => format!("expected {last}"),
         Some((last, others)) => format!("expected {} or {last}", others.join(", ")),

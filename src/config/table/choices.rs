@@ -48,7 +48,7 @@ impl HttpEngine {
     }
 }
 
-pub(super) const LOG_LEVELS: &[(&str, LevelFilter)] = &[
+pub(crate) const LOG_LEVELS: &[(&str, LevelFilter)] = &[
     ("off", LevelFilter::Off),
     ("error", LevelFilter::Error),
     ("warn", LevelFilter::Warn),

@@ -94,6 +94,8 @@ fn every_setting_can_be_given() {
         ("HOST", "::1"),
         ("PORT", "0"),
         ("ADMIN_PORT", "0"),
+        // Which is how it is shown, whatever it is.
+        ("ADMIN_TOKEN", "[redacted]"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,::1"),
         ("LOG_LEVEL", "trace"),
         ("LOG_FORMAT", "text"),

@@ -6,6 +6,7 @@
 
 mod receiving;
 mod sending;
+mod telling;
 pub(crate) mod waiting;
 
 use super::buffer_pool::BufferPool;
@@ -14,6 +15,7 @@ use crate::{
         discarded::Discarded,
         http1::{Chunks, Refusal},
         lifetime::Past,
+        occupancy::Closed,
         outgoing::Outgoing,
         pace::Pace,
         rules::Rules,
@@ -132,6 +134,8 @@ pub(crate) struct Connection<S> {
     close_after: bool,
     /// A response was sent to its end, of which the owner has not taken note yet; a refusal of the engine's is none.
     was_answered: bool,
+    /// Why it ends, once it is to; without a reason, its client has ended it.
+    ending: Option<Closed>,
     pub(crate) is_reserve: bool,
     /// What it is charged for of either share of `BUFFER_MEMORY`.
     charged_request: usize,
@@ -166,6 +170,7 @@ impl<S: Stream> Connection<S> {
             client_has_closed: false,
             close_after: false,
             was_answered: false,
+            ending: None,
             is_reserve: false,
             charged_request: 0,
             charged_response: 0,
@@ -337,11 +342,12 @@ impl<S: Stream> Connection<S> {
         self.charged_response
     }
 
-    /// Gives back all that it holds, before it is dropped.
+    /// Gives back all that it holds and counts as ended, before it is dropped.
     pub(crate) fn release(&mut self, rules: &Rules) {
         self.let_go_of_request();
         self.let_go_of_response();
         self.settle_charges(rules);
+        rules.closed.count(self.ending.unwrap_or(Closed::Client));
     }
 
     fn let_go_of_request(&mut self) {

@@ -1,8 +1,8 @@
 //! What crosses between the reactor and the pool: connections that are leased to answer their request, and returned.
 
-use super::{connection::Connection, socket};
+use super::{census::Census, connection::Connection, socket};
 use crate::{
-    engine::{Exchange, rules::Rules},
+    engine::{Exchange, occupancy::Closed, rules::Rules},
     message::{request::Request, response::Response},
 };
 use mio::{Poll, Token, Waker, net::TcpStream};
@@ -38,6 +38,7 @@ pub(super) struct Shared {
     /// Responses that the reactor has sent to their end.
     pub(super) sent_later: AtomicU64,
     interrupted: AtomicBool,
+    pub(super) census: Census,
     /// The reactor waits for events, or is about to: whoever wants it otherwise has to wake it.
     waits: AtomicBool,
     /// The reactor waits for connections to end: because it is closing, or because it has too many.
@@ -78,6 +79,7 @@ impl Shared {
             stage: AtomicU8::new(Stage::Open as u8),
             sent_later: AtomicU64::new(0),
             interrupted: AtomicBool::new(false),
+            census: Census::default(),
             waits: AtomicBool::new(false),
             waits_for_ends: AtomicBool::new(false),
         })
@@ -121,6 +123,11 @@ impl Shared {
         }
     }
 
+    /// Looks at what was returned and not taken in yet.
+    pub(super) fn for_each_returned(&self, look: impl FnMut(&Returned)) {
+        self.returns().returned.iter().for_each(look);
+    }
+
     /// A leased connection had an event: unless it is on its way back already, its return is to wake the reactor.
     pub(super) fn await_return(&self, place: usize) {
         let mut returns = self.returns();
@@ -147,6 +154,9 @@ impl Shared {
         let ended = lease.connection.is_closed() || self.stage() == Stage::Cut;
         let urgent = !ended && (lease.connection.has_more() || !lease.connection.is_idle());
         if ended {
+            if !lease.connection.is_closed() {
+                lease.connection.ends_for(Closed::Cut);
+            }
             lease.connection.release(&self.rules);
         }
         // Dropped last, when neither the client nor the reactor waits for it: a destructor may block.
@@ -239,6 +249,7 @@ impl Drop for Lease {
     /// A connection that was lost on its way, to a panic in somebody's reader or destructor, still frees its place.
     fn drop(&mut self) {
         if self.is_out {
+            self.connection.ends_for(Closed::Failed);
             self.connection.release(&self.shared.rules);
             self.shared.push(Returned::Ended(self.place), false);
         }

@@ -21,6 +21,7 @@
 
 mod acceptor;
 mod buffer_pool;
+mod census;
 pub(crate) mod connection;
 mod lease;
 mod reactor;
@@ -30,6 +31,7 @@ mod table;
 
 use super::{
     Cut, Engine, Pulled, Ready, drop_apart,
+    occupancy::Occupancy,
     rules::{Policy, Rules},
 };
 use crate::config::table::Config;
@@ -38,7 +40,7 @@ use reactor::Reactor;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, atomic::Ordering::Relaxed},
     time::Instant,
 };
 
@@ -100,6 +102,15 @@ impl Engine for Native {
 
     fn sent_later(&self) -> u64 {
         self.shared.sent_later.load(Relaxed)
+    }
+
+    fn occupancy(&self) -> Occupancy {
+        let connections = match self.reactor.try_lock() {
+            Ok(reactor) => reactor.count(),
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().count(),
+            Err(TryLockError::WouldBlock) => self.shared.census.ask(|| self.shared.interrupt()),
+        };
+        self.shared.rules.occupancy(connections)
     }
 
     fn cut(&self) -> Cut {

@@ -2,6 +2,7 @@
 
 mod arriving;
 mod closing;
+mod counting;
 mod later;
 mod relief;
 
@@ -13,7 +14,7 @@ use super::{
     shortages::{Share, Shortages},
     table::{Place, Table},
 };
-use crate::engine::{Pulled, Ready};
+use crate::engine::{Pulled, Ready, occupancy::Closed};
 use later::Later;
 use mio::{Events, Interest, Poll, Token, event::Event, net::TcpStream};
 use std::{
@@ -139,6 +140,9 @@ impl Reactor {
                 self.later.free_some();
             }
             self.later.hand_over(ready);
+            if self.shared.census.is_wanted() {
+                self.tell_census();
+            }
             if !ready.is_empty()
                 || self.shared.take_interrupt()
                 || until.is_some_and(|until| until <= now)
@@ -301,6 +305,7 @@ impl Reactor {
         if self.stage == Stage::Closing && next == Next::Wait && connection.is_idle() {
             next = connection.look(&mut context);
             if next == Next::Wait && connection.is_idle() {
+                connection.ends_for(Closed::Drain);
                 next = Next::Close;
             }
         }
@@ -370,6 +375,9 @@ impl Reactor {
 
     fn close(&mut self, place: usize) {
         if let Some(Place::Held(lease)) = self.table.places.get_mut(place) {
+            if self.stage == Stage::Closing {
+                lease.connection.was_drained();
+            }
             lease.connection.release(&self.shared.rules);
             self.later.discard(&mut lease.connection.discarded);
             self.free(place);

@@ -197,11 +197,16 @@ impl Table {
 
     fn search(&mut self, now: Instant, rules: &Rules) {
         let spared = |place| Some((self.spared(place, now, rules)?, place));
-        let mut found: Vec<_> = (0..self.places.len()).filter_map(spared).collect();
-        found.sort_unstable();
-        found.truncate(CANDIDATES);
-        self.candidates.clear();
-        self.candidates.extend(found.into_iter().rev());
+        let mut best = Vec::with_capacity(CANDIDATES);
+        for found in (0..self.places.len()).filter_map(spared) {
+            let rank = best.partition_point(|better| *better < found);
+            if rank < CANDIDATES {
+                best.truncate(CANDIDATES - 1);
+                best.insert(rank, found);
+            }
+        }
+        best.reverse();
+        self.candidates = best;
         self.search_at = Some(now + SEARCH_AGAIN);
     }
 

@@ -9,8 +9,9 @@ use super::{
     shared::Shared,
 };
 use crate::engine::{
+    occupancy::Closed,
     outgoing::{Outgoing, Sending},
-    rules::LEAST_PROGRESS,
+    rules::{LEAST_PROGRESS, passed_in_a_stall},
 };
 use log::Level;
 use std::{
@@ -38,6 +39,8 @@ pub(super) struct Answer {
     pub(super) charged: usize,
     /// When its client should have taken the piece that is being written.
     pub(super) deadline: Option<Instant>,
+    /// Why its connection is cut, where it is.
+    pub(super) cut_for: Closed,
 }
 
 impl Answer {
@@ -110,6 +113,7 @@ impl Answer {
                 // The socket has a timeout too, and while the process stood still it may have passed for a client that
                 // reads.
                 Sending::Blocked if self.shared.takes_more(self.peer) => {}
+                Sending::Blocked if passed_in_a_stall(deadline, Instant::now()) => {}
                 Sending::Blocked => return Err(ErrorKind::TimedOut.into()),
                 Sending::WantsMore => {
                     // The time that the reader takes is not the client's.
@@ -136,15 +140,19 @@ impl Answer {
     fn read_more(&mut self) -> io::Result<()> {
         self.outgoing.read_more().inspect_err(|error| {
             log::error!(reason:% = error; "a streamed body failed; its connection is cut");
+            self.cut_for = Closed::Failed;
         })
     }
 
     /// Says that the response was cut: its access record tells only how it began.
-    fn log_cut(&self, route: &str, reason: &io::Error) {
+    fn log_cut(&mut self, route: &str, reason: &io::Error) {
         let is_late = self
             .deadline
             .is_some_and(|deadline| deadline <= Instant::now())
             || matches!(reason.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        if is_late {
+            self.cut_for = Closed::WriteTimeout;
+        }
         let (level, reason): (_, &dyn Display) = match is_late {
             true => (Level::Info, &"its client took too long to read it"),
             false => (Level::Debug, reason),
@@ -162,7 +170,8 @@ impl Answer {
             drop(writer);
             shared.forget(peer);
         } else if self.close || shared.peers().must_close(peer) {
-            shared.begin_close(LingeringClose::after_answer(peer, writer));
+            let close = LingeringClose::after_answer(peer, writer);
+            shared.begin_close(close, Closed::Answered);
         } else {
             // Before the next request is let out: its writer waits for this one.
             drop(writer);
@@ -176,8 +185,8 @@ impl Drop for Answer {
         let memory = &self.shared.rules.memory;
         memory.responses.settle(&mut self.charged, 0);
         if let Some(writer) = self.writer.take() {
-            self.shared
-                .begin_close(LingeringClose::cut(self.peer, Hold::Writer(writer)));
+            let close = LingeringClose::cut(self.peer, Hold::Writer(writer));
+            self.shared.begin_close(close, self.cut_for);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     shared::{Released, Shared},
 };
 use crate::{
-    engine::{Exchange, outgoing::Outgoing},
+    engine::{Exchange, occupancy::Closed, outgoing::Outgoing},
     message::{
         head::{BodyLength, Version},
         refusal::Refusal,
@@ -168,6 +168,7 @@ impl Exchange for TinyExchange {
             outgoing,
             charged: 0,
             deadline: None,
+            cut_for: Closed::Client,
         };
         answer.send(|| self.head.request.route().to_owned())
     }
@@ -183,8 +184,8 @@ impl Drop for TinyExchange {
     fn drop(&mut self) {
         self.release_body();
         if let Some(inner) = self.inner.take() {
-            self.shared
-                .begin_close(LingeringClose::cut(self.peer, Hold::Request(inner)));
+            let close = LingeringClose::cut(self.peer, Hold::Request(inner));
+            self.shared.begin_close(close, Closed::Failed);
         }
     }
 }

@@ -35,9 +35,10 @@ mod tests;
 use super::{
     Cut, Engine, Pulled, Ready,
     listen::canonical_peer,
+    occupancy::Occupancy,
     rules::{Policy, Rules},
 };
-use crate::{config::table::Config, observe::logging};
+use crate::{config::table::Config, observe::logging, spawn};
 use acceptor::Acceptor;
 use crossbeam_channel::unbounded;
 use exchange::TinyExchange;
@@ -53,7 +54,6 @@ use std::{
         Arc,
         atomic::Ordering::{Relaxed, SeqCst},
     },
-    thread,
     time::{Duration, Instant},
 };
 use tiny_http::Request as Inner;
@@ -89,9 +89,7 @@ pub(crate) fn start(
     let peers = Peers::new(&rules);
     let shared = Arc::new(Shared::new(address, acceptor, peers, notes, rules));
     let watchdog = Watchdog::new(Arc::clone(&shared), inbox);
-    thread::Builder::new()
-        .name("tiny-http-watch".to_owned())
-        .spawn(move || watchdog.run())?;
+    spawn::named("tiny-http-watch", move || watchdog.run())?;
     Ok(Box::new(TinyHttp { shared }))
 }
 
@@ -133,6 +131,11 @@ impl Engine for TinyHttp {
 
     fn sent_later(&self) -> u64 {
         self.shared.sent_later.load(Relaxed)
+    }
+
+    fn occupancy(&self) -> Occupancy {
+        let connections = self.shared.peers().count();
+        self.shared.rules.occupancy(connections)
     }
 
     fn cut(&self) -> Cut {

@@ -32,10 +32,6 @@ const COST_OF_A_WRITE: usize = 1280;
 /// What is unsent may be in writes as short as this.
 const SHORT_WRITE: usize = 128;
 
-/// How long it is remembered that nothing more is to be taken from a connection: longer than tiny_http may still find
-/// requests in what had arrived.
-const MEMORY_OF_THE_ENDED: Duration = Duration::from_secs(4);
-
 /// A client is not sought more often than this.
 const BETWEEN_SEARCHES: Duration = Duration::from_millis(10);
 
@@ -162,6 +158,8 @@ pub(super) struct Peer {
     pub(super) left_to_wait: Option<String>,
     /// When it was told to end, from outside.
     pub(super) shut: Option<Instant>,
+    /// That it ends, and why, was counted.
+    is_counted: bool,
     identity: Identity,
     /// When the client was last sought for having come back.
     sought: Instant,
@@ -191,6 +189,7 @@ impl Peer {
             timed_out: false,
             left_to_wait: None,
             shut: None,
+            is_counted: false,
             identity: Identity::Unseen,
             sought: since,
             descriptor: None,
@@ -387,12 +386,5 @@ impl Peer {
 
     fn is_marked(&self) -> bool {
         self.stage == Stage::Ended || self.shut.is_some() && !self.is_busy()
-    }
-
-    /// Whether there is more to be known of it than that it is there; what came about after `now` no look could find.
-    pub(super) fn is_worth_remembering(&self, now: Instant) -> bool {
-        self.is_busy()
-            || self.since > now
-            || self.stage == Stage::Ended && now < self.since + MEMORY_OF_THE_ENDED
     }
 }

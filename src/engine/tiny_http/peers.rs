@@ -4,6 +4,7 @@
 //! Each connection has one request in flight. tiny_http hands out pipelined ones all at once, and the writer of the
 //! second would block its worker until the first is answered; so they wait here, in order.
 
+mod counting;
 mod crowd;
 
 use super::{
@@ -11,7 +12,11 @@ use super::{
     sock_diag::Diagnosis,
     sockets::{Look, Snapshot, Sockets},
 };
-use crate::engine::{Cut, rules::Rules};
+use crate::engine::{
+    Cut,
+    occupancy::{Closed, ClosedCounts},
+    rules::Rules,
+};
 use std::{
     collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
     net::SocketAddr,
@@ -247,20 +252,29 @@ impl Peers {
     }
 
     /// Forgets a connection that tiny_http itself closes now. Returns what waited behind it: nothing, in truth.
-    pub(super) fn forget(&mut self, peer: SocketAddr) -> VecDeque<Inner> {
+    pub(super) fn forget(&mut self, peer: SocketAddr, closed: &ClosedCounts) -> VecDeque<Inner> {
         self.known
             .remove(&peer)
-            .map(|mut known| known.take_waiting())
+            .map(|mut known| {
+                known.count_end(Closed::Answered, closed);
+                known.take_waiting()
+            })
             .unwrap_or_default()
     }
 
     /// Notes that nothing more is to be taken from a connection, and returns the requests that waited.
-    pub(super) fn end(&mut self, peer: SocketAddr) -> VecDeque<Inner> {
+    pub(super) fn end(
+        &mut self,
+        peer: SocketAddr,
+        why: Closed,
+        closed: &ClosedCounts,
+    ) -> VecDeque<Inner> {
         let known = self
             .known
             .entry(peer)
             .or_insert_with(|| Peer::new(Stage::Ended, Instant::now()));
         known.end();
+        known.count_end(why, closed);
         known.take_waiting()
     }
 
@@ -329,14 +343,18 @@ impl Peers {
             review.open += usize::from(!known.has_ignored_its_end(now));
         }
         if stopped.is_none() {
-            self.make_room(look, parting, &mut review, rules.max_connections());
+            self.make_room(look, parting, &mut review, rules);
         }
         self.known.retain(|peer, known| {
             let is_there = connections.contains_key(peer);
             if !is_there {
                 known.miss(now);
             }
-            is_there || known.is_worth_remembering(now) || parting.contains(peer)
+            let stays = is_there || known.is_worth_remembering(now) || parting.contains(peer);
+            if !stays {
+                known.count_end(Closed::Client, &rules.closed);
+            }
+            stays
         });
         review
     }

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     engine::{
-        Cut, Exchange, http1::Refusal, listen::canonical_peer, outgoing::Outgoing, rules::Rules,
+        Cut, Exchange, http1::Refusal, listen::canonical_peer, occupancy::Closed,
+        outgoing::Outgoing, rules::Rules,
     },
     message::head::Version,
 };
@@ -138,9 +139,9 @@ impl Shared {
     }
 
     /// Ends a connection: what still comes out of it is dropped from now on.
-    pub(super) fn begin_close(&self, close: LingeringClose) {
+    pub(super) fn begin_close(&self, close: LingeringClose, why: Closed) {
         let peer = close.peer;
-        let behind = self.peers().end(peer);
+        let behind = self.peers().end(peer, why, &self.rules.closed);
         self.tell(Note::Close(Box::new(close)));
         behind
             .into_iter()
@@ -174,7 +175,8 @@ impl Shared {
         let (response, now) = (self.rules.refused(refusal), Instant::now());
         let answer = Outgoing::new(method, Version::Http11, response, true, now);
         let deadline = now + self.rules.live.write_timeout.get();
-        self.begin_close(LingeringClose::refusing(peer, hold, answer, deadline));
+        let why = Closed::by_refusal(refusal);
+        self.begin_close(LingeringClose::refusing(peer, hold, answer, deadline), why);
     }
 
     /// Where a connection is among the descriptors.
@@ -281,13 +283,15 @@ impl Shared {
         match next {
             Next::Idle => {}
             Next::Request(request) => self.release(Released::Turn(peer, request)),
-            Next::Close => self.begin_close(LingeringClose::cut(peer, Hold::Nothing)),
+            Next::Close => {
+                self.begin_close(LingeringClose::cut(peer, Hold::Nothing), Closed::Answered);
+            }
         }
     }
 
     /// tiny_http itself closes this connection now.
     pub(super) fn forget(&self, peer: SocketAddr) {
-        let behind = self.peers().forget(peer);
+        let behind = self.peers().forget(peer, &self.rules.closed);
         behind
             .into_iter()
             .for_each(|request| self.drop_unanswered(peer, request));
@@ -310,7 +314,11 @@ impl Shared {
         }
         let connections = self.sockets.all();
         let diagnoses = self.diagnose(&connections);
-        let (to_shut, cut) = self.peers().cut(&connections, &diagnoses);
+        let (to_shut, cut) = {
+            let mut peers = self.peers();
+            peers.count_cut(&self.rules.closed);
+            peers.cut(&connections, &diagnoses)
+        };
         for (peer, fd) in to_shut {
             self.sockets.shut(fd, peer, Shutdown::Both);
         }

@@ -1,9 +1,9 @@
 //! Threads that wait for clients, so that neither a worker nor the thread that pulls does: for the rest of a body, or
 //! until an answer is taken.
 
-use crate::observe::panics;
+use crate::{observe::panics, spawn};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use std::{io, thread, time::Duration};
+use std::{io, time::Duration};
 
 /// How long a thread with nothing to do is kept, as tiny_http keeps its own.
 const KEPT: Duration = Duration::from_secs(5);
@@ -32,10 +32,7 @@ impl WaitingThreads {
             Err(refused) => refused.into_inner(),
         };
         let next = self.jobs.1.clone();
-        thread::Builder::new()
-            .name("tiny-http-wait".to_owned())
-            .spawn(move || work(job, &next))
-            .map(drop)
+        spawn::named("tiny-http-wait", move || work(job, &next)).map(drop)
     }
 }
 
@@ -53,7 +50,10 @@ fn work(job: Job, next: &Receiver<Job>) {
 mod tests {
     use super::*;
     use crossbeam_channel::unbounded;
-    use std::{collections::HashSet, thread::ThreadId};
+    use std::{
+        collections::HashSet,
+        thread::{self, ThreadId},
+    };
 
     const LONG: Duration = Duration::from_secs(20);
 

@@ -56,6 +56,18 @@ fn a_dashboard_that_asks_for_health_json_gets_it() {
 }
 
 #[test]
+fn a_word_that_names_no_check_is_told_in_json_too() {
+    let (health, _switches) = two_checks();
+    let (_, _, json) = ask_json(&health, "/readyz?exclude=no%22such&tag=none", HEALTH_JSON);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let notes = [
+        r#"some health checks cannot be excluded: no matches for "no\"such""#,
+        r#"no health check has the tag "none""#,
+    ];
+    assert_eq!(json["notes"], serde_json::json!(notes));
+}
+
+#[test]
 fn whoever_takes_anything_or_refuses_json_gets_text() {
     let (health, _switches) = two_checks();
     for accept in [

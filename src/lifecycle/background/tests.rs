@@ -57,9 +57,14 @@ fn a_service_whose_need_never_is_ready_is_stopped_like_any_other() {
         panic!("what it needs was never ready")
     });
     consumer.needs.push("database");
+    let mut reporter = service("reporter", |_| -> () {
+        panic!("what it needs has never begun")
+    });
+    reporter.needs.push("consumer");
     let (services, control) = start(vec![
         Background::Service(database),
         Background::Service(consumer),
+        Background::Service(reporter),
     ]);
     assert!(services.stop(Instant::now() + PATIENCE).late.is_empty());
     assert!(control.take_failures().is_empty());

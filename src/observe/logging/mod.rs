@@ -28,6 +28,7 @@ use simplelog::SharedLogger;
 
 use crate::config::{live, table::LogFormat};
 use crate::message::log_context::WithContext;
+use crate::spawn;
 use format::{Format, OURS, lock};
 use pipe::Pipe;
 use writer::Writer;
@@ -157,13 +158,11 @@ impl Logger {
     fn start_writer(self: &Arc<Self>, out: Box<dyn Write + Send>) {
         let writer = Arc::new(Mutex::new(Some(Writer::new(out))));
         let (logger, its_writer) = (Arc::clone(self), Arc::clone(&writer));
-        let started = std::thread::Builder::new()
-            .name("log-writer".into())
-            .spawn(move || {
-                if let Some(mut writer) = lock(&its_writer).take() {
-                    writer.run(&logger.pipe, &|count| logger.notice(count));
-                }
-            });
+        let started = spawn::named("log-writer", move || {
+            if let Some(mut writer) = lock(&its_writer).take() {
+                writer.run(&logger.pipe, &|count| logger.notice(count));
+            }
+        });
         if started.is_err() {
             *lock(&self.threadless) = lock(&writer).take();
         }

@@ -11,13 +11,18 @@ use ::http::{Method, StatusCode};
 use std::{
     io::{self, Read},
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 /// The tables of every thread that answers requests.
 pub(crate) struct HttpCounts {
     routes: usize,
+    /// Counted by the layers that limit how many run at once.
+    shed_by_limits: Arc<AtomicU64>,
     threads: Mutex<Tables>,
     /// Bodies that are read while they are sent, by whichever thread, are counted in here at their end.
     streams: Mutex<Counts>,
@@ -32,9 +37,10 @@ struct Tables {
 
 impl HttpCounts {
     /// For a service of so many routes.
-    pub(crate) fn new(routes: usize) -> Arc<HttpCounts> {
+    pub(crate) fn new(routes: usize, shed_by_limits: Arc<AtomicU64>) -> Arc<HttpCounts> {
         Arc::new(HttpCounts {
             routes,
+            shed_by_limits,
             threads: Mutex::default(),
             streams: Mutex::new(Counts::new(routes)),
         })
@@ -187,6 +193,8 @@ impl HttpCounts {
         for (reason, count) in SHED.into_iter().zip(totals.shed) {
             out.sample(&[("reason", reason)], count);
         }
+        let by_limits = self.shed_by_limits.load(Relaxed);
+        out.sample(&[("reason", "concurrency")], by_limits);
         out.family(
             Kind::Histogram,
             "seaworthy_queue_wait_seconds",

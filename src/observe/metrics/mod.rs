@@ -4,6 +4,7 @@
 //! text. What is known elsewhere, such as how long the queue is, is asked for when it is scraped: see [`Source`].
 
 pub(crate) mod counts;
+pub(crate) mod events;
 pub(crate) mod exposition;
 pub(crate) mod http;
 mod process;
@@ -11,9 +12,10 @@ pub(crate) mod refused;
 
 use crate::{
     message::{into_response::IntoResponse, request::Request, response::Response},
-    observe::panics,
+    observe::{panics, trace::export},
 };
 use ::http::{HeaderValue, Method, StatusCode, header};
+use events::Events;
 use exposition::{Exposition, Format};
 use process::Process;
 use prometheus_client::{
@@ -22,7 +24,7 @@ use prometheus_client::{
 };
 use std::{
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 /// Where the numbers are.
@@ -33,13 +35,16 @@ pub(crate) trait Source: Send + Sync {
     fn write(&self, out: &mut Exposition);
 }
 
-/// What a program adds to seaworthy's metrics.
+/// What is told where a service is scraped.
 #[derive(Default)]
 pub(crate) struct Metrics {
     /// Whether there is anything of the program's.
     pub(crate) has_own: bool,
     pub(crate) registry: Registry,
     pub(crate) appended: Vec<Box<dyn Fn() -> String + Send + Sync>>,
+    pub(crate) events: Arc<Events>,
+    /// Those that are there from the beginning.
+    pub(crate) own_sources: Vec<Box<dyn Source>>,
     sources: Mutex<Vec<Weak<dyn Source>>>,
 }
 
@@ -95,6 +100,11 @@ impl Metrics {
         for source in sources {
             source.write(&mut out);
         }
+        for source in &self.own_sources {
+            source.write(&mut out);
+        }
+        self.events.write(&mut out);
+        export::write(&mut out);
         Process::below(Path::new("/")).write(&mut out);
         let mut text = out.text;
         // Writing into a `String` fails only where a metric's own code says so; what it has written stays.

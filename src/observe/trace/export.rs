@@ -52,25 +52,31 @@ pub(crate) fn flush(until: Instant) -> bool {
     EXPORTER.get().is_none_or(|exporter| exporter.flush(until))
 }
 
-/// How many spans the collector has taken, and how many were lost.
-pub(crate) fn write_metrics(out: &mut Exposition) {
-    let Some(exporter) = EXPORTER.get() else {
+/// How many spans the collector has taken.
+pub(crate) fn exported() -> u64 {
+    EXPORTER.get().map_or(0, |exporter| exporter.counts().0)
+}
+
+/// How many spans were lost.
+pub(crate) fn dropped() -> Dropped {
+    EXPORTER
+        .get()
+        .map_or_else(Dropped::default, |exporter| exporter.counts().1)
+}
+
+/// Tells a scrape how many of either there are, where spans are exported.
+pub(crate) fn write(out: &mut Exposition) {
+    if EXPORTER.get().is_none() {
         return;
-    };
-    let (exported, dropped) = exporter.counts();
-    out.single(
-        Kind::Counter,
-        "seaworthy_spans_exported",
-        "Spans that the collector has taken.",
-        exported,
-    );
-    out.family(
-        Kind::Counter,
-        "seaworthy_spans_dropped",
-        "Spans that were lost on their way to the collector.",
-    )
-    .sample(&[("reason", "queue_full")], dropped.queue_full)
-    .sample(&[("reason", "export_failed")], dropped.export_failed);
+    }
+    let name = "seaworthy_spans_exported";
+    out.family(Kind::Counter, name, "Spans that the collector has taken.");
+    out.sample(&[], exported());
+    let name = "seaworthy_spans_dropped";
+    out.family(Kind::Counter, name, "Spans that were lost.");
+    let dropped = dropped();
+    out.sample(&[("reason", "queue_full")], dropped.queue_full);
+    out.sample(&[("reason", "export_failed")], dropped.export_failed);
 }
 
 /// Spans that were lost, by why.

@@ -1,15 +1,15 @@
 //! Who is told that it has waited too long for a worker, with the clock in the test's hand.
 
 use super::*;
-use crate::observe::{
-    metrics::{Metrics, http::HttpCounts},
-    trace::server::Tracer,
-};
 use crate::{
     config::table::{Config, live::LiveConfig},
-    engine::{Cut, Engine, Pulled},
+    engine::{Cut, Engine, Pulled, occupancy::Occupancy},
     health::Health,
     message::request::Request,
+    observe::{
+        metrics::{Metrics, http::HttpCounts},
+        trace::server::Tracer,
+    },
     phase::State,
     pool::{Dispatcher, Mutex},
     routing::{application::Stateful, routes::Routes},
@@ -36,6 +36,10 @@ impl Engine for Silence {
     fn stop_accepting(&self) {}
 
     fn resize(&self, _: usize, _: usize) {}
+
+    fn occupancy(&self) -> Occupancy {
+        Occupancy::default()
+    }
 
     fn sent_later(&self) -> u64 {
         0
@@ -101,10 +105,11 @@ impl Scene {
             trusted_proxies: Vec::new(),
             state: State::new(),
             metrics: Metrics::default(),
-            http_counts: HttpCounts::new(0),
+            http_counts: HttpCounts::new(0, Arc::default()),
             tracer: Tracer::default(),
             refused: Arc::default(),
             has_metrics: false,
+            recent: None,
         });
         let pool = Pool::new(dispatcher, Box::new(Silence), 2, 100);
         let (told, begun) = (Told::default(), Instant::now());

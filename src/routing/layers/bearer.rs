@@ -87,7 +87,7 @@ impl Bearer {
 
 impl<S> Layer<S, ReadyMade> for Bearer {
     fn call(&self, request: &mut Request, next: Next<'_>, _: &S) -> Response {
-        let given = request.header("authorization").and_then(token);
+        let given = request.header("authorization").and_then(credentials);
         if given.is_some_and(|given| self.lets_in(given)) {
             return next.run(request);
         }
@@ -106,8 +106,8 @@ impl fmt::Debug for Bearer {
 }
 
 /// The token of an `Authorization` header. Schemes are compared without regard to case (RFC 9110 section 11.1).
-fn token(credentials: &str) -> Option<&str> {
-    let (scheme, token) = credentials.split_once(' ')?;
+pub(crate) fn credentials(field: &str) -> Option<&str> {
+    let (scheme, token) = field.split_once(' ')?;
     let is_bearer = scheme.eq_ignore_ascii_case("bearer");
     is_bearer.then(|| token.trim_start_matches(' '))
 }

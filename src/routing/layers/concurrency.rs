@@ -81,6 +81,7 @@ impl Concurrency {
 impl<S> Layer<S, ReadyMade> for Concurrency {
     fn call(&self, request: &mut Request, next: Next<'_>, _: &S) -> Response {
         let Some(place) = self.enter() else {
+            request.note_shed_by_limit();
             return Error::new(StatusCode::SERVICE_UNAVAILABLE, "too many at once")
                 .with_header(header::RETRY_AFTER, self.retry_after.clone())
                 .into_response();

@@ -29,6 +29,11 @@ impl Mounted {
         self.path.display().to_string()
     }
 
+    /// What some other programs do between two versions, and the kubelet never: there is no link for a while.
+    pub(crate) fn unlink(&self) {
+        fs::remove_file(self.path.join("..data")).expect("there is a link");
+    }
+
     /// What the kubelet's AtomicWriter does (pkg/volume/util/atomic_writer.go): the new files in a new directory, a link to
     /// it as `..data_tmp`, which is renamed over `..data`; then the old directory goes.
     pub(crate) fn swap(&self, files: &[(&str, &str)]) {

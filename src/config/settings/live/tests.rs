@@ -1,68 +1,25 @@
 use super::*;
+use crate::config::settings::tests::mounted::Mounted;
 use std::{
-    env, fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-    process,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    fs,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-/// A directory as the kubelet mounts it.
-struct Mounted {
-    path: PathBuf,
-    versions: AtomicU64,
-}
+mod checks;
 
 impl Mounted {
-    fn new(files: &[(&str, &str)]) -> Mounted {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Relaxed);
-        let path = env::temp_dir().join(format!("seaworthy-live-{}-{number}", process::id()));
-        fs::create_dir_all(&path).unwrap();
-        let mounted = Mounted {
-            path,
-            versions: AtomicU64::new(0),
-        };
-        mounted.swap(files);
-        mounted
-    }
-
-    /// As the kubelet's AtomicWriter does it: a new directory, a new link, which is renamed over the old one.
-    fn swap(&self, files: &[(&str, &str)]) {
-        let version = format!("..version_{}", self.versions.fetch_add(1, Relaxed));
-        let (target, link) = (self.path.join(&version), self.path.join("..data_tmp"));
-        fs::create_dir(&target).unwrap();
-        for (name, text) in files {
-            fs::write(target.join(name), text).unwrap();
-            let _ = symlink(Path::new("..data").join(name), self.path.join(name));
-        }
-        let old = fs::read_link(self.path.join("..data"));
-        symlink(&version, &link).unwrap();
-        fs::rename(&link, self.path.join("..data")).unwrap();
-        if let Ok(old) = old {
-            fs::remove_dir_all(self.path.join(old)).unwrap();
-        }
-    }
-
     fn settings(&self, variables: &[(&str, &str)]) -> Settings {
-        let path = self.path.to_str().unwrap();
-        let named = [("CONFIG_DIR", path)];
+        let named = [("CONFIG_DIR", self.path().to_str().unwrap())];
         Settings::from_pairs(variables.iter().chain(&named).copied())
     }
 
     fn reread(&self, settings: &Settings) -> Result<Reread<()>, SettingsError> {
-        let directory = Directory::read(&self.path).unwrap();
+        let directory = Directory::read(self.path()).unwrap();
         settings.reread(directory, |_| ())
     }
 
     fn file(&self, name: &str) -> String {
-        self.path.join(name).display().to_string()
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.path);
+        self.path().join(name).display().to_string()
     }
 }
 
@@ -137,6 +94,22 @@ fn a_change_is_followed_by_what_is_live_and_told_of_the_rest() {
 }
 
 #[test]
+fn what_a_variable_names_a_file_for_stays_what_it_was_whatever_changes_elsewhere() {
+    let mounted = Mounted::new(&[("LIMIT", "1")]);
+    let elsewhere = mounted.path().join("text");
+    fs::write(&elsewhere, "first").unwrap();
+    let mut settings = mounted.settings(&[("TEXT_FILE", elsewhere.to_str().unwrap())]);
+    let text = settings.live_text("TEXT", "");
+    let limit = settings.live_number("LIMIT", 50, 1..=500);
+    fs::write(&elsewhere, "second").unwrap();
+    mounted.swap(&[("LIMIT", "2")]);
+    let reread = mounted.reread(&settings).unwrap();
+    let (_, changes) = settings.replace(reread);
+    assert_eq!(changes.live, ["LIMIT"]);
+    assert_eq!((limit.get(), &*text.get()), (2, "first"));
+}
+
+#[test]
 fn one_bad_value_refuses_the_whole_change() {
     let mounted = Mounted::new(&[("LIMIT", "1"), ("TTL", "1s")]);
     let mut settings = mounted.settings(&[]);
@@ -193,7 +166,7 @@ fn a_directory_that_cannot_be_read_is_an_error_that_names_it() {
 #[test]
 fn what_is_no_setting_in_the_directory_is_left_alone() {
     let mounted = Mounted::new(&[("tls.crt", "x"), ("A", "1")]);
-    fs::create_dir(mounted.path.join("..data/NESTED")).unwrap();
+    fs::create_dir(mounted.path().join("..data/NESTED")).unwrap();
     let mut settings = mounted.settings(&[]);
     assert_eq!(settings.number("A", 9, 0..=99), 1);
     assert!(settings.errors().is_empty());
@@ -236,7 +209,7 @@ fn a_thousand_swaps_under_readers_are_never_seen_by_halves() {
         loop {
             let is_last = swapping.is_finished();
             if seen.as_ref().is_some_and(Directory::has_changed)
-                && let Ok(directory) = Directory::read(&mounted.path)
+                && let Ok(directory) = Directory::read(mounted.path())
             {
                 seen = Some(directory.clone());
                 match settings.reread(directory, |_| ()) {

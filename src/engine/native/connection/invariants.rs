@@ -347,6 +347,7 @@ fn rules(memory: usize) -> Rc<Rules> {
         max_connections: AtomicUsize::new(1),
         lifetime: Lifetime::of(&CONFIG, &live),
         live,
+        closed: Default::default(),
         policy: Policy::default(),
         max_body_bytes: LIMITS.max_body_bytes,
     })

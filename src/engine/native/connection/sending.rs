@@ -6,6 +6,7 @@ use crate::{
         discarded::{Discarded, MUCH_MEMORY},
         http1::Refusal,
         lifetime::Past,
+        occupancy::Closed,
         outgoing::{Outgoing, Sending},
         pace::Pace,
         rules::{LEAST_PROGRESS, Rules},
@@ -57,6 +58,7 @@ impl<S: Stream> Connection<S> {
             _ => Level::Debug,
         };
         log::log!(level, status = refusal.status.as_u16(), reason = refusal.reason, peer:% = self.peer; "request refused");
+        self.ends_for(Closed::by_refusal(refusal));
         let response = context.rules.refused(refusal);
         self.let_go_of_request();
         // What follows a refused head is no request, and it is what lingering is for.
@@ -115,6 +117,7 @@ impl<S: Stream> Connection<S> {
             let began = Instant::now();
             if let Err(error) = outgoing.read_more() {
                 log::error!(reason:% = error; "a streamed body failed; its connection is cut");
+                self.ends_for(Closed::Failed);
                 break self.abort();
             }
             // The time that the reader takes is not the client's.
@@ -191,6 +194,7 @@ impl<S: Stream> Connection<S> {
         self.was_answered = self.input.is_some();
         self.let_go_of_response();
         if self.close_after {
+            self.ends_for(Closed::Answered);
             return self.end_connection(now);
         }
         if self.request_holds() > MUCH_MEMORY {

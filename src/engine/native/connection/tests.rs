@@ -69,6 +69,7 @@ fn rules_with(memory: usize) -> Rc<Rules> {
         max_connections: AtomicUsize::new(1),
         lifetime: Lifetime::of(&CONFIG, &live),
         live,
+        closed: Default::default(),
         policy: Policy::default(),
         max_body_bytes: 1 << 20,
     })

@@ -1,7 +1,12 @@
 //! A connection that waits: what becomes of it at its deadline, and where another needs its place or its memory.
 
 use super::{Connection, Context, Next, State, Stream, sending::LINGER};
-use crate::engine::{http1::Refusal, pace::Pace, rules::Rules};
+use crate::engine::{
+    http1::Refusal,
+    occupancy::Closed,
+    pace::Pace,
+    rules::{Rules, passed_in_a_stall},
+};
 use log::Level;
 use std::time::{Duration, Instant};
 
@@ -91,14 +96,18 @@ impl<S: Stream> Connection<S> {
                 self.refuse(Refusal::TOO_SLOW, context);
                 self.advance(context)
             }
-            State::Sending if moves => {
+            State::Sending if moves || passed_in_a_stall(self.deadline, context.now) => {
                 self.expect_progress(context.now, context.rules);
                 Next::Wait
             }
             State::Sending => {
+                self.ends_for(Closed::WriteTimeout);
                 self.cut_response(Level::Info, &"its client took too long to read it")
             }
-            State::Fresh(_) | State::Idle | State::Lingering(_) | State::Closed => Next::Close,
+            State::Fresh(_) | State::Idle | State::Lingering(_) | State::Closed => {
+                self.ends_for(Closed::IdleTimeout);
+                Next::Close
+            }
         }
     }
 
@@ -115,6 +124,7 @@ impl<S: Stream> Connection<S> {
     /// Ends the connection, for what it holds is needed for others.
     pub(crate) fn give_way(&mut self, context: &mut Context<'_>) -> Next {
         log::debug!(peer:% = self.peer; "a slow client gives way, for want of memory");
+        self.ends_for(Closed::Memory);
         if self.is_answering() {
             return self.abort();
         }
@@ -124,6 +134,7 @@ impl<S: Stream> Connection<S> {
 
     /// Ends the connection, for its place is needed for another.
     pub(crate) fn make_way(&mut self) -> Next {
+        self.ends_for(Closed::Limit);
         match self.is_answering() {
             true => self.abort(),
             false => Next::Close,

@@ -9,6 +9,7 @@ use crate::engine::{
         lease::{Lease, Stage},
         table::Place,
     },
+    occupancy::Closed,
 };
 use mio::{Interest, Token, net::TcpStream};
 use std::{
@@ -118,6 +119,7 @@ impl Reactor {
         for place in reserve {
             self.step(place, now, ready, Connection::look);
             if matches!(self.table.places[place], Place::Held(_)) {
+                self.note_end(place, Closed::Limit);
                 self.close(place);
             }
             if !self.table.reserve_is_full() {

@@ -9,6 +9,7 @@ use crate::engine::{
         lease::{Returned, Stage},
         table::Place,
     },
+    occupancy::Closed,
 };
 use mio::Events;
 use std::{
@@ -79,6 +80,13 @@ impl Reactor {
             .for_each(|acceptor| acceptor.call_last(now));
     }
 
+    /// What is about to be closed here ends for this.
+    pub(super) fn note_end(&mut self, place: usize, why: Closed) {
+        if let Place::Held(lease) = &mut self.table.places[place] {
+            lease.connection.ends_for(why);
+        }
+    }
+
     /// Where a panic has ended an earlier turn in the middle: it costs the connection that it came upon and no other.
     /// Which of the others had an event is not known any more, so each is taken to have had one.
     pub(super) fn recover(&mut self, ready: &mut Vec<Ready>) {
@@ -87,6 +95,7 @@ impl Reactor {
             return;
         }
         if let Some(place) = broken {
+            self.note_end(place, Closed::Failed);
             self.close(place);
         }
         self.events = Events::with_capacity(EVENTS);
@@ -145,6 +154,7 @@ impl Reactor {
                 if connection.is_answering() {
                     cut.sending.push(connection.request().route().to_owned());
                 }
+                self.note_end(place, Closed::Cut);
                 self.close(place);
             }
         }

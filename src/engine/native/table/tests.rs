@@ -114,3 +114,24 @@ fn as_many_end_with_their_answer_as_there_are_too_many() {
     assert!(!told(&mut table, places[2], 3));
     assert!(table.retiring.is_empty());
 }
+
+#[test]
+fn of_more_connections_than_are_looked_up_at_once_the_longest_silent_are_spared_first() {
+    let leases = Leases::new();
+    let rules = Rules::of(&Config::from_pairs([]).unwrap(), Policy::default());
+    let mut table = Table::new();
+    let most = 3 * CANDIDATES;
+    let cleared: Vec<usize> = (0..most).map(|_| leases.enter(&mut table, most)).collect();
+    cleared.iter().for_each(|place| table.clear(*place));
+    // Places are used again, the last one first: the longest silent has the highest.
+    let entered: Vec<usize> = (0..most).map(|_| leases.enter(&mut table, most)).collect();
+    let later = Instant::now() + Duration::from_secs(3600);
+    let spared: Vec<usize> = (0..most)
+        .map(|_| {
+            let place = table.best_spared(Claim::Request, later, &rules).unwrap();
+            table.clear(place);
+            place
+        })
+        .collect();
+    assert_eq!(spared, entered);
+}

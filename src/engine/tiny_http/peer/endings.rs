@@ -3,7 +3,8 @@
 use super::{Beginning, Claim, End, Identity, MOST_IN_LINE, Peer, Review, Stage};
 use crate::engine::{
     http1::Refusal,
-    rules::Rules,
+    occupancy::{Closed, ClosedCounts, Connections},
+    rules::{Rules, passed_in_a_stall},
     tiny_http::{head::READ_AHEAD, sock_diag::Diagnosis, sockets::Sockets},
 };
 use nix::sys::socket::Shutdown;
@@ -21,6 +22,10 @@ const END_GRACE: Duration = Duration::from_secs(1);
 
 /// A new connection has so long for its first byte before another may have its place.
 const UNDISTURBED: Duration = Duration::from_secs(1);
+
+/// How long it is remembered that nothing more is to be taken from a connection: longer than tiny_http may still find
+/// requests in what had arrived.
+const MEMORY_OF_THE_ENDED: Duration = Duration::from_secs(4);
 
 /// Bytes that no thread reads for so long mean that tiny_http has no thread for the connection.
 const NEGLECT: Duration = Duration::from_millis(10);
@@ -90,17 +95,23 @@ impl Peer {
     ) -> Option<End> {
         let shut = |how| Some(End::Shut(fd, how));
         if mem::take(&mut self.in_line) > MOST_IN_LINE {
+            self.count_end(Closed::Refused, &rules.closed);
             return Some(End::CutOff(fd));
         }
         let may_stay_until = match self.stage {
             Stage::Handling | Stage::Sending(None) => return None,
             Stage::Sending(Some(deadline)) if now < deadline => return None,
-            // Its client has read, but the thread that writes has had no time to see it.
-            Stage::Sending(Some(_)) if Sockets::has_room(fd) => {
+            // Its client has read, but the thread that writes has had no time to see it; or it could not write for its part.
+            Stage::Sending(Some(deadline))
+                if Sockets::has_room(fd) || passed_in_a_stall(deadline, now) =>
+            {
                 self.stage = Stage::Sending(Some(now + rules.live.write_timeout.get()));
                 return None;
             }
-            Stage::Sending(Some(_)) => return shut(Shutdown::Both),
+            Stage::Sending(Some(_)) => {
+                self.count_end(Closed::WriteTimeout, &rules.closed);
+                return shut(Shutdown::Both);
+            }
             Stage::Receiving(deadline) => {
                 self.timed_out = deadline <= now;
                 // Whoever reads sees an end, and answers.
@@ -127,7 +138,14 @@ impl Peer {
             Stage::Idle => stopped.unwrap_or(self.since + rules.live.keep_alive_timeout.get()),
         };
         match self.shut {
-            None if may_stay_until <= now => Some(self.end_reading(fd, now)),
+            None if may_stay_until <= now => {
+                let why = match stopped {
+                    Some(_) => Closed::Drain,
+                    None => Closed::IdleTimeout,
+                };
+                self.count_end(why, &rules.closed);
+                Some(self.end_reading(fd, now))
+            }
             Some(told) if told + END_GRACE <= now => shut(Shutdown::Both),
             _ => None,
         }
@@ -195,5 +213,33 @@ impl Peer {
             _ => self.shut.filter(|_| !self.is_busy()),
         };
         told.is_some_and(|told| told + 2 * END_GRACE <= now)
+    }
+
+    /// Whether there is more to be known of it than that it is there; what came about after `now` no look could find.
+    pub(in crate::engine::tiny_http) fn is_worth_remembering(&self, now: Instant) -> bool {
+        self.is_busy()
+            || self.since > now
+            || self.stage == Stage::Ended && now < self.since + MEMORY_OF_THE_ENDED
+    }
+
+    /// Counts why it ends; the first reason is the one that counts.
+    pub(in crate::engine::tiny_http) fn count_end(&mut self, why: Closed, closed: &ClosedCounts) {
+        if !mem::replace(&mut self.is_counted, true) {
+            closed.count(why);
+        }
+    }
+
+    pub(in crate::engine::tiny_http) fn count_in(&self, connections: &mut Connections) {
+        let count = match self.stage {
+            Stage::Ended if matches!(self.identity, Identity::Gone) => return,
+            Stage::Ended => &mut connections.closing,
+            Stage::Fresh { .. } | Stage::Idle if self.shut.is_some() => &mut connections.closing,
+            Stage::Fresh { .. } | Stage::Idle if self.beginning.is_some() => &mut connections.head,
+            Stage::Fresh { .. } | Stage::Idle => &mut connections.idle,
+            Stage::Handling => &mut connections.handed_out,
+            Stage::Receiving(_) => &mut connections.body,
+            Stage::Sending(_) => &mut connections.writing,
+        };
+        *count += 1;
     }
 }

@@ -2,9 +2,13 @@
 //! it takes to look.
 
 use super::Peers;
-use crate::engine::tiny_http::{
-    peer::{Claim, Review},
-    sockets::Look,
+use crate::engine::{
+    occupancy::Closed,
+    rules::Rules,
+    tiny_http::{
+        peer::{Claim, Review},
+        sockets::Look,
+    },
 };
 use std::{collections::HashSet, net::SocketAddr, os::fd::RawFd, time::Instant};
 
@@ -20,8 +24,9 @@ impl Peers {
         look: &Look<'_>,
         parting: &HashSet<SocketAddr>,
         review: &mut Review,
-        most: usize,
+        rules: &Rules,
     ) {
+        let most = rules.max_connections();
         let (mut in_place, mut retiring) = (0, 0);
         let mut idle: Vec<(Claim, SocketAddr, RawFd)> = Vec::new();
         for (&peer, &fd) in look.connections {
@@ -46,6 +51,7 @@ impl Peers {
                 break;
             }
             if let Some(known) = self.known.get_mut(&peer) {
+                known.count_end(Closed::Limit, &rules.closed);
                 review.to_end.push((peer, known.end_reading(fd, look.now)));
             }
         }

@@ -128,7 +128,11 @@ fn a_client_that_makes_just_enough_progress_gets_the_whole_response() {
         rig.respond(bytes(vec![b'x'; SIZE]), false);
         while rig.connection.wants_to_send() && rig.owner == Owner::Reactor {
             rig.take(step);
-            rig.pass(WRITE_TIMEOUT - Duration::from_millis(1));
+            // A deadline that was looked at late would count as a stall.
+            let next = rig.now + WRITE_TIMEOUT - Duration::from_millis(1);
+            while rig.now < next {
+                rig.pass(Duration::from_millis(100).min(next - rig.now));
+            }
         }
         assert_eq!(
             only_reply(&mut rig).is_whole,
@@ -202,4 +206,16 @@ fn a_client_that_ends_its_body_with_an_empty_line_is_not_told_that_it_is_slow() 
         rig.send(b"\r\n");
         assert_eq!(rig.pass(KEEP_ALIVE_TIMEOUT / 2), Next::Close);
     }
+}
+
+#[test]
+fn a_client_that_was_not_seen_for_the_process_stood_still_has_its_time_again() {
+    let mut rig = blocked_rig();
+    rig.send(GET);
+    rig.respond(bytes(vec![b'x'; 1 << 20]), false);
+    // Nobody looks at the deadline when it comes.
+    rig.pass(WRITE_TIMEOUT + SECOND);
+    assert!(rig.connection.wants_to_send());
+    rig.take(usize::MAX);
+    assert!(only_reply(&mut rig).is_whole);
 }

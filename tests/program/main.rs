@@ -5,18 +5,24 @@
 #![cfg(unix)]
 
 use std::env;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, ExitCode, Output, Stdio};
-use std::thread;
+use std::process::{Command, ExitCode, Output};
 
-use collector::Collector;
 use seaworthy::http::StatusCode;
-use seaworthy::{Error, Next, Request, Service, Settings, Stop, trace};
+use seaworthy::{Error, IntoResponse, Next, Request, Service, Settings, Stop};
 use serde_json::Value;
 
-#[path = "it/support/collector.rs"]
+mod changes;
+#[path = "../it/support/collector.rs"]
 mod collector;
+#[path = "../it/support/mounted.rs"]
+#[expect(dead_code, reason = "the other tests need more of it")]
+mod mounted;
+mod serving;
+mod traces;
+
+use changes::a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would;
+use serving::Serving;
+use traces::{parts, the_parts_of_a_request_are_one_tree_whatever_thread_they_are_on};
 
 /// Set for the process that is to be the program.
 const IS_PROGRAM: &str = "SEAWORTHY_TEST_PROGRAM";
@@ -25,7 +31,7 @@ fn main() -> ExitCode {
     if env::var_os(IS_PROGRAM).is_some() {
         return program();
     }
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&str, fn()); 7] = [
         (
             "help_version_and_config_know_the_program_and_open_nothing",
             help_version_and_config_know_the_program_and_open_nothing,
@@ -47,6 +53,10 @@ fn main() -> ExitCode {
             a_cause_is_logged_once_and_what_a_client_did_wrong_is_no_error,
         ),
         (
+            "a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would",
+            a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would,
+        ),
+        (
             "the_parts_of_a_request_are_one_tree_whatever_thread_they_are_on",
             the_parts_of_a_request_are_one_tree_whatever_thread_they_are_on,
         ),
@@ -58,25 +68,36 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+struct Conf {
+    queue: String,
+    shards: u64,
+}
+
 fn program() -> ExitCode {
     Service::build("shop", |settings: &mut Settings| {
         settings.default_setting("MAX_BODY_BYTES", "300MiB");
-        settings.required("QUEUE")
+        Conf {
+            queue: settings.required("QUEUE"),
+            shards: settings.number("SHARDS", 4, 1..=64),
+        }
     })
     .version("1.2.3")
     .about("orders and their ways")
-    .command("migrate", |queue: String| match queue.as_str() {
+    .command("migrate", |conf: Conf| match conf.queue.as_str() {
         "locked" => Err("the queue is locked".to_owned()),
         "broken" => panic!("the queue is broken"),
         _ => Ok(()),
     })
-    .open(|queue: String| {
+    .open(|conf: Conf| {
         eprintln!("opened");
-        if queue == "gone" {
+        if conf.queue == "gone" {
             return Err(Error::internal("the queue is gone"));
         }
-        Ok(Service::with_state("shop", queue)
-            .get("/fails", |_: &Request, _: &String| -> Result<(), Error> {
+        Ok(Service::with_state("shop", conf)
+            .get("/shards", |_: &Request, conf: &Conf| {
+                conf.shards.to_string()
+            })
+            .get("/fails", |_: &Request| -> Result<(), Error> {
                 Err(std::io::Error::other("the disk is full"))?
             })
             .get("/wrong", |_: &Request| -> Result<(), Error> {
@@ -85,37 +106,15 @@ fn program() -> ExitCode {
             .get("/refused", |_: &Request| StatusCode::FORBIDDEN)
             .get("/parts", |_: &Request| parts())
             .layer(|request: &mut Request, next: Next<'_>| {
-                let status = next.run(request).status();
-                (status, "a layer's own words")
+                let answer = next.run(request);
+                if answer.status().is_success() {
+                    return answer;
+                }
+                (answer.status(), "a layer's own words").into_response()
             })
             .on_start("say", |_: &Stop| ()))
     })
     .run()
-}
-
-/// A handler's work in parts, the last of which panics.
-fn parts() {
-    let mut outer = trace::span("outer");
-    outer.set("rows", 3_usize);
-    outer.set("rows", 4);
-    outer.set("is_cached", false);
-    let context = trace::current();
-    thread::spawn(move || {
-        let _outside = trace::span("of no request");
-        let _entered = context.as_ref().map(|context| context.enter());
-        let _span = trace::span("elsewhere");
-    })
-    .join()
-    .expect("it does not panic");
-    {
-        let mut call = trace::span("GET").client();
-        call.set("server.address", "orders");
-        call.fail("it took too long");
-        log::info!(sent:? = call.traceparent(), state:? = call.tracestate(); "calling");
-    }
-    drop(outer);
-    let _last = trace::span("last");
-    panic!("on purpose");
 }
 
 fn started_with(words: &[&str], settings: &[(&str, &str)]) -> Command {
@@ -223,7 +222,7 @@ fn what_cannot_be_opened_is_exit_code_1_with_its_cause_in_the_log() {
 }
 
 fn a_cause_is_logged_once_and_what_a_client_did_wrong_is_no_error() {
-    let service = Serving::start(&[]);
+    let service = Serving::start(&[("QUEUE", "queue")]);
     for (path, status) in [
         ("/fails", 500),
         ("/wrong", 409),
@@ -264,138 +263,10 @@ fn a_cause_is_logged_once_and_what_a_client_did_wrong_is_no_error() {
     assert!(complaints.is_empty(), "{complaints:?}");
 }
 
-fn the_parts_of_a_request_are_one_tree_whatever_thread_they_are_on() {
-    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-    let sent = |flags: &str| {
-        format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-{flags}\r\ntracestate: a=1\r\n")
-    };
-    let collector = Collector::start();
-    let endpoint = collector.endpoint();
-    let service = Serving::start(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]);
-    for flags in ["00", "01"] {
-        let answer = service.get("/parts", &sent(flags));
-        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
-    }
-    let log = service.end();
-    let [elsewhere, call, outer, last, server] = [(); 5].map(|()| collector.next());
-    assert_eq!(collector.rest().len(), 0, "one trace is not sampled");
-    for (span, name, parent, kind) in [
-        (&elsewhere, "elsewhere", &outer, 1),
-        (&call, "GET", &outer, 3),
-        (&outer, "outer", &server, 1),
-        (&last, "last", &server, 1),
-    ] {
-        assert_eq!((&*span.name, span.kind), (name, kind));
-        assert_eq!(span.parent, parent.span_id, "{span:?}");
-        assert_eq!((&*span.trace_id, &*span.state), (TRACE, "a=1"));
-        assert!(span.start <= span.end, "{span:?}");
-    }
-    assert_eq!((&*server.name, server.kind), ("GET /parts", 2));
-    assert_eq!(outer.attributes["rows"], "4");
-    assert_eq!(outer.attributes["is_cached"], "0");
-    assert_eq!(outer.error, None);
-    assert_eq!(call.attributes["server.address"], "orders");
-    assert_eq!(call.error.as_deref(), Some("it took too long"));
-    assert_eq!(last.error.as_deref(), Some("panicked"));
-    let why = server.error.as_deref().expect("it has failed");
-    assert!(
-        why.starts_with("panicked: on purpose (tests/program.rs:"),
-        "{why}"
-    );
-
-    let of = |message: &str| -> Vec<&Value> {
-        log.iter()
-            .filter(|record| record["msg"] == message)
-            .collect()
-    };
-    let [unsampled, sampled] = of("calling")[..] else {
-        panic!("{log:?}");
-    };
-    let told = format!("Some(\"00-{TRACE}-{}-01\")", call.span_id);
-    assert_eq!(
-        (&sampled["sent"], &sampled["state"]),
-        (&told.into(), &"Some(\"a=1\")".into())
-    );
-    assert_eq!(sampled["span_id"], *call.span_id);
-    let told = format!(
-        "Some(\"00-{TRACE}-{}-00\")",
-        unsampled["span_id"].as_str().unwrap()
-    );
-    assert_eq!(unsampled["sent"], told, "the next service decides alike");
-    let panicked = of("handler panicked")[1];
-    assert_eq!(
-        panicked["span_id"], *server.span_id,
-        "what has panicked has ended"
-    );
-}
-
-/// The program while it serves.
-struct Serving {
-    process: Child,
-    stdout: BufReader<Box<dyn Read>>,
-    address: String,
-    log: Vec<Value>,
-}
-
-impl Serving {
-    fn start(settings: &[(&str, &str)]) -> Serving {
-        let settings = [&[("QUEUE", "queue")], settings].concat();
-        let mut command = started_with(&[], &settings);
-        let mut process = command
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program can be started");
-        let stdout: Box<dyn Read> = Box::new(process.stdout.take().expect("a pipe"));
-        let mut serving = Serving {
-            process,
-            stdout: BufReader::new(stdout),
-            address: String::new(),
-            log: Vec::new(),
-        };
-        let listening = serving.read_until("listening");
-        serving.address = listening["addr"].as_str().expect("an address").to_owned();
-        serving.read_until("started");
-        serving
-    }
-
-    fn read_until(&mut self, message: &str) -> Value {
-        loop {
-            let mut line = String::new();
-            let length = self.stdout.read_line(&mut line).expect("it can be read");
-            assert!(length > 0, "no {message:?}: {:?}", self.log);
-            let record: Value = serde_json::from_str(&line).expect("JSON");
-            self.log.push(record.clone());
-            if record["msg"] == message {
-                return record;
-            }
-        }
-    }
-
-    fn get(&self, path: &str, fields: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: test\r\n{fields}Connection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        answer
-    }
-
-    fn end(mut self) -> Vec<Value> {
-        let pid = self.process.id().to_string();
-        let killed = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(killed.expect("there is kill").success());
-        let mut rest = String::new();
-        self.stdout
-            .read_to_string(&mut rest)
-            .expect("it can be read");
-        self.log.extend(records(&rest));
-        assert_eq!(self.process.wait().expect("it ends").code(), Some(0));
-        self.log
-    }
-}
-
 fn records(log: &str) -> Vec<Value> {
-    let record = |line: &str| serde_json::from_str(line).expect("JSON");
     log.lines().map(record).collect()
+}
+
+fn record(line: &str) -> Value {
+    serde_json::from_str(line).expect("JSON")
 }

@@ -1,0 +1,35 @@
+//! The native engine's connections, counted by their state.
+
+use super::Reactor;
+use crate::engine::{
+    native::{lease::Returned, table::Place},
+    occupancy::Connections,
+};
+
+impl Reactor {
+    pub(in crate::engine::native) fn count(&self) -> Connections {
+        let mut connections = Connections::default();
+        for place in &self.table.places {
+            match place {
+                Place::Held(lease) => lease.connection.count_in(&mut connections),
+                Place::Leased { .. } => connections.handed_out += 1,
+                Place::Free => {}
+            }
+        }
+        let mut take_in = |returned: &Returned| {
+            connections.handed_out = connections.handed_out.saturating_sub(1);
+            if let Returned::Connection(lease) = returned {
+                lease.connection.count_in(&mut connections);
+            }
+        };
+        self.returned.iter().for_each(&mut take_in);
+        self.shared.for_each_returned(take_in);
+        connections
+    }
+
+    /// Tells those who have asked.
+    #[cold]
+    pub(super) fn tell_census(&self) {
+        self.shared.census.tell(self.count());
+    }
+}

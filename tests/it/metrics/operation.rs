@@ -1,0 +1,68 @@
+//! What happens to a service beside its requests: background services, drains.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use seaworthy::{Restart, Schedule, Service, Stop};
+
+use super::value;
+use crate::service::serve_with;
+use crate::support::{Engine, PATIENCE, eventually, get};
+
+both_engines! {
+    background_services_tell_whether_they_run_and_how_often_they_had_to_begin_anew,
+    a_drain_tells_its_deadline,
+}
+
+fn background_services_tell_whether_they_run_and_how_often_they_had_to_begin_anew(engine: Engine) {
+    let (fail, failing) = mpsc::channel::<()>();
+    let (go_on, slow) = mpsc::channel::<()>();
+    let service = Service::new("test")
+        .background("steady", |stop: &Stop| {
+            stop.wait(PATIENCE);
+        })
+        .background("flaky", move |_: &Stop| -> Result<(), &str> {
+            let _ = failing.recv();
+            Err("as it should")
+        })
+        .on_failure(Restart::backoff("1h", "1h"))
+        .every("slow", Schedule::every("1ms").at_once(), move |_: &Stop| {
+            let _ = slow.recv_timeout(PATIENCE);
+        });
+    let running = serve_with(service, engine, &[]);
+    let told = |sample: &str| value(get(running.addr(), "/metrics").expect(200).text(), sample);
+    let up = |name: &str| {
+        told(&format!(
+            "seaworthy_background_service_up{{name=\"{name}\"}} "
+        ))
+    };
+    let restarts = "seaworthy_background_restarts_total{name=\"flaky\"} ";
+    let skipped = "seaworthy_scheduled_runs_skipped_total{name=\"slow\"} ";
+    eventually("all of them are up", || {
+        up("steady") + up("flaky") + up("slow") == 3.0
+    });
+    assert_eq!((told(restarts), told(skipped)), (0.0, 0.0));
+    drop(fail);
+    eventually("a restart is told", || told(restarts) == 1.0);
+    eventually("it is down meanwhile", || up("flaky") == 0.0);
+    thread::sleep(Duration::from_millis(5));
+    go_on.send(()).unwrap();
+    eventually("what was skipped is told", || told(skipped) > 0.0);
+    assert_eq!((up("steady"), up("slow")), (1.0, 1.0));
+}
+
+fn a_drain_tells_its_deadline(engine: Engine) {
+    const DEADLINE: &str = "seaworthy_drain_deadline_timestamp_seconds ";
+    let settings = [("ADMIN_PORT", "0"), ("DRAIN_DELAY", "10s")];
+    let running = serve_with(Service::new("test"), engine, &settings);
+    let admin = running.admin_addr().expect("there is an admin port");
+    let told = || value(get(admin, "/metrics").expect(200).text(), DEADLINE);
+    assert_eq!(told(), 0.0);
+    let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    running.stop();
+    eventually("the deadline is told", || told() > 0.0);
+    // The delay, and `SHUTDOWN_TIMEOUT` behind it.
+    let ahead = told() - before.as_secs_f64();
+    assert!((30.0..60.0).contains(&ahead), "{ahead} seconds ahead");
+}

@@ -1,0 +1,90 @@
+//! The program as a process that serves, and what it says.
+
+use crate::{record, started_with};
+use serde_json::Value;
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::Duration,
+};
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program while it serves.
+pub(crate) struct Serving {
+    process: Child,
+    /// What it says, until it ends.
+    records: Receiver<Value>,
+    address: String,
+    log: Vec<Value>,
+}
+
+impl Serving {
+    pub(crate) fn start(settings: &[(&str, &str)]) -> Serving {
+        let mut command = started_with(&[], settings);
+        let mut process = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program can be started");
+        let stdout = BufReader::new(process.stdout.take().expect("a pipe"));
+        let (sender, records) = channel();
+        thread::spawn(move || {
+            for line in stdout.lines() {
+                let line = line.expect("it can be read");
+                let _ = sender.send(record(&line));
+            }
+        });
+        let mut serving = Serving {
+            process,
+            records,
+            address: String::new(),
+            log: Vec::new(),
+        };
+        let listening = serving.read_until("listening");
+        serving.address = listening["addr"].as_str().expect("an address").to_owned();
+        serving.read_until("started");
+        serving
+    }
+
+    pub(crate) fn read_until(&mut self, message: &str) -> Value {
+        loop {
+            let next = self.records.recv_timeout(PATIENCE);
+            let record = next.unwrap_or_else(|_| panic!("no {message:?}: {:?}", self.log));
+            self.log.push(record.clone());
+            if record["msg"] == message {
+                return record;
+            }
+        }
+    }
+
+    pub(crate) fn get(&self, path: &str, fields: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: test\r\n{fields}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
+    }
+
+    pub(crate) fn end(mut self) -> Vec<Value> {
+        let pid = self.process.id().to_string();
+        let killed = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(killed.expect("there is kill").success());
+        self.log.extend(&self.records);
+        assert_eq!(self.process.wait().expect("it ends").code(), Some(0));
+        std::mem::take(&mut self.log)
+    }
+}
+
+impl Drop for Serving {
+    /// Where a test has failed, it still runs.
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
