@@ -2,7 +2,6 @@
 
 use super::remaining;
 use crate::resolve::resolve;
-use http::Uri;
 use std::{net::TcpStream, time::Instant};
 
 /// Where a URL leads: `http://` with a host and no user; TLS is not spoken.
@@ -21,39 +20,40 @@ impl Target {
     /// # Errors
     /// What is wrong with the URL; it names the `example` as one that is right.
     pub(crate) fn parse(url: &str, example: &str) -> Result<Target, String> {
-        let expected = format!("expected a URL such as {example}");
-        let uri: Uri = url
-            .parse()
-            .map_err(|error| format!("{expected}: {error}"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(format!("{expected}: TLS is not spoken here")),
-            _ => return Err(expected),
-        }
-        let authority = uri
-            .authority()
-            .filter(|authority| !authority.host().is_empty())
-            .ok_or_else(|| expected.clone())?;
-        if authority.as_str().contains('@') {
-            return Err(format!("{expected}, without a user"));
-        }
-        let host = authority.host();
-        let port = match authority.as_str()[host.len()..].strip_prefix(':') {
-            None | Some("") => 80,
-            Some(_) => authority
-                .port_u16()
-                .filter(|port| *port > 0)
-                .ok_or_else(|| format!("{expected}: a port is from 1 to 65535"))?,
+        let wrong = |problem: &str| Err(format!("expected a URL such as {example}{problem}"));
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return wrong("");
         };
+        if scheme.eq_ignore_ascii_case("https") {
+            return wrong(": TLS is not spoken here");
+        }
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        if authority.contains('@') {
+            return wrong(", without a user");
+        }
+        // A colon within brackets is an IPv6 address's.
+        let colon = authority
+            .rfind(':')
+            .filter(|colon| !authority[*colon..].contains(']'));
+        let (host, port) = authority.split_at(colon.unwrap_or(authority.len()));
+        let is_bracketed = host.starts_with('[') && host.ends_with(']');
+        let is_usable = url.bytes().all(|byte| byte.is_ascii_graphic())
+            && (is_bracketed || !host.contains(':'));
+        if !scheme.eq_ignore_ascii_case("http") || host.is_empty() || !is_usable {
+            return wrong("");
+        }
+        let Some(port) = parse_port(port) else {
+            return wrong(": a port is from 1 to 65535");
+        };
+        // A fragment is the client's own.
+        let path = path.split('#').next().unwrap_or_default();
+        let slash = if path.starts_with('/') { "" } else { "/" };
         Ok(Target {
             host: host.trim_matches(['[', ']']).to_owned(),
             port,
-            authority: authority.as_str().trim_end_matches(':').to_owned(),
-            path: match uri.path_and_query().map_or("/", |path| path.as_str()) {
-                // A query right behind the host.
-                query if query.starts_with('?') => format!("/{query}"),
-                path => path.to_owned(),
-            },
+            authority: authority.trim_end_matches(':').to_owned(),
+            path: [slash, path].concat(),
         })
     }
 
@@ -63,6 +63,16 @@ impl Target {
     /// Each address that was tried, with why it did not take one.
     pub(crate) fn connect(&self, deadline: Instant) -> Result<TcpStream, String> {
         connect(&self.host, self.port, deadline)
+    }
+}
+
+/// The port behind a host, colon and all; that of HTTP where there is none.
+fn parse_port(given: &str) -> Option<u16> {
+    match given.trim_start_matches(':') {
+        "" => Some(80),
+        // `parse` alone would take "+80".
+        port if port.starts_with('+') => None,
+        port => port.parse().ok().filter(|port| *port > 0),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::support::{Engine, note};
 use crate::{
     background, bodies, calling, chaos, configuration, deadline, drain_report, endings, fairness,
     files, forwarded, health, hosted, http, layers, library, life, lifetimes, live_configuration,
-    logging, metrics, pages, places, pool, probes, queue, resize, reviewed, rolling_update,
+    logging, metrics, otlp, pages, places, pool, probes, queue, resize, reviewed, rolling_update,
     service, sharing, shortages, signals, slow_clients, stalls, streams, timeouts, traces,
 };
 
@@ -187,6 +187,7 @@ fn the_list_names_only_what_exists() {
         ("live_configuration", live_configuration::CASES),
         ("deadline", deadline::CASES),
         ("logging", logging::CASES),
+        ("otlp", otlp::CASES),
         ("places", places::CASES),
         ("pool", pool::CASES),
         ("metrics", metrics::CASES),

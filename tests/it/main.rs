@@ -36,6 +36,7 @@ mod logging;
 mod manifests;
 mod messages;
 mod metrics;
+mod otlp;
 mod pages;
 mod places;
 mod pool;

@@ -38,6 +38,7 @@ fn host_port_and_path_are_read_from_any_url_that_is_one() {
             "/livez",
         ),
         ("http://[::1]/", "::1", 80, "[::1]", "/"),
+        ("http://orders/a#b?c", "orders", 80, "orders", "/a"),
     ] {
         let target = Target::parse(url, "http://orders:8080/livez")
             .unwrap_or_else(|problem| panic!("{url}: {problem}"));
@@ -65,6 +66,12 @@ fn a_url_that_cannot_be_asked_is_refused_with_what_would_be_right() {
         ("http://me:secret@orders/", "without a user"),
         ("http://orders:0/", "a port is from 1 to 65535"),
         ("http://orders:65536/", "a port is from 1 to 65535"),
+        ("http://orders:+80/", "a port is from 1 to 65535"),
+        ("http://::1/", "expected a URL such as"),
+        ("http:///livez", "expected a URL such as"),
+        ("http://:80/livez", "expected a URL such as"),
+        ("http://orders/a b", "expected a URL such as"),
+        ("http://orders/\r\n", "expected a URL such as"),
     ] {
         let refused = Target::parse(url, "http://orders:8080/livez").err();
         assert!(

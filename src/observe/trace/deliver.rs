@@ -10,7 +10,7 @@ use std::{
     fmt::Write,
     net::TcpStream,
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 /// Between the first attempt and the second, less up to a half; twice as long each time after that.
@@ -131,15 +131,9 @@ fn is_passing(status: u16) -> bool {
     matches!(status, 429 | 502..=504)
 }
 
-/// What `Retry-After` says, seconds or a date (RFC 9110 section 10.2.3).
+/// What `Retry-After` says in seconds. A date, which collectors do not send, is left to the pauses between attempts: to read
+/// one would weigh as much as the rest of this file.
 fn retry_after(answer: &Answer) -> Option<Duration> {
-    let value = answer.field("retry-after")?;
-    let wait = match value.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = httpdate::parse_http_date(value).ok()?;
-            date.duration_since(SystemTime::now()).unwrap_or_default()
-        }
-    };
-    Some(wait.min(LONGEST_RETRY_AFTER))
+    let seconds = answer.field("retry-after")?.parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
 }

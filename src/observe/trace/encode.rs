@@ -27,10 +27,12 @@ impl Encoder {
     pub(crate) fn new<'a>(resource: impl IntoIterator<Item = (&'a str, &'a str)>) -> Encoder {
         let mut attributes = Message::default();
         for (name, value) in resource {
-            attributes.nested(1, |out| {
-                out.text(1, name);
-                out.nested(2, |out| out.text(1, value));
-            });
+            let attribute = attributes.begin(1);
+            attributes.text(1, name);
+            let start = attributes.begin(2);
+            attributes.text(1, value);
+            attributes.end(start);
+            attributes.end(attribute);
         }
         let mut scope = Message::default();
         scope.text(1, SCOPE);
@@ -43,15 +45,17 @@ impl Encoder {
     /// The body of one request.
     pub(crate) fn request(&self, spans: &[SpanData]) -> Vec<u8> {
         let mut request = Message::default();
-        request.nested(1, |out| {
-            out.bytes(1, &self.resource);
-            out.nested(2, |out| {
-                out.bytes(1, &self.scope);
-                for span in spans {
-                    out.nested(2, |out| write_span(span, out));
-                }
-            });
-        });
+        let of_resource = request.begin(1);
+        request.bytes(1, &self.resource);
+        let of_scope = request.begin(2);
+        request.bytes(1, &self.scope);
+        for span in spans {
+            let start = request.begin(2);
+            write_span(span, &mut request);
+            request.end(start);
+        }
+        request.end(of_scope);
+        request.end(of_resource);
         request.0
     }
 }
@@ -75,18 +79,20 @@ fn write_span(span: &SpanData, out: &mut Message) {
     out.fixed64(7, span.start);
     out.fixed64(8, span.end);
     for (name, value) in &span.attributes {
-        out.nested(9, |out| {
-            out.text(1, name);
-            out.nested(2, |out| write_value(value, out));
-        });
+        let attribute = out.begin(9);
+        out.text(1, name);
+        let start = out.begin(2);
+        write_value(value, out);
+        out.end(start);
+        out.end(attribute);
     }
     if let Status::Error(message) = &span.status {
-        out.nested(15, |out| {
-            if !message.is_empty() {
-                out.text(2, message);
-            }
-            out.number(3, STATUS_ERROR);
-        });
+        let start = out.begin(15);
+        if !message.is_empty() {
+            out.text(2, message);
+        }
+        out.number(3, STATUS_ERROR);
+        out.end(start);
     }
     let remote = if span.parent_is_remote { IS_REMOTE } else { 0 };
     out.fixed32(16, SAMPLED | HAS_IS_REMOTE | remote);
@@ -137,15 +143,22 @@ impl Message {
         self.0.extend_from_slice(value);
     }
 
-    /// A message in this one. Its length stands before it, and is known behind it.
-    fn nested(&mut self, field: u32, write: impl FnOnce(&mut Message)) {
+    /// Begins a message in this one, whose end needs what this returns.
+    fn begin(&mut self, field: u32) -> usize {
         self.tag(field, LENGTH_DELIMITED);
-        let start = self.0.len();
-        write(self);
+        self.0.len()
+    }
+
+    /// Ends it. Its length stands before it, and is known now.
+    fn end(&mut self, start: usize) {
         let end = self.0.len();
         self.varint((end - start) as u64);
-        let length_bytes = self.0.len() - end;
-        self.0[start..].rotate_right(length_bytes);
+        // The length's bytes are behind the message, as many as it has to make room for.
+        let mut length = [0; 10];
+        let length = &mut length[..self.0.len() - end];
+        length.copy_from_slice(&self.0[end..]);
+        self.0.copy_within(start..end, start + length.len());
+        self.0[start..start + length.len()].copy_from_slice(length);
     }
 
     fn tag(&mut self, field: u32, wire_type: u32) {

@@ -6,7 +6,6 @@
 //! there are no traces.
 
 use crate::{config::settings::Settings, http_client::target::Target};
-use ::http::{HeaderName, HeaderValue, header};
 use percent_encoding::percent_decode_str;
 use std::time::Duration;
 
@@ -106,24 +105,13 @@ impl Environment {
     }
 }
 
-/// Reads a text by `parse`, whose error says what would be right.
-fn parsed<T>(
-    settings: &mut Settings,
-    name: &'static str,
-    parse: impl FnOnce(&str) -> Result<T, String>,
-) -> Option<T> {
-    let given = settings.optional(name)?;
-    parse(&given)
-        .map_err(|problem| settings.reject(name, &problem))
-        .ok()
-}
-
 fn resource(settings: &mut Settings) -> Vec<(String, String)> {
     let service = settings.optional("OTEL_SERVICE_NAME");
-    let given = parsed(settings, "OTEL_RESOURCE_ATTRIBUTES", |given| {
-        pairs(given).map_err(|_| expected_pairs("deployment.environment.name=prod"))
+    let given = settings.optional("OTEL_RESOURCE_ATTRIBUTES");
+    let mut resource = pairs(given.as_deref().unwrap_or_default()).unwrap_or_else(|| {
+        settings.reject("OTEL_RESOURCE_ATTRIBUTES", EXPECTED_PAIRS);
+        Vec::new()
     });
-    let mut resource = given.unwrap_or_default();
     if let Some(service) = service {
         resource.retain(|(name, _)| name != SERVICE_NAME);
         resource.push((SERVICE_NAME.to_owned(), service));
@@ -133,76 +121,72 @@ fn resource(settings: &mut Settings) -> Vec<(String, String)> {
 
 /// `baggage` is taken and not used: this library passes none on.
 fn propagates(settings: &mut Settings) -> bool {
-    let words = [("tracecontext", true), ("baggage", false), ("none", false)];
-    choices(settings, "OTEL_PROPAGATORS", &words).is_none_or(|found| found.contains(&true))
+    const KNOWN: &str = "expected of tracecontext, baggage and none";
+    lists(settings, "OTEL_PROPAGATORS", "tracecontext", KNOWN)
 }
 
 fn is_exported(settings: &mut Settings) -> bool {
-    let words = [("otlp", true), ("none", false)];
-    choices(settings, "OTEL_TRACES_EXPORTER", &words).is_none_or(|found| found.contains(&true))
+    const KNOWN: &str = "expected otlp or none";
+    lists(settings, "OTEL_TRACES_EXPORTER", "otlp", KNOWN)
 }
 
-/// What the known words of a list stand for, `None` where there are none; the first unknown one is reported.
-fn choices(
-    settings: &mut Settings,
-    name: &'static str,
-    words: &[(&str, bool)],
-) -> Option<Vec<bool>> {
-    let given = settings.list(name);
-    let find = |given: &String| {
-        let mut words = words.iter();
-        words.find(|(word, _)| word.eq_ignore_ascii_case(given))
-    };
-    if let Some(unknown) = given.iter().find(|given| find(given).is_none()) {
-        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let problem = format!("{unknown:?} is not known: expected of {}", known.join(", "));
-        settings.reject(name, &problem);
+/// Whether a list has this word, which is the default: of words that are unknown alone, too.
+fn lists(settings: &mut Settings, name: &'static str, wanted: &str, known: &str) -> bool {
+    let given = settings.optional(name).unwrap_or_default();
+    let (mut is_wanted, mut is_other, mut is_unknown) = (false, false, false);
+    for word in given.to_ascii_lowercase().split(',').map(str::trim) {
+        match word {
+            "" => {}
+            _ if word == wanted => is_wanted = true,
+            "none" | "baggage" if known.contains(word) => is_other = true,
+            _ => is_unknown = true,
+        }
     }
-    let found: Vec<bool> = given
-        .iter()
-        .filter_map(find)
-        .map(|(_, value)| *value)
-        .collect();
-    (!found.is_empty()).then_some(found)
+    if is_unknown {
+        settings.reject(name, known);
+    }
+    is_wanted || !is_other
 }
 
 fn sampling(settings: &mut Settings) -> Sampling {
-    let default = Sampling::ParentBased(Rule::AlwaysOn);
-    let all = Rule::Ratio(0);
-    let words = [
-        ("parentbased_always_on", default),
-        (
-            "parentbased_always_off",
-            Sampling::ParentBased(Rule::AlwaysOff),
-        ),
-        ("parentbased_traceidratio", Sampling::ParentBased(all)),
-        ("always_on", Sampling::Root(Rule::AlwaysOn)),
-        ("always_off", Sampling::Root(Rule::AlwaysOff)),
-        ("traceidratio", Sampling::Root(all)),
-    ];
-    let sampler = settings.choice("OTEL_TRACES_SAMPLER", default, &words);
-    let argument = settings.optional("OTEL_TRACES_SAMPLER_ARG");
-    let (Sampling::Root(Rule::Ratio(_)) | Sampling::ParentBased(Rule::Ratio(_)), Some(given)) =
-        (sampler, argument)
-    else {
-        return sampler;
+    const NAME: &str = "OTEL_TRACES_SAMPLER";
+    let given = settings.optional(NAME).unwrap_or_default();
+    let argument = settings.optional(ARGUMENT);
+    let given = given.to_ascii_lowercase();
+    let own = given.strip_prefix("parentbased_");
+    let rule = match own.unwrap_or(&given) {
+        "always_on" => Rule::AlwaysOn,
+        "always_off" => Rule::AlwaysOff,
+        "traceidratio" => ratio(settings, argument),
+        unknown => {
+            if !unknown.is_empty() {
+                let problem = "expected always_on, always_off or traceidratio, each with parentbased_ before it or without";
+                settings.reject(NAME, problem);
+            }
+            return Sampling::ParentBased(Rule::AlwaysOn);
+        }
     };
-    let Some(rule) = ratio(&given) else {
-        let problem = "expected the part of traces to record, from 0.0 to 1.0";
-        settings.reject("OTEL_TRACES_SAMPLER_ARG", problem);
-        return sampler;
-    };
-    match sampler {
-        Sampling::Root(_) => Sampling::Root(rule),
-        Sampling::ParentBased(_) => Sampling::ParentBased(rule),
+    match own {
+        Some(_) => Sampling::ParentBased(rule),
+        None => Sampling::Root(rule),
     }
 }
 
-fn ratio(given: &str) -> Option<Rule> {
-    let ratio: f64 = given.parse().ok()?;
-    let is_ratio = (0.0..=1.0).contains(&ratio);
-    let threshold = ((1.0 - ratio) * (1_u64 << 56) as f64) as u64;
-    is_ratio.then_some(Rule::Ratio(threshold))
+const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
+
+fn ratio(settings: &mut Settings, argument: Option<String>) -> Rule {
+    let given = argument.map_or(Ok(1.0), |given| given.parse());
+    let ratio = match given {
+        Ok(ratio) if (0.0..=1.0).contains(&ratio) => ratio,
+        _ => {
+            settings.reject(
+                ARGUMENT,
+                "expected the part of traces to record, from 0.0 to 1.0",
+            );
+            1.0
+        }
+    };
+    Rule::Ratio(((1.0 - ratio) * (1_u64 << 56) as f64) as u64)
 }
 
 /// Reads all that says where and how, and makes something of it where traces are wanted and there is an endpoint.
@@ -281,61 +265,56 @@ fn speaks(settings: &mut Settings, is_wanted: bool) -> bool {
 
 /// Those of traces are in place of those of all signals.
 fn headers(settings: &mut Settings) -> Headers {
-    let [all, own] = [
-        "OTEL_EXPORTER_OTLP_HEADERS",
-        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
-    ]
-    .map(|name| {
-        let given = settings.secret(name)?;
-        // Nothing of what is given is repeated: it may be a value that was put where a name belongs.
-        let read = pairs(given.expose()).and_then(usable);
-        if read.is_err() {
-            settings.reject(name, &expected_pairs("api-key=TOKEN"));
-        }
-        read.ok()
-    });
+    let all = headers_of(settings, "OTEL_EXPORTER_OTLP_HEADERS");
+    let own = headers_of(settings, "OTEL_EXPORTER_OTLP_TRACES_HEADERS");
     Headers(own.or(all).unwrap_or_default())
 }
 
-/// The fields as they can be sent; the exporter's own cannot be given.
-fn usable(fields: Vec<(String, String)>) -> Result<Vec<(String, String)>, ()> {
-    const OWN: [HeaderName; 5] = [
-        header::HOST,
-        header::CONTENT_TYPE,
-        header::CONTENT_LENGTH,
-        header::TRANSFER_ENCODING,
-        header::CONNECTION,
-    ];
-    let is_usable = |(name, value): &(String, String)| {
-        let name = HeaderName::try_from(name.as_str());
-        name.is_ok_and(|name| !OWN.contains(&name)) && HeaderValue::try_from(value.as_str()).is_ok()
-    };
-    match fields.iter().all(is_usable) {
-        true => Ok(fields),
-        false => Err(()),
+fn headers_of(settings: &mut Settings, name: &'static str) -> Option<Vec<(String, String)>> {
+    let given = settings.secret(name)?;
+    let read = pairs(given.expose()).filter(|fields| fields.iter().all(is_usable));
+    if read.is_none() {
+        // Nothing of what is given is repeated: it may be a value that was put where a name belongs.
+        settings.reject(name, EXPECTED_PAIRS);
     }
+    read
 }
 
-/// `name=value` pairs separated by commas, with both percent-decoded; wrong as a whole where a part of it is.
-fn pairs(given: &str) -> Result<Vec<(String, String)>, ()> {
-    let elements = given.split(',').map(str::trim);
-    let elements = elements.filter(|element| !element.is_empty());
-    let pair = |element: &str| {
-        let (name, value) = element.split_once('=')?;
-        let pair = (decoded(name.trim())?, decoded(value.trim())?);
-        (!pair.0.is_empty()).then_some(pair)
-    };
-    elements.map(|element| pair(element).ok_or(())).collect()
+/// Whether a field can be sent as it is (RFC 9110 section 5.1 and 5.5), and is none of the exporter's own.
+fn is_usable((name, value): &(String, String)) -> bool {
+    const OWN: [&str; 5] = [
+        "host",
+        "content-type",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+    ];
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    name.bytes().all(is_token)
+        && !OWN.iter().any(|own| own.eq_ignore_ascii_case(name))
+        && !value.bytes().any(|byte| byte.is_ascii_control())
+}
+
+const EXPECTED_PAIRS: &str =
+    "expected NAME=VALUE, several separated by commas, what is special percent-encoded";
+
+/// `name=value` pairs separated by commas, with both percent-decoded; `None` for all where one of them is wrong.
+fn pairs(given: &str) -> Option<Vec<(String, String)>> {
+    let mut pairs = Vec::new();
+    for element in given.split(',').map(str::trim) {
+        if !element.is_empty() {
+            let (name, value) = element.split_once('=')?;
+            let pair = (decoded(name.trim())?, decoded(value.trim())?);
+            pairs.push(Some(pair).filter(|(name, _)| !name.is_empty())?);
+        }
+    }
+    Some(pairs)
 }
 
 /// `None` where what is encoded is not UTF-8.
 fn decoded(text: &str) -> Option<String> {
     let decoded = percent_decode_str(text).decode_utf8().ok()?;
     Some(decoded.into_owned())
-}
-
-fn expected_pairs(example: &str) -> String {
-    format!("expected NAME=VALUE, separated by commas and percent-encoded, such as {example}")
 }
 
 /// The wait of traces, else that for all signals.

@@ -12,8 +12,7 @@ use super::{
 };
 use crate::observe::metrics::exposition::{Exposition, Kind};
 use std::{
-    collections::VecDeque,
-    io,
+    io, mem,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -98,7 +97,7 @@ struct Exporter {
 
 #[derive(Default)]
 struct Queue {
-    spans: VecDeque<SpanData>,
+    spans: Vec<SpanData>,
     /// How many were ever taken into the queue, and how many of these were sent or given up.
     submitted: u64,
     settled: u64,
@@ -134,7 +133,7 @@ impl Exporter {
             self.queue_full.fetch_add(1, Relaxed);
             return;
         }
-        queue.spans.push_back(span);
+        queue.spans.push(span);
         queue.submitted += 1;
         let waiting = queue.spans.len();
         drop(queue);
@@ -189,7 +188,8 @@ impl Exporter {
         let due = self.work.wait_timeout_while(queue, self.delay, is_early);
         let mut queue = due.unwrap_or_else(PoisonError::into_inner).0;
         let count = queue.spans.len().min(self.batch_size);
-        queue.spans.drain(..count).collect()
+        let rest = queue.spans.split_off(count);
+        mem::replace(&mut queue.spans, rest)
     }
 
     fn counts(&self) -> (u64, Dropped) {

@@ -49,3 +49,21 @@ fn the_programs_defaults_count_behind_the_environment_and_are_shown_as_its_own()
         "{errors:?}"
     );
 }
+
+#[test]
+fn what_is_read_leniently_keeps_no_service_from_starting_and_config_says_what_became_of_it() {
+    let given = [("RATE", "fast"), ("SIZE", "5"), ("PORT", "high")];
+    let mut settings = Settings::from_pairs(given);
+    settings.number("PORT", 80, 1..=100);
+    let (read, warnings) = settings.leniently(|settings| {
+        let rate = settings.number("RATE", 7, 1..=10);
+        (rate, settings.number("SIZE", 1, 1..=10))
+    });
+    assert_eq!(read, (7, 5));
+    let expected = r#"RATE="fast": expected a whole number from 1 to 10"#;
+    assert_eq!(warnings, [expected]);
+    assert_eq!(settings.errors().len(), 1, "that of PORT is one");
+    let shown: Vec<String> = settings.entries().iter().map(ToString::to_string).collect();
+    let note = "environment: it cannot be used, and counts as unset";
+    assert_eq!(shown, ["environment", note, "environment"]);
+}
