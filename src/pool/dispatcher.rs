@@ -57,10 +57,13 @@ impl Dispatcher {
         probes_only: bool,
     ) -> Option<AtOnce> {
         let phase = self.state.phase();
-        if let Some(answer) = self.answer_probe(request) {
+        let path = request.head.path.of(&request.bytes);
+        if health::may_be_reserved(path)
+            && let Some(answer) = self.answer_probe(request)
+        {
             return Some(AtOnce::Probe(answer));
         }
-        if self.is_scrape(request) {
+        if self.has_metrics && path == metrics::PATH.as_bytes() {
             return Some(AtOnce::Scrape);
         }
         let refusal = match () {
@@ -94,10 +97,6 @@ impl Dispatcher {
     /// Runs layers and handler on this thread; a panic is a 500 and a log record.
     pub(crate) fn handle(&self, request: &mut Request) -> Response {
         self.application.run(request)
-    }
-
-    fn is_scrape(&self, request: &Request) -> bool {
-        self.has_metrics && request.path() == metrics::PATH
     }
 
     pub(crate) fn log_access(&self, request: &Request, response: &Response, took: Duration) {

@@ -263,7 +263,7 @@ fn has_no_body(method: &Method, status: StatusCode) -> bool {
 
 /// The trace of a request whose sender records it (<https://www.w3.org/TR/trace-context/#traceparent-header>).
 fn sampled_trace(request: &Request) -> Option<u128> {
-    let mut parts = request.header("traceparent")?.split('-');
+    let mut parts = request.header_values("traceparent").next()?.split('-');
     let (version, trace_id) = (parts.next()?, parts.next()?);
     let flags = u8::from_str_radix(parts.nth(1)?, 16).ok()?;
     let is_one = version.len() == 2 && trace_id.len() == 32 && flags & 1 == 1;
