@@ -365,7 +365,7 @@ fn what_cannot_be_used_is_one_warning_that_says_what_would_be_and_the_service_st
 
 #[test]
 fn a_ratio_that_is_none_is_a_warning_and_all_traces() {
-    for argument in ["half", "-0.1", "1.5", "1.000000001", "NaN", ".", "", "1e-3"] {
+    for argument in ["half", "-0.1", "1.5", "1.000000001", "NaN", ".", "1e-3"] {
         let environment = read(&[
             ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
             ("OTEL_TRACES_SAMPLER_ARG", argument),
