@@ -109,9 +109,9 @@ try_files() { # URL
 }
 
 check_hello
-check orders 190
+check orders 200
 check files 90
-check proxy 60
+check proxy 75
 if [ "${1:-}" = images ]; then
     image orders API_TOKEN=hunter2
     image files
