@@ -43,6 +43,11 @@ pub(crate) struct Health {
     not_alive_at: Mutex<Option<Instant>>,
 }
 
+/// Whether a path begins as those do that are answered here. Every request comes by here, and nearly none is a probe.
+pub(crate) fn may_be_reserved(path: &[u8]) -> bool {
+    matches!(path.get(1), Some(b'h' | b'l' | b'r' | b's' | b'v'))
+}
+
 /// The paths that are answered here, and no route may take.
 pub(crate) fn is_reserved(path: &str) -> bool {
     Endpoint::of(path).is_some() || path == "/version"
@@ -57,8 +62,7 @@ enum Endpoint {
 
 impl Endpoint {
     fn of(path: &str) -> Option<(Endpoint, Option<&str>)> {
-        // Every request comes by here, and nearly none is a probe.
-        if !matches!(path.as_bytes().get(1)?, b'h' | b'l' | b'r' | b's') {
+        if !may_be_reserved(path.as_bytes()) {
             return None;
         }
         let (first, rest) = match path.get(1..)?.split_once('/') {

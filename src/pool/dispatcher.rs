@@ -65,10 +65,13 @@ impl Dispatcher {
         probes_only: bool,
     ) -> Option<AtOnce> {
         let phase = self.state.phase();
-        if let Some(answer) = self.answer_probe(request) {
+        let path = request.head.path.of(&request.bytes);
+        if health::may_be_reserved(path)
+            && let Some(answer) = self.answer_probe(request)
+        {
             return Some(AtOnce::Probe(answer));
         }
-        if self.is_scrape(request) {
+        if self.has_metrics && path == metrics::PATH.as_bytes() {
             return Some(AtOnce::Scrape);
         }
         let refusal = match () {
@@ -109,10 +112,6 @@ impl Dispatcher {
             span.end(response.status, took);
         }
         (response, took)
-    }
-
-    fn is_scrape(&self, request: &Request) -> bool {
-        self.has_metrics && request.path() == metrics::PATH
     }
 
     pub(crate) fn log_access(&self, request: &Request, response: &Response, took: Duration) {

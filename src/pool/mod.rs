@@ -315,13 +315,14 @@ impl Pool {
             return exchange.put_back();
         }
         let _scope = Scope::enter(logged_as(exchange.request()));
-        if started - job.since > LONG_WAIT && exchange.is_reset() {
+        let waited = started - job.since;
+        if waited > LONG_WAIT && exchange.is_reset() {
             log::debug!(
                 "the client has reset its connection while its request waited: it is not run"
             );
             return;
         }
-        worker.counts.record_wait(started - job.since);
+        worker.counts.record_wait(waited);
         worker.begin(exchange.request(), since);
         // Kept, since a layer may do what it likes to its request.
         let index = exchange.request().route.as_ref().map(|route| route.index);

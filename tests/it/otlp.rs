@@ -1,10 +1,9 @@
 //! What OpenTelemetry's variables do to a service, whatever they say.
 
-use crate::support::{Command, Engine, Setup, free_port};
+use crate::support::{Command, Engine, Setup};
 
 both_engines! {
     no_variable_of_opentelemetrys_keeps_a_service_from_starting,
-    a_collector_that_is_not_there_changes_nothing_for_clients,
 }
 
 fn no_variable_of_opentelemetrys_keeps_a_service_from_starting(engine: Engine) {
@@ -28,19 +27,6 @@ fn no_variable_of_opentelemetrys_keeps_a_service_from_starting(engine: Engine) {
     named(r#"OTEL_TRACES_SAMPLER="sometimes": expected always_on"#);
     named(r#"OTEL_BSP_MAX_QUEUE_SIZE="none": expected a whole number"#);
     assert!(!exit.output().contains("hunter2"), "{exit:#?}");
-}
-
-fn a_collector_that_is_not_there_changes_nothing_for_clients(engine: Engine) {
-    let nobody = format!("http://127.0.0.1:{}", free_port());
-    let server = Setup::new(engine)
-        .set("OTEL_EXPORTER_OTLP_ENDPOINT", nobody)
-        .set("OTEL_BSP_SCHEDULE_DELAY", "0")
-        .start()
-        .ready();
-    for _ in 0..20 {
-        server.get("/").expect(200);
-    }
-    server.stop().expect_clean();
 }
 
 #[test]

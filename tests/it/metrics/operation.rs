@@ -1,18 +1,20 @@
 //! What happens to a service beside its requests: background services, drains.
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use seaworthy::{Restart, Schedule, Service, Stop};
+use seaworthy::{Request, Restart, Schedule, Service, Stop};
 
 use super::value;
 use crate::service::serve_with;
-use crate::support::{Engine, PATIENCE, eventually, get};
+use crate::support::{Client, Engine, PATIENCE, eventually, get};
 
 both_engines! {
     background_services_tell_whether_they_run_and_how_often_they_had_to_begin_anew,
     a_drain_tells_its_deadline,
+    a_collector_that_takes_its_time_holds_up_neither_probes_nor_requests,
 }
 
 fn background_services_tell_whether_they_run_and_how_often_they_had_to_begin_anew(engine: Engine) {
@@ -65,4 +67,34 @@ fn a_drain_tells_its_deadline(engine: Engine) {
     // The delay, and `SHUTDOWN_TIMEOUT` behind it.
     let ahead = told() - before.as_secs_f64();
     assert!((30.0..60.0).contains(&ahead), "{ahead} seconds ahead");
+}
+
+fn a_collector_that_takes_its_time_holds_up_neither_probes_nor_requests(engine: Engine) {
+    let (asked, is_asked) = mpsc::channel::<()>();
+    let (go_on, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let is_slow = Arc::new(AtomicBool::new(false));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (slow, over) = (Arc::clone(&is_slow), Arc::clone(&is_over));
+    let service = Service::new("test")
+        .get("/", |_: &Request| "hello")
+        .append_metrics(move || {
+            if slow.load(SeqCst) {
+                asked.send(()).unwrap();
+                let _ = held.lock().unwrap().recv_timeout(PATIENCE);
+                over.store(true, SeqCst);
+            }
+            "other_things 7".to_owned()
+        });
+    let running = serve_with(service, engine, &[("WORKERS", "1")]);
+    is_slow.store(true, SeqCst);
+    let mut scraper = Client::connect(running.addr());
+    scraper.send("GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n");
+    is_asked.recv_timeout(PATIENCE).unwrap();
+    get(running.addr(), "/readyz").expect(200);
+    get(running.addr(), "/").expect(200);
+    assert!(!is_over.load(SeqCst), "they waited for the collector");
+    go_on.send(()).unwrap();
+    let answer = scraper.response().expect(200);
+    assert_eq!(value(answer.text(), "other_things "), 7.0);
 }
