@@ -109,7 +109,7 @@ try_files() { # URL
 }
 
 check_hello
-check orders 190
+check orders 200
 check files 90
 check proxy 75
 if [ "${1:-}" = images ]; then

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavio
 use seaworthy::http::{StatusCode, header};
 use seaworthy::{
     Check, Error, IntoResponse, Json, Problem, Request, Routes, Secret, Service, Settings, layers,
-    layers::AllowOrigin,
+    layers::AllowOrigin, trace,
 };
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, process::ExitCode, time::Duration};
@@ -146,7 +146,8 @@ fn place(request: &Request, shop: &Shop) -> Result<impl IntoResponse, Error> {
     let connection = shop.connection()?;
     // `query_one` sees the statement to its end: what it returns is committed.
     let sql = "INSERT INTO orders (item, quantity) VALUES (?1, ?2) RETURNING *";
-    let order = connection.query_one(sql, (item, quantity), read)?;
+    let insert = || connection.query_one(sql, (item, quantity), read);
+    let order = traced("INSERT orders", insert)?;
     let location = [(header::LOCATION, format!("/orders/{}", order.id))];
     Ok((StatusCode::CREATED, location, Json(order)))
 }
@@ -154,7 +155,8 @@ fn place(request: &Request, shop: &Shop) -> Result<impl IntoResponse, Error> {
 fn show(request: &Request, shop: &Shop) -> Result<Option<Json<Order>>, Error> {
     let id: i64 = request.param_as("id")?;
     let connection = shop.connection()?;
-    let found = connection.query_one("SELECT * FROM orders WHERE id = ?1", [id], read);
+    let sql = "SELECT * FROM orders WHERE id = ?1";
+    let found = traced("SELECT orders", || connection.query_one(sql, [id], read));
     Ok(found.optional()?.map(Json))
 }
 
@@ -162,7 +164,8 @@ fn pay(request: &Request, shop: &Shop) -> Result<Option<Json<Order>>, Error> {
     let id: i64 = request.param_as("id")?;
     let connection = shop.connection()?;
     let sql = "UPDATE orders SET state = 'paid' WHERE id = ?1 AND state != 'expired' RETURNING *";
-    match connection.query_one(sql, [id], read).optional()? {
+    let paid = traced("UPDATE orders", || connection.query_one(sql, [id], read));
+    match paid.optional()? {
         Some(order) => Ok(Some(Json(order))),
         None if show(request, shop)?.is_some() => Err(Error::conflict("the order has expired")),
         None => Ok(None),
@@ -175,8 +178,15 @@ fn list(request: &Request, shop: &Shop) -> Result<Json<Vec<Order>>, Error> {
     let range = (after.unwrap_or(0), limit.unwrap_or(50).clamp(1, 500));
     let connection = shop.connection()?;
     let mut page = connection.prepare("SELECT * FROM orders WHERE id > ?1 ORDER BY id LIMIT ?2")?;
-    let orders = page.query_map(range, read)?;
-    Ok(Json(orders.collect::<Result<_, _>>()?))
+    let orders = || -> rusqlite::Result<_> { page.query_map(range, read)?.collect() };
+    Ok(Json(traced("SELECT orders", orders)?))
+}
+
+/// A part of the request's trace, under the names that OpenTelemetry has for databases.
+fn traced<T>(summary: &'static str, query: impl FnOnce() -> T) -> T {
+    let mut span = trace::span(summary).client();
+    span.set("db.system.name", "sqlite");
+    query()
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Order> {

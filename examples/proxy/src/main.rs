@@ -47,23 +47,20 @@ fn ask(agent: &ureq::Agent, url: &str, request: &Request) -> Result<Value, Error
         thread::sleep(Duration::from_millis(fastrand::u64(0..50)) * failed);
         let time = request.time_left().unwrap_or_default() / (3 - failed);
         let mut span = trace::span("GET").client();
-        span.set("url.full", url.to_owned());
+        span.set("url.full", url);
         let mut call = agent
             .get(url)
             .header(PATIENCE, time.as_millis().to_string());
-        if let Some(traceparent) = span.traceparent() {
-            call = call.header("traceparent", traceparent);
-        }
-        if let Some(tracestate) = span.tracestate() {
-            call = call.header("tracestate", tracestate);
+        for (name, value) in span.headers() {
+            call = call.header(name, value);
         }
         let answer = call.config().timeout_global(Some(time)).build().call();
         match answer.and_then(|mut answer| answer.body_mut().read_json()) {
             Ok(value) => return Ok(value),
             Err(ureq::Error::StatusCode(404)) => return Err(Error::not_found()),
             Err(error) => {
-                span.fail(error.to_string());
                 log::warn!(url, error:%; "an upstream failed");
+                span.fail(error.to_string());
             }
         }
     }

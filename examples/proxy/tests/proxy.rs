@@ -165,6 +165,27 @@ fn a_product_that_is_not_there_is_asked_for_once() {
 }
 
 #[test]
+fn the_clients_trace_goes_on_in_both_upstreams() {
+    let (told, said) = std::sync::mpsc::channel();
+    let tell = move |request: &Request| {
+        let field = |name| request.header(name).map(str::to_owned);
+        told.send((field("traceparent"), field("tracestate")))
+            .unwrap();
+        tea(request)
+    };
+    let proxy = Proxy::new(tell.clone(), tell);
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    proxy.get(
+        "/products/7",
+        &[("traceparent", parent), ("tracestate", "a=1")],
+    );
+    for _ in 0..2 {
+        let passed = (Some(parent.to_owned()), Some("a=1".to_owned()));
+        assert_eq!(said.recv().unwrap(), passed);
+    }
+}
+
+#[test]
 fn the_clients_patience_is_told_to_the_upstreams_and_bounds_the_answer() {
     let (told, said) = std::sync::mpsc::channel::<u64>();
     let hangs = move |request: &Request| {

@@ -9,7 +9,7 @@ mod parse;
 mod tests;
 
 use ids::{SpanId, TraceId};
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 /// What of the flags is kept: `sampled`, and `random-trace-id` of the specification's second level. All others are zero
 /// (section 3.2.2.5.2).
@@ -19,7 +19,7 @@ const SAMPLED: u8 = 0b01;
 /// A span's place in its trace, as other services are told: the ids, whether the trace is sampled, and what other
 /// vendors have left in `tracestate`.
 ///
-/// [`Request::trace`] tells a request's, [`current`](crate::trace::current) that of the work on this thread.
+/// [`Request::trace`](crate::Request::trace) tells a request's, [`current`](crate::trace::current) that of the work on this thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     pub(crate) trace_id: TraceId,
@@ -113,6 +113,13 @@ impl TraceContext {
     /// In hexadecimal, as `traceparent` has them.
     pub(crate) fn flags_text(&self) -> &'static str {
         ["00", "01", "02", "03"][usize::from(self.flags & KNOWN_FLAGS)]
+    }
+
+    /// The header fields of an outgoing call: `traceparent`, and `tracestate` where there is one.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, String)> + use<> {
+        let state = self.tracestate().map(str::to_owned);
+        let state = state.map(|state| ("tracestate", state));
+        iter::once(("traceparent", self.traceparent())).chain(state)
     }
 
     /// The value of `tracestate` for an outgoing call, as it came in; none where there was none, or it was malformed.

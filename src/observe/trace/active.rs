@@ -66,7 +66,7 @@ struct Going {
 }
 
 impl Span {
-    /// Makes it one of a call to another service, which is to be sent its [`traceparent`](Span::traceparent).
+    /// Makes it one of a call to another service, which is to be sent its [`headers`](Span::headers).
     ///
     /// OpenTelemetry names the attributes of such calls:
     /// [HTTP](https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span),
@@ -79,11 +79,8 @@ impl Span {
     /// fn ask(stream: &mut TcpStream) -> std::io::Result<()> {
     ///     let span = trace::span("GET").client();
     ///     write!(stream, "GET / HTTP/1.1\r\nHost: orders\r\n")?;
-    ///     if let Some(traceparent) = span.traceparent() {
-    ///         write!(stream, "traceparent: {traceparent}\r\n")?;
-    ///     }
-    ///     if let Some(tracestate) = span.tracestate() {
-    ///         write!(stream, "tracestate: {tracestate}\r\n")?;
+    ///     for (name, value) in span.headers() {
+    ///         write!(stream, "{name}: {value}\r\n")?;
     ///     }
     ///     write!(stream, "\r\n")
     /// }
@@ -123,21 +120,24 @@ impl Span {
         self.going.is_some()
     }
 
-    /// The value of `traceparent` for the call that this span is for: its own, or, where it is a no-op, that of the
-    /// [current](current()) work, so that the next service decides as this one did. None where there is no trace at all.
+    /// The header fields of the call that this span is for, [`traceparent`](Span::traceparent) and `tracestate`; none where
+    /// there is no trace at all.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, String)> + use<> {
+        self.context()
+            .into_iter()
+            .flat_map(|context| context.headers())
+    }
+
+    /// The value of `traceparent` alone.
     #[must_use]
     pub fn traceparent(&self) -> Option<String> {
         self.context().map(|context| context.traceparent())
     }
 
-    /// The value of `tracestate` to go with it, if there is one.
+    /// Its own place in the trace, or, where it is a no-op, that of the [current](current()) work, so that the next service
+    /// decides as this one did. None where there is no trace at all.
     #[must_use]
-    pub fn tracestate(&self) -> Option<String> {
-        let context = self.context()?;
-        context.tracestate().map(str::to_owned)
-    }
-
-    fn context(&self) -> Option<TraceContext> {
+    pub fn context(&self) -> Option<TraceContext> {
         match &self.going {
             Some(going) => Some(going.context.clone()),
             None => current(),

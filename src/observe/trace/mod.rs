@@ -21,9 +21,8 @@
 //!
 //! A client's trace context is believed as [W3C Trace Context](https://www.w3.org/TR/trace-context/) says: its trace goes
 //! on, and by the default sampler it decides what is sampled. A malformed one is as good as none. To have the trace go on
-//! in the next service, a call is a [`client`](Span::client) span, and is sent that span's
-//! [`traceparent`](Span::traceparent) and [`tracestate`](Span::tracestate). This passes on what came in even where this
-//! service exports nothing.
+//! in the next service, a call is a [`client`](Span::client) span, and is sent that span's [`headers`](Span::headers). This
+//! passes on what came in even where this service exports nothing.
 //!
 //! # Threads
 //!
