@@ -69,18 +69,27 @@ fn with_demo_endpoints(service: Service) -> Service {
 type Answer = Result<Response, (StatusCode, &'static str)>;
 
 fn delay(request: &Request) -> Result<String, (StatusCode, &'static str)> {
-    const LONGEST: f64 = 3600.0;
-    let seconds = request
-        .param("seconds")
-        .parse::<f64>()
-        .ok()
-        .filter(|seconds| (0.0..=LONGEST).contains(seconds));
-    let seconds = seconds.ok_or((
-        StatusCode::BAD_REQUEST,
-        "expected a number of seconds from 0 to 3600",
-    ))?;
-    thread::sleep(Duration::from_secs_f64(seconds));
+    const LONGEST: Duration = Duration::from_secs(3600);
+    let seconds = request.param("seconds");
+    let time = parse_seconds(seconds)
+        .filter(|time| *time <= LONGEST)
+        .ok_or((
+            StatusCode::BAD_REQUEST,
+            "expected a number of seconds from 0 to 3600",
+        ))?;
+    thread::sleep(time);
     Ok(format!("waited {seconds} s"))
+}
+
+/// `2` or `0.25`. Parsing floats would weigh 14 KB, for a table of powers.
+fn parse_seconds(text: &str) -> Option<Duration> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !is_number(fraction) || fraction.len() > 9 {
+        return None;
+    }
+    let nanos = format!("{fraction:0<9}").parse().ok()?;
+    Some(Duration::new(whole.parse().ok()?, nanos))
 }
 
 fn status(request: &Request) -> Answer {

@@ -30,7 +30,7 @@ use std::{
 /// Where the numbers are.
 pub(crate) const PATH: &str = "/metrics";
 
-/// Something that has numbers of its own, and writes them whenever somebody asks. Never waits.
+/// Something that has numbers of its own, and writes them whenever somebody asks. Takes milliseconds at most.
 pub(crate) trait Source: Send + Sync {
     fn write(&self, out: &mut Exposition);
 }

@@ -172,18 +172,39 @@ fn sampling(settings: &mut Settings) -> Sampling {
 const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
 
 fn ratio(settings: &mut Settings, argument: Option<String>) -> Rule {
-    let given = argument.map_or(Ok(1.0), |given| given.parse());
-    let ratio = match given {
-        Ok(ratio) if (0.0..=1.0).contains(&ratio) => ratio,
-        _ => {
+    let ratio = match argument.as_deref().map(billionths) {
+        None => BILLION,
+        Some(Some(ratio)) if ratio <= BILLION => ratio,
+        Some(_) => {
             settings.reject(
                 ARGUMENT,
-                "expected the part of traces to record, from 0.0 to 1.0",
+                "expected the part of traces to record, as a decimal number from 0.0 to 1.0",
             );
-            1.0
+            BILLION
         }
     };
-    Rule::Ratio(((1.0 - ratio) * (1_u64 << 56) as f64) as u64)
+    let all = u128::from(BILLION);
+    Rule::Ratio((u128::from(BILLION - ratio) * (1 << 56) / all) as u64)
+}
+
+const BILLION: u64 = 1_000_000_000;
+
+/// A decimal number such as `0.25` in billionths, of which there are no parts. Parsing floats would weigh 14 KB, for a table
+/// of powers.
+fn billionths(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(fraction) || whole.len() + fraction.len() == 0 {
+        return None;
+    }
+    let whole: u64 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
+    let fraction = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
+    let fraction = fraction.fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    whole.checked_mul(BILLION)?.checked_add(fraction)
 }
 
 /// Reads all that says where and how, and makes something of it where traces are wanted and there is an endpoint.

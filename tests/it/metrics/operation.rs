@@ -74,13 +74,15 @@ fn a_collector_that_takes_its_time_holds_up_neither_probes_nor_requests(engine: 
     let (go_on, held) = mpsc::channel::<()>();
     let held = Mutex::new(held);
     let is_slow = Arc::new(AtomicBool::new(false));
-    let slow = Arc::clone(&is_slow);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (slow, over) = (Arc::clone(&is_slow), Arc::clone(&is_over));
     let service = Service::new("test")
         .get("/", |_: &Request| "hello")
         .append_metrics(move || {
             if slow.load(SeqCst) {
                 asked.send(()).unwrap();
                 let _ = held.lock().unwrap().recv_timeout(PATIENCE);
+                over.store(true, SeqCst);
             }
             "other_things 7".to_owned()
         });
@@ -91,6 +93,7 @@ fn a_collector_that_takes_its_time_holds_up_neither_probes_nor_requests(engine: 
     is_asked.recv_timeout(PATIENCE).unwrap();
     get(running.addr(), "/readyz").expect(200);
     get(running.addr(), "/").expect(200);
+    assert!(!is_over.load(SeqCst), "they waited for the collector");
     go_on.send(()).unwrap();
     let answer = scraper.response().expect(200);
     assert_eq!(value(answer.text(), "other_things "), 7.0);

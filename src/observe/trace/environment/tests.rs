@@ -365,14 +365,14 @@ fn what_cannot_be_used_is_one_warning_that_says_what_would_be_and_the_service_st
 
 #[test]
 fn a_ratio_that_is_none_is_a_warning_and_all_traces() {
-    for argument in ["half", "-0.1", "1.5", "NaN"] {
+    for argument in ["half", "-0.1", "1.5", "1.000000001", "NaN", ".", "1e-3"] {
         let environment = read(&[
             ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
             ("OTEL_TRACES_SAMPLER_ARG", argument),
         ]);
         assert_eq!(environment.sampling, Sampling::ParentBased(Rule::Ratio(0)));
         let expected = format!(
-            "OTEL_TRACES_SAMPLER_ARG={argument:?}: expected the part of traces to record, from 0.0 to 1.0"
+            "OTEL_TRACES_SAMPLER_ARG={argument:?}: expected the part of traces to record, as a decimal number from 0.0 to 1.0"
         );
         assert_eq!(environment.warnings, [expected]);
     }
