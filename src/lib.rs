@@ -61,7 +61,7 @@
 //! | a signal sets the stopping state: unready at once | `lifecycle/signals.rs`, `phase.rs` | `signals` |
 //! | drain delay, listener closed, workers joined by the deadline | `lifecycle/mod.rs` | main |
 //! | what fails meanwhile is run again, or ends the service, as its policy says | `lifecycle/supervisor.rs` | the background service's own |
-//! | background services stopped in reverse order, drain report, exit code | `lifecycle/background.rs`, `lifecycle/drain_report.rs` | main |
+//! | background services stopped in reverse order, what spans are left exported, drain report, exit code | `lifecycle/background.rs`, `lifecycle/drain_report.rs` | main |
 //!
 //! # Rooms
 //!
@@ -77,7 +77,7 @@
 //! | `health/` | checks, their cached results, ready-made ones, the probe endpoints |
 //! | `engine/` | the trait; `http1/` (pure functions over bytes), `native/`, `tiny_http/` |
 //! | `routing/` | the router, groups, layers and the ready-made ones, files of a directory |
-//! | `observe/` | logging, access log, metrics, panics |
+//! | `observe/` | logging, access log, metrics, traces, panics |
 //! | `message/` | requests, responses, what handlers may return |
 //! | `config/` | settings and their sources, seaworthy's own table, what of both is live, cgroup limits |
 //! | `phase.rs` | the phase and the stopping state, which everything reads |

@@ -7,10 +7,20 @@ use std::net::IpAddr;
 
 /// What the nearest hop that is not trusted said of itself, as far as trusted proxies passed it on.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Origin<'r> {
-    address: Option<IpAddr>,
+pub(crate) struct Origin<'r> {
+    pub(crate) address: Option<IpAddr>,
     scheme: Option<&'r str>,
-    host: Option<&'r str>,
+    pub(crate) host: Option<&'r str>,
+}
+
+impl<'r> Origin<'r> {
+    /// In lower case.
+    pub(crate) fn scheme(&self) -> &'static str {
+        match self.scheme {
+            Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",
+            _ => "http",
+        }
+    }
 }
 
 /// One hop, as the proxy behind it describes it.
@@ -58,7 +68,7 @@ impl Request {
         self.origin(trusted).address
     }
 
-    fn origin(&self, trusted: &[IpRange]) -> Origin<'_> {
+    pub(crate) fn origin(&self, trusted: &[IpRange]) -> Origin<'_> {
         let peer = self.peer().map(|peer| peer.ip());
         let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.contains(address));
         let mut origin = Origin {

@@ -133,7 +133,9 @@ impl Scope {
 
     /// For a thread that comes back to a request which has begun on another one.
     pub(crate) fn traced(self, trace: Option<&TraceContext>) -> Scope {
-        current::replace(trace.cloned());
+        if let Some(trace) = trace {
+            current::replace(Some(trace.clone()));
+        }
         self
     }
 }
@@ -141,7 +143,7 @@ impl Scope {
 impl Drop for Scope {
     fn drop(&mut self) {
         ROUTE.set(None);
-        current::replace(None);
+        current::leave();
         if HAS_FIELDS.get() {
             HAS_FIELDS.set(false);
             FIELDS.take();

@@ -33,7 +33,7 @@ pub struct Request {
     pub(crate) received: Option<Instant>,
     /// What layers have set.
     pub(super) deadline: Option<Instant>,
-    pub(super) trace: OnceLock<TraceContext>,
+    pub(super) trace: OnceLock<Box<TraceContext>>,
     extensions: Extensions,
     header_map: OnceLock<Box<HeaderMap>>,
 }

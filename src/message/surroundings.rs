@@ -46,17 +46,17 @@ impl Request {
     /// neither, or what was sent is malformed, the first call makes ids up, of a trace that is not sampled.
     #[must_use]
     pub fn trace(&self) -> &TraceContext {
-        self.trace
-            .get_or_init(|| self.sent_trace().unwrap_or_else(TraceContext::random))
+        let make = || self.sent_trace().unwrap_or_else(TraceContext::random);
+        self.trace.get_or_init(|| Box::new(make()))
     }
 
     /// The same, where there is one by now.
     pub(crate) fn known_trace(&self) -> Option<&TraceContext> {
-        self.trace.get()
+        self.trace.get().map(|trace| &**trace)
     }
 
     pub(crate) fn set_trace(&mut self, context: TraceContext) {
-        self.trace = context.into();
+        self.trace = Box::new(context).into();
     }
 
     /// What its client has sent; none where that is nothing, or malformed.

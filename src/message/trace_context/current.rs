@@ -30,11 +30,16 @@ pub(crate) fn is_any() -> bool {
     HAS_CURRENT.get()
 }
 
+/// Has this thread work for no trace.
+#[inline]
+pub(crate) fn leave() {
+    if HAS_CURRENT.get() {
+        replace(None);
+    }
+}
+
 /// Makes it this thread's, and returns the one before.
 pub(crate) fn replace(context: Option<TraceContext>) -> Option<TraceContext> {
-    if context.is_none() && !HAS_CURRENT.get() {
-        return None;
-    }
     HAS_CURRENT.set(context.is_some());
     CURRENT
         .try_with(|current| current.replace(context))

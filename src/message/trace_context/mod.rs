@@ -42,7 +42,7 @@ impl TraceContext {
             trace_id,
             span_id,
             flags: flags & KNOWN_FLAGS,
-            state: parse::tracestate(tracestate).map(Arc::from),
+            state: parse::tracestate(tracestate),
             is_recorded: false,
         })
     }

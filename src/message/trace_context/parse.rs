@@ -1,6 +1,7 @@
 //! `traceparent` and `tracestate` as clients send them. What is malformed is as if it were not there.
 
 use super::ids::{SpanId, TraceId};
+use std::sync::Arc;
 
 /// `00-{32 digits}-{16 digits}-{2 digits}`.
 const TRACEPARENT_LEN: usize = 55;
@@ -51,48 +52,57 @@ fn digit(byte: u8) -> Option<u8> {
 }
 
 /// The list of all fields together, as it came: section 3.3. A longer one may be dropped (3.3.1.5), and is.
-pub(super) fn tracestate<'f>(fields: impl Iterator<Item = &'f [u8]>) -> Option<String> {
-    let mut list = String::new();
-    for field in fields {
-        let field = std::str::from_utf8(field).ok()?;
-        if !list.is_empty() && !field.is_empty() {
-            list.push(',');
+pub(super) fn tracestate<'f>(fields: impl Iterator<Item = &'f [u8]>) -> Option<Arc<str>> {
+    let mut list = Vec::new();
+    for field in fields.filter(|field| !field.is_empty()) {
+        if !list.is_empty() {
+            list.push(b',');
         }
-        list.push_str(field);
+        list.extend_from_slice(field);
     }
-    if list.len() > LONGEST_TRACESTATE {
-        return None;
-    }
-    let mut keys = Vec::new();
-    for member in list
-        .split(',')
-        .map(|member| member.trim_matches([' ', '\t']))
-    {
+    let is_kept = list.len() <= LONGEST_TRACESTATE && is_list(&list);
+    is_kept
+        .then(|| String::from_utf8(list).ok())
+        .flatten()
+        .map(Arc::from)
+}
+
+/// Whether there are members, not too many, each by its grammar and with a key of its own.
+fn is_list(list: &[u8]) -> bool {
+    let mut keys = [&b""[..]; MOST_MEMBERS];
+    let mut count = 0;
+    for member in list.split(|&byte| byte == b',') {
+        let member = member.trim_ascii();
         if member.is_empty() {
             continue;
         }
-        let (key, value) = member.split_once('=')?;
-        if !is_key(key) || !is_value(value) || keys.contains(&key) {
-            return None;
+        let Some(equals) = member.iter().position(|&byte| byte == b'=') else {
+            return false;
+        };
+        let (key, value) = (&member[..equals], &member[equals + 1..]);
+        let is_new = count < MOST_MEMBERS && !keys[..count].contains(&key);
+        if !is_new || !is_key(key) || !is_value(value) {
+            return false;
         }
-        keys.push(key);
+        keys[count] = key;
+        count += 1;
     }
-    (1..=MOST_MEMBERS).contains(&keys.len()).then_some(list)
+    count > 0
 }
 
 /// As the specification's second level has it, which takes what the first does.
-fn is_key(key: &str) -> bool {
+fn is_key(key: &[u8]) -> bool {
     let is_first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let is_more = |byte: u8| is_first(byte) || b"_-*/@".contains(&byte);
+    let is_more = |byte: &u8| is_first(*byte) || b"_-*/@".contains(byte);
     key.len() <= LONGEST_MEMBER_PART
-        && key.bytes().next().is_some_and(is_first)
-        && key.bytes().all(is_more)
+        && key.first().is_some_and(|byte| is_first(*byte))
+        && key.iter().all(is_more)
 }
 
 /// A space may stand in it, and not at its end.
-fn is_value(value: &str) -> bool {
+fn is_value(value: &[u8]) -> bool {
     (1..=LONGEST_MEMBER_PART).contains(&value.len())
         && value
-            .bytes()
-            .all(|byte| matches!(byte, b' '..=b'~') && byte != b',' && byte != b'=')
+            .iter()
+            .all(|byte| matches!(byte, b' '..=b'~') && *byte != b',' && *byte != b'=')
 }

@@ -138,43 +138,55 @@ fn name(request: &Request) -> Cow<'static, str> {
 }
 
 fn attributes(request: &Request, trusted: &[IpRange]) -> Vec<(&'static str, Value)> {
-    let text = |text: &str| Value::from(clipped(text));
-    let fixed = |text: &'static str| Value::Text(Cow::Borrowed(text));
+    let origin = request.origin(trusted);
+    let mut all = Attributes(Vec::with_capacity(14));
     let method = method_name(method_code(request.method()));
-    let mut all = Vec::with_capacity(14);
-    all.push(("http.request.method", fixed(method)));
+    all.text("http.request.method", method);
     if method == OTHER {
-        all.push((
-            "http.request.method_original",
-            text(request.method().as_str()),
-        ));
+        all.text("http.request.method_original", request.method().as_str());
     }
     if !request.route().is_empty() {
-        all.push(("http.route", Value::from(request.route())));
+        all.text("http.route", request.route());
     }
-    all.push(("url.path", text(request.path())));
-    all.push(("url.scheme", text(&request.scheme().to_ascii_lowercase())));
-    if let Some(host) = request.host() {
+    all.text("url.path", request.path());
+    all.text("url.scheme", origin.scheme());
+    if let Some(host) = origin.host.or_else(|| request.header("host")) {
         let (address, port) = split_host(host);
-        all.push(("server.address", text(address)));
-        all.extend(port.map(|port| ("server.port", Value::Int(port.into()))));
+        all.text("server.address", address);
+        if let Some(port) = port {
+            all.number("server.port", port);
+        }
     }
-    if let Some(client) = request.client_behind(trusted) {
-        all.push(("client.address", client.to_string().into()));
+    if let Some(client) = origin.address {
+        all.text("client.address", &client.to_string());
     }
     if let Some(peer) = request.peer() {
-        all.push(("network.peer.address", peer.ip().to_string().into()));
-        all.push(("network.peer.port", Value::Int(peer.port().into())));
+        all.text("network.peer.address", &peer.ip().to_string());
+        all.number("network.peer.port", peer.port());
     }
     let version = match request.head.version {
         Version::Http10 => "1.0",
         Version::Http11 => "1.1",
     };
-    all.push(("network.protocol.version", fixed(version)));
+    all.text("network.protocol.version", version);
     if let Some(agent) = request.header("user-agent") {
-        all.push(("user_agent.original", text(agent)));
+        all.text("user_agent.original", agent);
     }
-    all
+    all.0
+}
+
+struct Attributes(Vec<(&'static str, Value)>);
+
+impl Attributes {
+    #[inline(never)]
+    fn text(&mut self, key: &'static str, text: &str) {
+        self.0.push((key, Value::from(clipped(text))));
+    }
+
+    #[inline(never)]
+    fn number(&mut self, key: &'static str, number: u16) {
+        self.0.push((key, Value::Int(number.into())));
+    }
 }
 
 /// `orders:8080`, `[::1]:80`, `orders`.
