@@ -19,7 +19,7 @@ const SAMPLED: u8 = 0b01;
 /// A span's place in its trace, as other services are told: the ids, whether the trace is sampled, and what other
 /// vendors have left in `tracestate`.
 ///
-/// [`Request::trace`] tells a request's, [`current`](crate::trace::current) that of the work on this thread.
+/// [`Request::trace`](crate::Request::trace) tells a request's, [`current`](crate::trace::current) that of the work on this thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     pub(crate) trace_id: TraceId,
