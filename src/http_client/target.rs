@@ -18,19 +18,20 @@ pub(crate) struct Target {
 
 impl Target {
     /// # Errors
-    /// What is wrong with the URL; it names the `example` as one that is right.
-    pub(crate) fn parse(url: &str, example: &str) -> Result<Target, String> {
-        let wrong = |problem: &str| Err(format!("expected a URL such as {example}{problem}"));
-        let Some((scheme, rest)) = url.split_once("://") else {
-            return wrong("");
+    /// What is wrong with the URL, to be read behind "expected a URL such as ...".
+    pub(crate) fn parse(url: &str) -> Result<Target, &'static str> {
+        let after = |scheme: &str| {
+            let (start, rest) = url.split_at_checked(scheme.len())?;
+            start.eq_ignore_ascii_case(scheme).then_some(rest)
         };
-        if scheme.eq_ignore_ascii_case("https") {
-            return wrong(": TLS is not spoken here");
+        if after("https://").is_some() {
+            return Err(": TLS is not spoken here");
         }
+        let rest = after("http://").ok_or("")?;
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         if authority.contains('@') {
-            return wrong(", without a user");
+            return Err(", without a user");
         }
         // A colon within brackets is an IPv6 address's.
         let colon = authority
@@ -38,14 +39,11 @@ impl Target {
             .filter(|colon| !authority[*colon..].contains(']'));
         let (host, port) = authority.split_at(colon.unwrap_or(authority.len()));
         let is_bracketed = host.starts_with('[') && host.ends_with(']');
-        let is_usable = url.bytes().all(|byte| byte.is_ascii_graphic())
-            && (is_bracketed || !host.contains(':'));
-        if !scheme.eq_ignore_ascii_case("http") || host.is_empty() || !is_usable {
-            return wrong("");
+        let is_host = !host.is_empty() && (is_bracketed || !host.contains(':'));
+        if !is_host || !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("");
         }
-        let Some(port) = parse_port(port) else {
-            return wrong(": a port is from 1 to 65535");
-        };
+        let port = parse_port(port).ok_or(": a port is from 1 to 65535")?;
         // A fragment is the client's own.
         let path = path.split('#').next().unwrap_or_default();
         let slash = if path.starts_with('/') { "" } else { "/" };

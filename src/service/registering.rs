@@ -28,7 +28,7 @@ impl<S: Send + Sync + 'static> Service<S> {
     #[must_use]
     pub fn metrics(mut self, register: impl FnOnce(&mut Registry)) -> Service<S> {
         self.metrics.has_own = true;
-        register(&mut self.metrics.registry);
+        register(self.metrics.registry());
         self
     }
 

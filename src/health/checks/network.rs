@@ -48,15 +48,14 @@ impl<S: 'static> Check<S> {
     /// # Errors
     /// What is wrong with the URL: it has to be `http://` with a host and no user; TLS is not spoken.
     pub fn http(name: &'static str, url: &str) -> Result<Check<S>, String> {
-        let target = Target::parse(url, EXAMPLE)?;
+        let target = Target::parse(url).map_err(|problem| {
+            format!("expected a URL such as http://orders:8080/livez{problem}")
+        })?;
         Ok(Check::blocking(name, move |_, deadline| {
             ask(&target, deadline)
         }))
     }
 }
-
-/// What an error shows as a URL that is right.
-const EXAMPLE: &str = "http://orders:8080/livez";
 
 fn ask(target: &Target, deadline: Instant) -> Verdict {
     let stream = target.connect(deadline)?;

@@ -40,8 +40,7 @@ fn host_port_and_path_are_read_from_any_url_that_is_one() {
         ("http://[::1]/", "::1", 80, "[::1]", "/"),
         ("http://orders/a#b?c", "orders", 80, "orders", "/a"),
     ] {
-        let target = Target::parse(url, "http://orders:8080/livez")
-            .unwrap_or_else(|problem| panic!("{url}: {problem}"));
+        let target = Target::parse(url).unwrap_or_else(|problem| panic!("{url}: {problem}"));
         assert_eq!(
             (
                 &*target.host,
@@ -56,28 +55,26 @@ fn host_port_and_path_are_read_from_any_url_that_is_one() {
 }
 
 #[test]
-fn a_url_that_cannot_be_asked_is_refused_with_what_would_be_right() {
+fn a_url_that_cannot_be_asked_is_refused_with_what_is_wrong() {
     for (url, problem) in [
-        ("", "expected a URL such as"),
-        ("orders:8080", "expected a URL such as"),
-        ("/livez", "expected a URL such as"),
-        ("ftp://orders", "expected a URL such as"),
+        ("", ""),
+        ("orders:8080", ""),
+        ("/livez", ""),
+        ("ftp://orders", ""),
         ("https://orders/livez", "TLS is not spoken here"),
         ("http://me:secret@orders/", "without a user"),
         ("http://orders:0/", "a port is from 1 to 65535"),
         ("http://orders:65536/", "a port is from 1 to 65535"),
         ("http://orders:+80/", "a port is from 1 to 65535"),
-        ("http://::1/", "expected a URL such as"),
-        ("http:///livez", "expected a URL such as"),
-        ("http://:80/livez", "expected a URL such as"),
-        ("http://orders/a b", "expected a URL such as"),
-        ("http://orders/\r\n", "expected a URL such as"),
+        ("http://::1/", ""),
+        ("http:///livez", ""),
+        ("http://:80/livez", ""),
+        ("http://orders/a b", ""),
+        ("http://orders/\r\n", ""),
     ] {
-        let refused = Target::parse(url, "http://orders:8080/livez").err();
+        let refused = Target::parse(url).err();
         assert!(
-            refused
-                .as_deref()
-                .is_some_and(|told| told.contains(problem)),
+            refused.is_some_and(|told| told.is_empty() == problem.is_empty() && told.contains(problem)),
             "{url}: {refused:?}"
         );
     }

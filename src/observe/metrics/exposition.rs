@@ -20,6 +20,14 @@ impl Format {
             Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         }
     }
+
+    /// What a text of this form ends with.
+    pub(crate) fn end(self) -> &'static str {
+        match self {
+            Format::Classic => "",
+            Format::OpenMetrics => "# EOF\n",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

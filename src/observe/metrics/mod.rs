@@ -40,7 +40,7 @@ pub(crate) trait Source: Send + Sync {
 pub(crate) struct Metrics {
     /// Whether there is anything of the program's.
     pub(crate) has_own: bool,
-    pub(crate) registry: Registry,
+    registered: Option<Registered>,
     pub(crate) appended: Vec<Box<dyn Fn() -> String + Send + Sync>>,
     pub(crate) events: Arc<Events>,
     /// Those that are there from the beginning.
@@ -48,7 +48,22 @@ pub(crate) struct Metrics {
     sources: Mutex<Vec<Weak<dyn Source>>>,
 }
 
+/// Metrics of the program's own, with how they are told: a binary that registers none has no code for it.
+struct Registered {
+    registry: Registry,
+    encode: fn(&Registry, Format, &mut String),
+}
+
 impl Metrics {
+    /// Where the program registers its own.
+    pub(crate) fn registry(&mut self) -> &mut Registry {
+        let registered = self.registered.get_or_insert_with(|| Registered {
+            registry: Registry::default(),
+            encode,
+        });
+        &mut registered.registry
+    }
+
     /// Has a source asked at each scrape, for as long as it is there.
     pub(crate) fn add_source(&self, source: Weak<dyn Source>) {
         self.sources().push(source);
@@ -107,11 +122,10 @@ impl Metrics {
         export::write(&mut out);
         Process::below(Path::new("/")).write(&mut out);
         let mut text = out.text;
-        // Writing into a `String` fails only where a metric's own code says so; what it has written stays.
-        let _ = match format {
-            Format::Classic => prometheus_text::encode(&mut text, &self.registry),
-            Format::OpenMetrics => text::encode(&mut text, &self.registry),
-        };
+        match &self.registered {
+            Some(Registered { registry, encode }) => encode(registry, format, &mut text),
+            None => text.push_str(format.end()),
+        }
         for append in &self.appended {
             text.push_str(&append());
             if !text.ends_with('\n') {
@@ -139,6 +153,15 @@ fn twice(text: &str) -> Option<&str> {
         seen.push(name);
     }
     None
+}
+
+/// Appends what is registered, and the end of the text.
+fn encode(registry: &Registry, format: Format, text: &mut String) {
+    // Writing into a `String` fails only where a metric's own code says so; what it has written stays.
+    let _ = match format {
+        Format::Classic => prometheus_text::encode(text, registry),
+        Format::OpenMetrics => text::encode(text, registry),
+    };
 }
 
 /// OpenMetrics where the client would rather have it (RFC 9110 section 12.5.1).

@@ -14,8 +14,8 @@ use std::{
 };
 
 /// Between the first attempt and the second, less up to a half; twice as long each time after that.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+const FIRST_PAUSE_MS: u64 = 500;
+const LONGEST_PAUSE_MS: u64 = 8000;
 
 /// A collector that asks for more is asked again nevertheless.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
@@ -49,7 +49,7 @@ impl Delivery {
     /// Why it is given up.
     pub(crate) fn deliver(&mut self, body: &[u8]) -> Result<Option<PartialSuccess>, String> {
         let deadline = Instant::now() + self.timeout;
-        let mut pause = FIRST_PAUSE;
+        let mut pause = FIRST_PAUSE_MS;
         self.wait_as_told(deadline)?;
         loop {
             let problem = match self.post(body, deadline) {
@@ -66,14 +66,14 @@ impl Delivery {
                 }
                 Err(problem) => problem,
             };
-            let wait = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
+            let wait = Duration::from_millis(fastrand::u64(pause / 2..=pause));
             let until = self.not_before.unwrap_or_else(|| Instant::now() + wait);
             if until >= deadline {
                 return Err(problem);
             }
             thread::sleep(until.saturating_duration_since(Instant::now()));
             self.not_before = None;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(LONGEST_PAUSE_MS);
         }
     }
 

@@ -9,9 +9,6 @@ use crate::{config::settings::Settings, http_client::target::Target};
 use percent_encoding::percent_decode_str;
 use std::time::Duration;
 
-/// What an error shows as an endpoint that is right.
-const EXAMPLE: &str = "http://collector:4318";
-
 /// Where a collector takes traces, below the endpoint for all signals.
 const TRACES_PATH: &str = "/v1/traces";
 
@@ -258,9 +255,12 @@ fn target(settings: &mut Settings, is_wanted: bool) -> Option<Target> {
         // A password, from here on not to be shown.
         settings.secret(name);
     }
-    Target::parse(&url, EXAMPLE)
-        .map_err(|problem| settings.reject(name, &format!("{problem}; there are no traces")))
-        .ok()
+    let target = Target::parse(&url);
+    if let Err(problem) = target {
+        let expected = "expected a URL such as http://collector:4318";
+        settings.reject(name, &format!("{expected}{problem}; there are no traces"));
+    }
+    target.ok()
 }
 
 /// The protocol of traces counts before that of all signals. Complains only where there is somewhere to send to.

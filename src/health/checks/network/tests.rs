@@ -27,7 +27,7 @@ fn serve(answer: &'static str) -> (thread::JoinHandle<String>, String) {
 #[test]
 fn a_url_is_asked_as_it_is_written() {
     let (server, url) = serve("HTTP/1.1 204 No Content\r\n\r\n");
-    let target = Target::parse(&format!("{url}/livez?verbose"), EXAMPLE).unwrap();
+    let target = Target::parse(&format!("{url}/livez?verbose")).unwrap();
     assert_eq!(ask(&target, soon()), Ok(()));
     let host = url.strip_prefix("http://").unwrap();
     let expected =
@@ -49,7 +49,7 @@ fn a_service_that_answers_an_error_fails_the_check() {
         ),
     ] {
         let (server, url) = serve(answer);
-        let target = Target::parse(&url, EXAMPLE).unwrap();
+        let target = Target::parse(&url).unwrap();
         assert_eq!(ask(&target, soon()), expected);
         server.join().unwrap();
     }
@@ -60,8 +60,15 @@ fn a_service_that_does_not_answer_is_left_at_the_deadline() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let began = Instant::now();
-    let target = Target::parse(&url, EXAMPLE).unwrap();
+    let target = Target::parse(&url).unwrap();
     let verdict = ask(&target, began + Duration::from_millis(100));
     assert_eq!(verdict, Err("it does not answer".to_owned()));
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_url_that_is_none_is_refused_with_one_that_is() {
+    let refused = Check::<()>::http("orders", "https://orders/").err();
+    let expected = "expected a URL such as http://orders:8080/livez: TLS is not spoken here";
+    assert_eq!(refused.as_deref(), Some(expected));
 }

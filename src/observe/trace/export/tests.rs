@@ -105,7 +105,7 @@ fn request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
 /// Sends at once, and waits long for an answer.
 fn settings(url: &str) -> Exporting {
     Exporting {
-        target: Target::parse(url, "").unwrap(),
+        target: Target::parse(url).unwrap(),
         headers: Headers(vec![("api-key".to_owned(), "x y".to_owned())]),
         timeout: LONG,
         schedule_delay: Duration::ZERO,
