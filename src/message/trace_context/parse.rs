@@ -13,34 +13,40 @@ const LONGEST_MEMBER_PART: usize = 256;
 pub(super) fn traceparent<'f>(
     mut fields: impl Iterator<Item = &'f [u8]>,
 ) -> Option<(TraceId, SpanId, u8)> {
-    let text = fields.next().filter(|_| fields.next().is_none())?;
-    let fixed = text.first_chunk::<TRACEPARENT_LEN>()?;
-    let [version] = hex(&fixed[..2])?;
-    let more = &text[TRACEPARENT_LEN..];
+    let text = fields.next()?;
+    match fields.next() {
+        None => parent_in(text),
+        Some(_) => None,
+    }
+}
+
+fn parent_in(text: &[u8]) -> Option<(TraceId, SpanId, u8)> {
+    let (fixed, more) = text.split_first_chunk::<TRACEPARENT_LEN>()?;
+    let (mut version, mut flags) = ([0], [0]);
+    let (mut trace_id, mut span_id) = ([0; 16], [0; 8]);
+    read_hex(&fixed[..2], &mut version)?;
+    read_hex(&fixed[3..35], &mut trace_id)?;
+    read_hex(&fixed[36..52], &mut span_id)?;
+    read_hex(&fixed[53..], &mut flags)?;
     // What later versions say is known in part.
-    let has_known_form = match version {
+    let has_known_form = match version[0] {
         0xff => false,
         0 => more.is_empty(),
         _ => more.is_empty() || more[0] == b'-',
     };
-    let is_separated = [2, 35, 52].iter().all(|&place| fixed[place] == b'-');
-    let trace_id = TraceId(hex(&fixed[3..35])?);
-    let span_id = SpanId(hex(&fixed[36..52])?);
-    let [flags] = hex(&fixed[53..])?;
-    let is_id = trace_id.0 != [0; 16] && span_id.0 != [0; 8];
-    (has_known_form && is_separated && is_id).then_some((trace_id, span_id, flags))
+    let is_separated = fixed[2] == b'-' && fixed[35] == b'-' && fixed[52] == b'-';
+    let is_id = trace_id != [0; 16] && span_id != [0; 8];
+    let parent = (TraceId(trace_id), SpanId(span_id), flags[0]);
+    (has_known_form && is_separated && is_id).then_some(parent)
 }
 
 /// Bytes from lower-case hexadecimal; capitals are malformed.
-fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    if text.len() != 2 * N {
-        return None;
-    }
-    for (byte, digits) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+#[inline(never)]
+fn read_hex(text: &[u8], into: &mut [u8]) -> Option<()> {
+    for (byte, digits) in into.iter_mut().zip(text.chunks_exact(2)) {
         *byte = digit(digits[0])? << 4 | digit(digits[1])?;
     }
-    Some(bytes)
+    Some(())
 }
 
 fn digit(byte: u8) -> Option<u8> {

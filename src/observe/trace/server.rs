@@ -133,7 +133,7 @@ fn name(request: &Request) -> Cow<'static, str> {
     };
     match request.route() {
         "" => method.into(),
-        route => format!("{method} {route}").into(),
+        route => [method, " ", route].concat().into(),
     }
 }
 
