@@ -141,15 +141,15 @@ fn attributes(request: &Request, trusted: &[IpRange]) -> Vec<(&'static str, Valu
     let origin = request.origin(trusted);
     let mut all = Attributes(Vec::with_capacity(14));
     let method = method_name(method_code(request.method()));
-    all.text("http.request.method", method);
+    all.fixed("http.request.method", method);
     if method == OTHER {
         all.text("http.request.method_original", request.method().as_str());
     }
-    if !request.route().is_empty() {
-        all.text("http.route", request.route());
+    if let Some(route) = &request.route {
+        all.fixed("http.route", route.logged_as);
     }
     all.text("url.path", request.path());
-    all.text("url.scheme", origin.scheme());
+    all.fixed("url.scheme", origin.scheme());
     if let Some(host) = origin.host.or_else(|| request.header("host")) {
         let (address, port) = split_host(host);
         all.text("server.address", address);
@@ -168,7 +168,7 @@ fn attributes(request: &Request, trusted: &[IpRange]) -> Vec<(&'static str, Valu
         Version::Http10 => "1.0",
         Version::Http11 => "1.1",
     };
-    all.text("network.protocol.version", version);
+    all.fixed("network.protocol.version", version);
     if let Some(agent) = request.header("user-agent") {
         all.text("user_agent.original", agent);
     }
@@ -178,6 +178,11 @@ fn attributes(request: &Request, trusted: &[IpRange]) -> Vec<(&'static str, Valu
 struct Attributes(Vec<(&'static str, Value)>);
 
 impl Attributes {
+    #[inline(never)]
+    fn fixed(&mut self, key: &'static str, text: &'static str) {
+        self.0.push((key, Value::Text(Cow::Borrowed(text))));
+    }
+
     #[inline(never)]
     fn text(&mut self, key: &'static str, text: &str) {
         self.0.push((key, Value::from(clipped(text))));
