@@ -16,8 +16,8 @@ use form::{Form, Parsed, ReadOnce};
 pub use secret::Secret;
 use source::{Entry, Environment, FilesRead, Source};
 pub use values::IntoDuration;
-use values::{LONGEST_DURATION, duration_within, number_within, size_within};
-pub(crate) use values::{parse_size, show_duration, show_size};
+pub(crate) use values::{LONGEST_DURATION, parse_size, show_duration, show_size};
+use values::{duration_within, number_within, size_within};
 
 pub(crate) mod directory;
 mod form;

@@ -1,7 +1,10 @@
 //! When a scheduled job runs.
 
-use crate::{config::settings::IntoDuration, phase::Stop};
-use crossbeam_channel::{Receiver, select_biased, tick};
+use crate::{
+    config::settings::{IntoDuration, LONGEST_DURATION},
+    phase::Stop,
+};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::{
     convert::Infallible,
     time::{Duration, Instant},
@@ -63,9 +66,15 @@ impl Schedule {
     pub(super) fn begin(&self) -> Beats {
         Beats {
             schedule: self.clone(),
-            ticks: tick(self.interval),
+            next: self.after(Instant::now()),
             is_first: self.begins_at_once,
         }
+    }
+
+    /// The beat after `now`. One that no clock can tell is a year ahead.
+    fn after(&self, now: Instant) -> Instant {
+        let next = now.checked_add(self.interval);
+        next.unwrap_or_else(|| now + LONGEST_DURATION)
     }
 }
 
@@ -86,8 +95,8 @@ impl From<Duration> for Schedule {
 /// The beats of a schedule that has begun.
 pub(super) struct Beats {
     schedule: Schedule,
-    /// Holds one beat: a second that comes while the job runs is none.
-    ticks: Receiver<Instant>,
+    /// One that comes while the job runs is used after it; a second one is none.
+    next: Instant,
     is_first: bool,
 }
 
@@ -97,19 +106,23 @@ impl Beats {
     pub(super) fn wait(&mut self, stop: &Stop, told: &Receiver<Infallible>) -> Option<u64> {
         let skipped = match std::mem::take(&mut self.is_first) {
             true => 0,
-            false => select_biased! {
-                recv(told) -> _ => return None,
-                recv(self.ticks) -> beat => self.skipped_since(beat.ok()?),
-            },
+            false => self.wait_for_beat(told)?,
         };
         let jitter = self.schedule.jitter.mul_f64(fastrand::f64());
         (!stop.wait(jitter)).then_some(skipped)
     }
 
-    /// How many more beats there have been since the one that is taken now.
-    fn skipped_since(&self, beat: Instant) -> u64 {
-        let late = beat.elapsed().as_nanos() / self.schedule.interval.as_nanos();
-        u64::try_from(late).unwrap_or(u64::MAX)
+    /// Returns how many more beats there have been since the one that is taken now.
+    fn wait_for_beat(&mut self, told: &Receiver<Infallible>) -> Option<u64> {
+        match told.recv_deadline(self.next) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+        let now = Instant::now();
+        let late = now.saturating_duration_since(self.next).as_nanos();
+        self.next = self.schedule.after(now);
+        let skipped = late / self.schedule.interval.as_nanos();
+        Some(u64::try_from(skipped).unwrap_or(u64::MAX))
     }
 }
 
