@@ -38,6 +38,7 @@ use crate::{
         route::ServiceFacts,
     },
     observe::{
+        logging,
         metrics::{self, Metrics, http::HttpCounts},
         recent::Recent,
         trace::server::Tracer,
@@ -324,6 +325,7 @@ impl<S: Send + Sync + 'static> Service<S> {
         pool.dispatcher().metrics.add_source(source);
         pool.dispatcher().metrics.check_names();
         let mut tick = Tick::default();
+        tick.watch("log", logging::tell_suppressed);
         follow_limits(
             &mut tick,
             Resizer::new(&pool, config, limits),

@@ -11,7 +11,7 @@ use log::Level;
 use std::time::Duration;
 
 /// What the log calls these records, so that they can be told from the rest.
-const TARGET: &str = "seaworthy::access";
+pub(super) const TARGET: &str = "seaworthy::access";
 
 /// Logs an answered request: all of them, or, with `errors`, those that the server failed to answer (5xx).
 pub(crate) fn request(

@@ -14,6 +14,7 @@ both_engines! {
     an_ipv4_client_of_a_listener_for_both_families_is_named_by_its_own_address,
     a_response_that_is_cut_is_in_the_log,
     a_quiet_level_is_quiet,
+    a_flood_of_failures_is_sampled_and_counted_and_each_is_in_the_access_log_all_the_same,
     text_is_for_people_and_has_the_same_facts,
     a_log_whose_reader_is_gone_changes_nothing_for_clients,
     a_log_on_a_full_disk_changes_nothing_for_clients,
@@ -352,4 +353,36 @@ fn expect_rfc3339_ms(time: &str) {
         zoned.contains(&shape.as_str()),
         "{time} is not RFC 3339 with milliseconds"
     );
+}
+
+fn a_flood_of_failures_is_sampled_and_counted_and_each_is_in_the_access_log_all_the_same(
+    engine: Engine,
+) {
+    const FAILURES: u64 = 2000;
+    let server = Setup::new(engine).start().ready();
+    let mut client = server.client();
+    let began = Instant::now();
+    for _ in 0..FAILURES {
+        client.get("/panic").expect(500);
+    }
+    let seconds = began.elapsed().as_secs();
+    let exit = server.stop().expect_clean();
+    let with = |message: &str| -> Vec<&Value> {
+        let records = exit.records.iter();
+        records.filter(|record| record["msg"] == message).collect()
+    };
+    let written = with("handler panicked").len() as u64;
+    // A hundred in each second that has begun, and each hundredth.
+    let most = 100 * (seconds + 2) + FAILURES / 100;
+    assert!((100..=most).contains(&written), "{written}, {seconds} s");
+    let told = with("log records of one message were suppressed");
+    assert!(
+        told.iter()
+            .all(|record| record["like"] == "handler panicked")
+    );
+    let suppressed = told
+        .iter()
+        .filter_map(|record| record["suppressed"].as_u64());
+    assert_eq!(suppressed.sum::<u64>() + written, FAILURES);
+    assert_eq!(with("request").len() as u64, FAILURES);
 }

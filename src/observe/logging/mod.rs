@@ -2,7 +2,8 @@
 //!
 //! Logging never blocks a request. A record becomes one line in a bounded [`Pipe`]; where that is full the record
 //! is dropped and counted, and one record says how many were, at the place in the log where they are missing. A
-//! stdout that is closed, full or blocked changes nothing but that count.
+//! stdout that is closed, full or blocked changes nothing but that count. Floods of one message are sampled: see
+//! `sampling.rs`.
 //!
 //! Nothing here is global but [`LOGGER`]; tests make as many loggers as they like, each with a writer of its own.
 
@@ -10,6 +11,7 @@ mod escape;
 mod format;
 mod json;
 mod pipe;
+mod sampling;
 mod text;
 mod timestamp;
 mod writer;
@@ -20,7 +22,7 @@ mod tests;
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use log::kv::Value;
 use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
@@ -31,6 +33,7 @@ use crate::message::log_context::WithContext;
 use crate::spawn;
 use format::{Format, OURS, lock};
 use pipe::Pipe;
+use sampling::{Sampling, Suppressed};
 use writer::Writer;
 
 /// `time` as a record has it: RFC 3339 in UTC, with milliseconds.
@@ -94,8 +97,23 @@ pub(crate) fn set_phase(phase: &'static str) {
 /// From now on, only the calling thread's records are written: what it says last is the last record.
 pub(crate) fn close_to_others() {
     if let Some(logger) = LOGGER.get() {
+        logger.tell_suppressed(&logger.sampling.rest());
         logger.pipe.close_to_others();
     }
+}
+
+/// Says how many records were suppressed of floods that are over, or have gone on for a second.
+pub(crate) fn tell_suppressed() {
+    if let Some(logger) = LOGGER.get() {
+        logger.tell_suppressed(&logger.sampling.overdue(Instant::now()));
+    }
+}
+
+/// How many records of floods were suppressed so far.
+pub(crate) fn suppressed() -> u64 {
+    LOGGER
+        .get()
+        .map_or(0, |logger| logger.sampling.suppressed())
 }
 
 /// From now on, nothing is written of what `target` has to say (a crate's name, for its root module's records).
@@ -131,6 +149,7 @@ struct Logger {
     format: Box<dyn Format>,
     phase: RwLock<&'static str>,
     pipe: Pipe,
+    sampling: Sampling,
     muted: OnceLock<&'static str>,
     /// Where no thread could be had to write, the one that flushes does.
     threadless: Mutex<Option<Writer>>,
@@ -148,6 +167,7 @@ impl Logger {
             format,
             phase: RwLock::new(FIRST_PHASE),
             pipe: Pipe::default(),
+            sampling: Sampling::default(),
             muted: OnceLock::new(),
             threadless: Mutex::default(),
         })
@@ -207,8 +227,30 @@ impl Logger {
         line
     }
 
-    /// Formats the record and hands it to the pipe.
+    /// Hands the record to the pipe, unless it is one of a flood.
     fn send(&self, record: &Record<'_>) {
+        let (is_written, before) = self.sampling.admit(record, Instant::now());
+        self.tell_suppressed(before.as_slice());
+        if is_written {
+            self.write(record);
+        }
+    }
+
+    fn tell_suppressed(&self, suppressed: &[Suppressed]) {
+        for Suppressed { like, count } in suppressed {
+            let told = [
+                ("like", Value::from(like.as_str())),
+                ("suppressed", Value::from(*count)),
+            ];
+            let mut record = Record::builder();
+            record.level(Level::Warn).target(OURS).key_values(&told);
+            let message = format_args!("log records of one message were suppressed");
+            self.write(&record.args(message).build());
+        }
+    }
+
+    /// Formats the record and hands it to the pipe.
+    fn write(&self, record: &Record<'_>) {
         // A thread that is ending may have lost its buffer already; its record gets one of its own.
         let mut line = LINE.try_with(Cell::take).unwrap_or_default();
         line.clear();

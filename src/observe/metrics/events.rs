@@ -80,5 +80,11 @@ impl Events {
             "Log records that nobody took in time, of all services in the process.",
             logging::dropped(),
         );
+        out.single(
+            Kind::Counter,
+            "seaworthy_log_records_suppressed",
+            "Warnings and errors that were not logged, for there were many of one message.",
+            logging::suppressed(),
+        );
     }
 }
