@@ -1,15 +1,24 @@
-//! The parts of seaworthy that are pure functions, each as something to be done again and again.
+//! The parts of a request's road, and the whole of it, each as something to be done again and again.
 
-use std::hint::black_box;
+use std::{
+    hint::black_box,
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
 
 use log::{Level, Record};
 use seaworthy::{
-    IntoResponse, Request,
+    Config, IntoResponse, Request, Service,
     internals::parts::{HeadParser, Routes, is_token, write_record, write_response},
 };
 
+/// A request and its answer, with all that lies between.
+pub const WHOLE_ROAD: &str = "greeting";
+
 /// What is measured, by name. The first call makes it ready, and what it returns does it once.
-pub const PARTS: [(&str, fn() -> Box<dyn FnMut()>); 13] = [
+pub const PARTS: [(&str, fn() -> Box<dyn FnMut()>); 14] = [
+    (WHOLE_ROAD, greeting),
     ("head, wrk", || head(WRK)),
     ("head, kubelet", || head(KUBELET)),
     ("head, browser", || head(BROWSER)),
@@ -38,6 +47,24 @@ const BROWSER: &[u8] = b"GET /shop/cart?currency=EUR&sort=price HTTP/1.1\r\nHost
     Cookie: session=3f2a9c51c2ab4f7d8e1b; theme=dark; consent=necessary\r\nUpgrade-Insecure-Requests: 1\r\n\
     Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: same-origin\r\n\
     Sec-Fetch-User: ?1\r\nDNT: 1\r\nPriority: u=0, i\r\n\r\n";
+
+/// The whole road, from a client's socket through engine, pool, router and handler and back: what the client itself
+/// takes for it, two system calls, is in it.
+fn greeting() -> Box<dyn FnMut()> {
+    let settings = [("HOST", "127.0.0.1"), ("PORT", "0"), ("WORKERS", "2")];
+    let config = Config::from_pairs(settings).expect("the settings are right");
+    let service = Service::new("parts").get("/", |_: &Request| "Hello from Kubernetes!");
+    let running = service.start(config).expect("loopback has a port");
+    running.wait_ready(Duration::from_secs(60)).expect("nothing keeps it from starting");
+    let mut client = TcpStream::connect(running.addr()).expect("it listens");
+    let mut answer = [0; 1024];
+    Box::new(move || {
+        let _serves_on = &running;
+        client.write_all(black_box(WRK)).expect("the connection is kept");
+        let count = client.read(&mut answer).expect("the request is answered");
+        assert!(black_box(&answer[..count]).starts_with(b"HTTP/1.1 200 OK"));
+    })
+}
 
 fn head(bytes: &'static [u8]) -> Box<dyn FnMut()> {
     let mut parser = HeadParser::default();
