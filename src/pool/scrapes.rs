@@ -4,12 +4,11 @@
 //! the kernel and the program's own collectors have to say may take longer than a probe may wait.
 
 use super::dispatcher::Dispatcher;
-use crate::engine::Exchange;
+use crate::{engine::Exchange, spawn};
 use crossbeam_channel::{Sender, bounded};
 use std::{
     io,
     sync::{Arc, OnceLock},
-    thread,
 };
 
 /// So many wait at most: more than Prometheus' servers that scrape one pod.
@@ -54,8 +53,6 @@ fn start(dispatcher: Arc<Dispatcher>) -> io::Result<Sender<Scrape>> {
             dispatcher.answer_apart(exchange, answer, close);
         }
     };
-    thread::Builder::new()
-        .name("metrics".to_owned())
-        .spawn(answer_all)?;
+    spawn::named("metrics", answer_all)?;
     Ok(sender)
 }

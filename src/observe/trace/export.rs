@@ -10,14 +10,16 @@ use super::{
     environment::Exporting,
     span::SpanData,
 };
-use crate::observe::metrics::exposition::{Exposition, Kind};
+use crate::{
+    observe::metrics::exposition::{Exposition, Kind},
+    spawn,
+};
 use std::{
     io, mem,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -127,9 +129,7 @@ impl Exporter {
         let encoder = Encoder::new(resource(settings, service, version));
         let mut delivery = Delivery::new(settings);
         let working = Arc::clone(&exporter);
-        thread::Builder::new()
-            .name("otlp-export".to_owned())
-            .spawn(move || working.run(&encoder, &mut delivery))?;
+        spawn::named("otlp-export", move || working.run(&encoder, &mut delivery))?;
         Ok(exporter)
     }
 

@@ -11,6 +11,7 @@ use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     sync::mpsc,
+    thread,
 };
 
 const TAKEN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
