@@ -6,32 +6,12 @@
 set -euo pipefail
 binary=$(realpath "$1")
 cd "$(dirname "$0")/.."
-work=$(mktemp -d)
-pids=()
-end() {
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true; done
-    for group in "${groups[@]}"; do rmdir "$group" 2>/dev/null || true; done
-    rm -rf "$work"
-}
-groups=()
-trap end EXIT
-
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-
-until_ok() { # COMMAND...
-    for _ in $(seq 100); do
-        "$@" >/dev/null 2>&1 && return
-        sleep 0.1
-    done
-    echo "in vain: $*" >&2
-    return 1
-}
+. tests/helpers.sh
 
 # With limits as in a pod, where cgroups of version 1 can be made: there is nothing to be told of them otherwise.
 limit() { # CONTROLLER FILE VALUE
     local group=/sys/fs/cgroup/$1/seaworthy-metrics-$$
     mkdir "$group" 2>/dev/null || return
-    groups+=("$group")
     echo "$3" >"$group/$2"
     echo "$BASHPID" >"$group/cgroup.procs"
 }

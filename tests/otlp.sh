@@ -7,25 +7,7 @@ set -euo pipefail
 rotel=$(realpath "$1")
 cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR=$PWD/target/examples
-work=$(mktemp -d)
-pids=()
-end() {
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true; done
-    rm -rf "$work"
-}
-trap end EXIT
-
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-
-until_ok() { # COMMAND...
-    for _ in $(seq 100); do
-        "$@" >/dev/null 2>&1 && return
-        sleep 0.1
-    done
-    echo "in vain: $*" >&2
-    tail -n 50 "$work"/*.log >&2
-    return 1
-}
+. tests/helpers.sh
 
 for example in orders proxy; do
     cargo build --quiet --locked --manifest-path "examples/$example/Cargo.toml"
