@@ -16,6 +16,9 @@ const IS_REMOTE: u32 = 0x200;
 
 const STATUS_ERROR: u64 = 2;
 
+/// More bytes than most spans take.
+const USUAL_SPAN: usize = 768;
+
 /// What every request says before its spans.
 pub(crate) struct Encoder {
     /// The messages `Resource` and `InstrumentationScope`, encoded.
@@ -27,12 +30,7 @@ impl Encoder {
     pub(crate) fn new<'a>(resource: impl IntoIterator<Item = (&'a str, &'a str)>) -> Encoder {
         let mut attributes = Message::default();
         for (name, value) in resource {
-            let attribute = attributes.begin(1);
-            attributes.text(1, name);
-            let start = attributes.begin(2);
-            attributes.text(1, value);
-            attributes.end(start);
-            attributes.end(attribute);
+            attributes.attribute(1, name, &Value::Text(value.to_owned().into()));
         }
         let mut scope = Message::default();
         scope.text(1, SCOPE);
@@ -43,24 +41,41 @@ impl Encoder {
     }
 
     /// The body of one request.
-    pub(crate) fn request(&self, spans: &[SpanData]) -> Vec<u8> {
-        let mut request = Message::default();
-        let of_resource = request.begin(1);
+    pub(crate) fn request(&self, spans: &Spans) -> Vec<u8> {
+        let in_scope = field_length(self.scope.len()) + spans.encoded.0.len();
+        let in_resource = field_length(self.resource.len()) + field_length(in_scope);
+        let mut request = Message(Vec::with_capacity(field_length(in_resource)));
+        request.begin(1, in_resource);
         request.bytes(1, &self.resource);
-        let of_scope = request.begin(2);
+        request.begin(2, in_scope);
         request.bytes(1, &self.scope);
-        for span in spans {
-            let start = request.begin(2);
-            write_span(span, &mut request);
-            request.end(start);
-        }
-        request.end(of_scope);
-        request.end(of_resource);
+        request.0.extend_from_slice(&spans.encoded.0);
         request.0
     }
 }
 
-fn write_span(span: &SpanData, out: &mut Message) {
+/// Encoded spans, one behind the other.
+#[derive(Default)]
+pub(crate) struct Spans {
+    encoded: Message,
+    count: usize,
+}
+
+impl Spans {
+    /// Adds what [`span`] has made of one.
+    pub(crate) fn append(&mut self, encoded: &[u8]) {
+        self.encoded.bytes(2, encoded);
+        self.count += 1;
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+}
+
+/// The message `Span`.
+pub(crate) fn span(span: &SpanData) -> Vec<u8> {
+    let mut out = Message(Vec::with_capacity(USUAL_SPAN));
     out.bytes(1, &span.trace_id);
     out.bytes(2, &span.span_id);
     if !span.trace_state.is_empty() {
@@ -79,33 +94,32 @@ fn write_span(span: &SpanData, out: &mut Message) {
     out.fixed64(7, span.start);
     out.fixed64(8, span.end);
     for (name, value) in &span.attributes {
-        let attribute = out.begin(9);
-        out.text(1, name);
-        let start = out.begin(2);
-        write_value(value, out);
-        out.end(start);
-        out.end(attribute);
+        out.attribute(9, name, value);
     }
     if let Status::Error(message) = &span.status {
-        let start = out.begin(15);
+        let text = match message.is_empty() {
+            true => 0,
+            false => field_length(message.len()),
+        };
+        out.begin(15, text + 1 + varint_length(STATUS_ERROR));
         if !message.is_empty() {
             out.text(2, message);
         }
         out.number(3, STATUS_ERROR);
-        out.end(start);
     }
     let remote = if span.parent_is_remote { IS_REMOTE } else { 0 };
     out.fixed32(16, SAMPLED | HAS_IS_REMOTE | remote);
+    out.0
 }
 
-/// The message `AnyValue`. The one that is given is written, for zero and `false` too: which of them it is, is the type.
-fn write_value(value: &Value, out: &mut Message) {
-    match value {
-        Value::Text(text) => out.text(1, text),
-        Value::Bool(truth) => out.number(2, u64::from(*truth)),
-        // A negative one takes ten bytes, as its two's complement.
-        Value::Int(number) => out.number(3, *number as u64),
-    }
+/// How many bytes a field takes that has so many, where its number is below 16.
+fn field_length(bytes: usize) -> usize {
+    1 + varint_length(bytes as u64) + bytes
+}
+
+fn varint_length(value: u64) -> usize {
+    let bits = u64::BITS - (value | 1).leading_zeros();
+    bits.div_ceil(7) as usize
 }
 
 const VARINT: u32 = 0;
@@ -143,22 +157,29 @@ impl Message {
         self.0.extend_from_slice(value);
     }
 
-    /// Begins a message in this one, whose end needs what this returns.
-    fn begin(&mut self, field: u32) -> usize {
+    /// Begins a message in this one, of so many bytes: a length that is known before needs no room to be made for it.
+    fn begin(&mut self, field: u32, length: usize) {
         self.tag(field, LENGTH_DELIMITED);
-        self.0.len()
+        self.varint(length as u64);
     }
 
-    /// Ends it. Its length stands before it, and is known now.
-    fn end(&mut self, start: usize) {
-        let end = self.0.len();
-        self.varint((end - start) as u64);
-        // The length's bytes are behind the message, as many as it has to make room for.
-        let mut length = [0; 10];
-        let length = &mut length[..self.0.len() - end];
-        length.copy_from_slice(&self.0[end..]);
-        self.0.copy_within(start..end, start + length.len());
-        self.0[start..start + length.len()].copy_from_slice(length);
+    /// The message `KeyValue`, with an `AnyValue`. The one that is given is written, for zero and `false` too: which of them
+    /// it is, is the type.
+    fn attribute(&mut self, field: u32, name: &str, value: &Value) {
+        let length = match value {
+            Value::Text(text) => field_length(text.len()),
+            Value::Bool(_) => 2,
+            Value::Int(number) => 1 + varint_length(*number as u64),
+        };
+        self.begin(field, field_length(name.len()) + field_length(length));
+        self.text(1, name);
+        self.begin(2, length);
+        match value {
+            Value::Text(text) => self.text(1, text),
+            Value::Bool(truth) => self.number(2, u64::from(*truth)),
+            // A negative one takes ten bytes, as its two's complement.
+            Value::Int(number) => self.number(3, *number as u64),
+        }
     }
 
     fn tag(&mut self, field: u32, wire_type: u32) {

@@ -6,7 +6,7 @@
 
 use super::{
     deliver::Delivery,
-    encode::{Encoder, PartialSuccess},
+    encode::{self, Encoder, PartialSuccess, Spans},
     environment::Exporting,
     span::SpanData,
 };
@@ -15,7 +15,8 @@ use crate::{
     spawn,
 };
 use std::{
-    io, mem,
+    collections::VecDeque,
+    io,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -45,7 +46,7 @@ pub(crate) fn start(settings: &Exporting, service: &str, version: &str) -> io::R
 /// Takes a span that has ended, or counts that it is lost. Never waits for the collector; a no-op where there is none.
 pub(crate) fn submit(span: SpanData) {
     if let Some(exporter) = EXPORTER.get() {
-        exporter.submit(span);
+        exporter.submit(&span);
     }
 }
 
@@ -105,12 +106,29 @@ struct Exporter {
 
 #[derive(Default)]
 struct Queue {
-    spans: Vec<SpanData>,
+    /// Each but the last is full.
+    batches: VecDeque<Spans>,
+    waiting: usize,
     /// How many were ever taken into the queue, and how many of these were sent or given up.
     submitted: u64,
     settled: u64,
     /// Up to which of them none is to wait for others.
     flushed: u64,
+}
+
+impl Queue {
+    fn push(&mut self, encoded: &[u8], batch_size: usize) {
+        match self.batches.back_mut() {
+            Some(last) if last.count() < batch_size => last.append(encoded),
+            _ => {
+                let mut batch = Spans::default();
+                batch.append(encoded);
+                self.batches.push_back(batch);
+            }
+        }
+        self.waiting += 1;
+        self.submitted += 1;
+    }
 }
 
 impl Exporter {
@@ -133,15 +151,17 @@ impl Exporter {
         Ok(exporter)
     }
 
-    fn submit(&self, span: SpanData) {
+    /// The span is encoded here: what it is made of is freed by the thread that has allocated it, for which allocators are
+    /// made, and musl's alone takes several times as long where it is another.
+    fn submit(&self, span: &SpanData) {
+        let encoded = encode::span(span);
         let mut queue = self.queue();
-        if queue.spans.len() >= self.capacity {
+        if queue.waiting >= self.capacity {
             self.queue_full.fetch_add(1, Relaxed);
             return;
         }
-        queue.spans.push(span);
-        queue.submitted += 1;
-        let waiting = queue.spans.len();
+        queue.push(&encoded, self.batch_size);
+        let waiting = queue.waiting;
         drop(queue);
         if waiting == 1 || waiting == self.batch_size {
             self.work.notify_one();
@@ -168,7 +188,7 @@ impl Exporter {
         let mut losses = Losses::default();
         loop {
             let batch = self.next_batch();
-            let count = batch.len() as u64;
+            let count = batch.count() as u64;
             let result = delivery.deliver(&encoder.request(&batch));
             let rejected = match &result {
                 Ok(partial) => partial.as_ref().map_or(0, |partial| partial.rejected),
@@ -184,18 +204,17 @@ impl Exporter {
     }
 
     /// Waits for the first span, and then for others as long as the delay and the size of a batch allow.
-    fn next_batch(&self) -> Vec<SpanData> {
+    fn next_batch(&self) -> Spans {
         let queue = self.queue();
-        let first = self.work.wait_while(queue, |queue| queue.spans.is_empty());
+        let first = self.work.wait_while(queue, |queue| queue.waiting == 0);
         let queue = first.unwrap_or_else(PoisonError::into_inner);
-        let is_early = |queue: &mut Queue| {
-            queue.spans.len() < self.batch_size && queue.flushed <= queue.settled
-        };
+        let is_early =
+            |queue: &mut Queue| queue.waiting < self.batch_size && queue.flushed <= queue.settled;
         let due = self.work.wait_timeout_while(queue, self.delay, is_early);
         let mut queue = due.unwrap_or_else(PoisonError::into_inner).0;
-        let count = queue.spans.len().min(self.batch_size);
-        let rest = queue.spans.split_off(count);
-        mem::replace(&mut queue.spans, rest)
+        let batch = queue.batches.pop_front().unwrap_or_default();
+        queue.waiting -= batch.count();
+        batch
     }
 
     fn counts(&self) -> (u64, Dropped) {

@@ -73,7 +73,9 @@ const ENCODED: &str = "\
 fn spans_are_encoded_as_another_implementation_encodes_them() {
     let resource = [("service.name", "shop"), ("k8s.pod.name", "shop-1")];
     let spans = [server_span(), root_span(), client_span()];
-    let encoded = Encoder::new(resource).request(&spans);
+    let mut encoded = Spans::default();
+    spans.iter().for_each(|one| encoded.append(&span(one)));
+    let encoded = Encoder::new(resource).request(&encoded);
     let hex: String = encoded.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, ENCODED);
 }

@@ -121,7 +121,7 @@ fn start(settings: &Exporting) -> Arc<Exporter> {
 }
 
 fn submit(exporter: &Exporter, count: usize) {
-    (0..count).for_each(|_| exporter.submit(span()));
+    (0..count).for_each(|_| exporter.submit(&span()));
 }
 
 fn soon() -> Instant {
@@ -236,8 +236,7 @@ fn what_a_collector_will_never_take_is_lost_once_and_counted() {
     let exporter = start(&settings(&collector.url));
     for expected in [(0, failed(3)), (1, failed(5)), (4, failed(5))] {
         let mut queue = exporter.queue();
-        queue.spans.extend((0..3).map(|_| span()));
-        queue.submitted += 3;
+        (0..3).for_each(|_| queue.push(&encode::span(&span()), 100));
         drop(queue);
         assert!(exporter.flush(soon()));
         assert_eq!(exporter.counts(), expected);
