@@ -1,13 +1,13 @@
 //! One log record a request, for whom `ACCESS_LOG` wants it, and the causes that responses keep from clients.
 
-use super::trace::server;
+use super::{metrics::http::has_no_body, trace::server};
 use crate::{
     config::{ip_range::IpRange, table::AccessLog},
     message::{error::Error, request::Request, response::Response},
 };
 
 use http::StatusCode;
-use log::Level;
+use log::{Level, Record, kv::Value};
 use std::time::Duration;
 
 /// What the log calls these records, so that they can be told from the rest.
@@ -21,18 +21,18 @@ pub(crate) fn request(
     response: &Response,
     took: Duration,
 ) {
+    // Taken in any case, or it would be told of the next request that this thread answers.
+    let cause = server::take_failure();
+    let has_failed = is_failure(response.status);
     let wanted = match which {
         AccessLog::Off => false,
-        AccessLog::Errors => is_failure(response.status),
+        AccessLog::Errors => has_failed,
         AccessLog::All => true,
     };
     if wanted {
-        let level = if is_failure(response.status) {
-            Level::Warn
-        } else {
-            Level::Info
-        };
-        record(level, trusted, request, response, took);
+        let level = if has_failed { Level::Warn } else { Level::Info };
+        let cause = cause.filter(|_| has_failed);
+        record(level, trusted, request, response, took, cause.as_deref());
     }
 }
 
@@ -55,7 +55,8 @@ pub(super) fn is_failure(status: StatusCode) -> bool {
 /// Logs an answered probe: only with `all`, and at debug.
 pub(crate) fn probe(which: AccessLog, trusted: &[IpRange], request: &Request, response: &Response) {
     if which == AccessLog::All {
-        record(Level::Debug, trusted, request, response, Duration::ZERO);
+        let took = Duration::ZERO;
+        record(Level::Debug, trusted, request, response, took, None);
     }
 }
 
@@ -66,25 +67,37 @@ fn record(
     request: &Request,
     response: &Response,
     took: Duration,
+    cause: Option<&str>,
 ) {
-    if level <= log::max_level() {
-        let peer = request
-            .peer()
-            .map(|peer| peer.to_string())
-            .unwrap_or_default();
-        let client = request.client_behind(trusted);
-        let client = client.map(|client| client.to_string()).unwrap_or_default();
-        log::log!(
-            target: TARGET,
-            level,
-            method = request.method().as_str(),
-            path = request.path(),
-            route = request.route(),
-            status = response.status.as_u16(),
-            duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            peer = peer.as_str(),
-            client = client.as_str();
-            "request"
-        );
+    if level > log::max_level() {
+        return;
     }
+    let peer = request.peer().map(|peer| peer.to_string());
+    let client = request.client_behind(trusted);
+    let client = client.map(|client| client.to_string()).unwrap_or_default();
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let mut pairs = vec![
+        ("method", Value::from(request.method().as_str())),
+        ("path", Value::from(request.path())),
+        ("route", Value::from(request.route())),
+        ("status", Value::from(response.status.as_u16())),
+        ("duration_us", Value::from(micros)),
+    ];
+    // How long a stream of unknown length becomes is not known yet.
+    let bytes = match has_no_body(request.method(), response.status) {
+        true => Some(0),
+        false => response.body.len(),
+    };
+    if let Some(bytes) = bytes {
+        pairs.push(("bytes", Value::from(bytes)));
+    }
+    pairs.push(("peer", Value::from(peer.as_deref().unwrap_or_default())));
+    pairs.push(("client", Value::from(client.as_str())));
+    if let Some(cause) = cause {
+        pairs.push(("cause", Value::from(cause)));
+    }
+    let pairs = &pairs[..];
+    let mut record = Record::builder();
+    record.level(level).target(TARGET).key_values(&pairs);
+    log::logger().log(&record.args(format_args!("request")).build());
 }

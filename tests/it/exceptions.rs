@@ -4,10 +4,11 @@
 
 use crate::support::{Engine, note};
 use crate::{
-    background, bodies, calling, chaos, configuration, deadline, drain_report, endings, fairness,
-    files, forwarded, health, hosted, http, layers, library, life, lifetimes, live_configuration,
-    logging, metrics, otlp, pages, places, pool, probes, queue, resize, reviewed, rolling_update,
-    service, sharing, shortages, signals, slow_clients, stalls, streams, timeouts, traces,
+    access_log, background, bodies, calling, chaos, configuration, deadline, drain_report, endings,
+    fairness, files, forwarded, health, hosted, http, layers, library, life, lifetimes,
+    live_configuration, logging, metrics, otlp, pages, places, pool, probes, queue, resize,
+    reviewed, rolling_update, service, sharing, shortages, signals, slow_clients, stalls, streams,
+    timeouts, traces,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -163,6 +164,7 @@ fn the_list_names_only_what_exists() {
         ("files::precompressed", files::precompressed::CASES),
         ("forwarded", forwarded::CASES),
         ("http", http::CASES),
+        ("access_log", access_log::CASES),
         ("background", background::CASES),
         ("bodies", bodies::CASES),
         ("calling", calling::CASES),

@@ -9,12 +9,10 @@ use crate::support::{Client, Engine, Server, Setup, Stdout, Times, eventually, f
 
 both_engines! {
     every_record_has_the_keys_that_log_pipelines_look_for,
-    the_access_log_has_what_was_asked_for_and_no_more,
     a_client_cannot_write_lines_of_its_own_into_the_log,
     an_ipv4_client_of_a_listener_for_both_families_is_named_by_its_own_address,
     a_response_that_is_cut_is_in_the_log,
     a_quiet_level_is_quiet,
-    a_flood_of_failures_is_sampled_and_counted_and_each_is_in_the_access_log_all_the_same,
     text_is_for_people_and_has_the_same_facts,
     a_log_whose_reader_is_gone_changes_nothing_for_clients,
     a_log_on_a_full_disk_changes_nothing_for_clients,
@@ -65,37 +63,6 @@ fn every_record_has_the_keys_that_log_pipelines_look_for(engine: Engine) {
         .filter_map(|record| record["time"].as_str())
         .collect();
     assert!(times.first() <= times.last(), "{times:?}");
-}
-
-fn the_access_log_has_what_was_asked_for_and_no_more(engine: Engine) {
-    let logged = |access: &str, level: &str| -> Vec<String> {
-        let server = Setup::new(engine)
-            .set("ACCESS_LOG", access)
-            .set("LOG_LEVEL", level)
-            .start()
-            .ready();
-        for path in ["/", "/nowhere?secret=hunter2", "/status/500", "/livez"] {
-            server.get(path);
-        }
-        let exit = server.stop().expect_clean();
-        assert!(
-            !exit.output().contains("hunter2"),
-            "a query may hold a secret: {exit:#?}"
-        );
-        let requests = exit
-            .records
-            .iter()
-            .filter(|record| record["status"].is_number());
-        requests
-            .map(|record| record["path"].as_str().unwrap_or_default().to_owned())
-            .collect()
-    };
-    assert_eq!(logged("off", "info"), [""; 0]);
-    assert_eq!(logged("errors", "info"), ["/status/500"]);
-    assert_eq!(logged("all", "info"), ["/", "/nowhere", "/status/500"]);
-    let mut all = logged("all", "debug");
-    all.retain(|path| path != "/readyz");
-    assert_eq!(all, ["/", "/nowhere", "/status/500", "/livez"]);
 }
 
 fn a_client_cannot_write_lines_of_its_own_into_the_log(engine: Engine) {
@@ -353,36 +320,4 @@ fn expect_rfc3339_ms(time: &str) {
         zoned.contains(&shape.as_str()),
         "{time} is not RFC 3339 with milliseconds"
     );
-}
-
-fn a_flood_of_failures_is_sampled_and_counted_and_each_is_in_the_access_log_all_the_same(
-    engine: Engine,
-) {
-    const FAILURES: u64 = 2000;
-    let server = Setup::new(engine).start().ready();
-    let mut client = server.client();
-    let began = Instant::now();
-    for _ in 0..FAILURES {
-        client.get("/panic").expect(500);
-    }
-    let seconds = began.elapsed().as_secs();
-    let exit = server.stop().expect_clean();
-    let with = |message: &str| -> Vec<&Value> {
-        let records = exit.records.iter();
-        records.filter(|record| record["msg"] == message).collect()
-    };
-    let written = with("handler panicked").len() as u64;
-    // A hundred in each second that has begun, and each hundredth.
-    let most = 100 * (seconds + 2) + FAILURES / 100;
-    assert!((100..=most).contains(&written), "{written}, {seconds} s");
-    let told = with("log records of one message were suppressed");
-    assert!(
-        told.iter()
-            .all(|record| record["like"] == "handler panicked")
-    );
-    let suppressed = told
-        .iter()
-        .filter_map(|record| record["suppressed"].as_u64());
-    assert_eq!(suppressed.sum::<u64>() + written, FAILURES);
-    assert_eq!(with("request").len() as u64, FAILURES);
 }

@@ -12,6 +12,7 @@ mod support;
 mod endings;
 mod exceptions;
 
+mod access_log;
 mod background;
 mod bodies;
 mod calling;

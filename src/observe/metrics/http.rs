@@ -257,7 +257,7 @@ impl<'a> Named<'a> {
 }
 
 /// RFC 9110 sections 9.3.2, 15.3.5 and 15.4.5.
-fn has_no_body(method: &Method, status: StatusCode) -> bool {
+pub(in crate::observe) fn has_no_body(method: &Method, status: StatusCode) -> bool {
     *method == Method::HEAD || matches!(status.as_u16(), 204 | 304)
 }
 
