@@ -302,7 +302,7 @@ impl Pool {
                 let _scope = Scope::enter(logged_as(request)).traced(request.known_trace());
                 worker.begin(exchange.request(), since);
                 if exchange.stream() {
-                    self.note_answered(worker, started);
+                    self.note_answered(worker, started, self.dispatcher.state.is_stopping());
                 }
                 return;
             }
@@ -336,14 +336,16 @@ impl Pool {
             // Before the client has its answer and can ask again, or its next request might find its own place taken.
             drop(admission);
         }
+        // Asked before its client has the answer, and may send a signal for it.
+        let is_in_drain = self.dispatcher.state.is_stopping();
         if self.answer(exchange, response, took, false, &worker.counts) {
-            self.note_answered(worker, started);
+            self.note_answered(worker, started, is_in_drain);
         }
     }
 
-    fn note_answered(&self, worker: &Worker, started: Instant) {
+    fn note_answered(&self, worker: &Worker, started: Instant, is_in_drain: bool) {
         worker.note_answered();
-        if self.dispatcher.state.is_stopping() {
+        if is_in_drain {
             self.in_flight.note_finished(worker, started.elapsed());
         }
     }

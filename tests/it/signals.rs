@@ -86,9 +86,9 @@ fn a_keyboard_interrupt_drains_without_the_delay(engine: Engine) {
         .set("WORKERS", 1)
         .set("QUEUE_CAPACITY", 0);
     let server = one_at_a_time.set("DRAIN_DELAY", "60s").start().ready();
-    let mut busy = server.client();
-    busy.send("GET /delay/1 HTTP/1.1\r\nHost: test\r\n\r\n");
-    eventually("it is being handled", || server.get("/").status == 503);
+    let [busy] = &mut server.fill("/delay/1")[..] else {
+        panic!("one worker, and no queue");
+    };
     server.signal("INT");
     assert_eq!(busy.response().expect(200).text(), "waited 1 s");
     let exit = server.exit().expect_clean();
