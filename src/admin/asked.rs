@@ -1,6 +1,6 @@
 //! In which form a page is asked for.
 
-use crate::message::request::Request;
+use crate::message::{request::Request, weight::thousandths};
 
 /// The versions of the JSON, whose fields are the same; the newer first.
 const VERSIONS: [&str; 2] = ["v1beta1", "v1alpha1"];
@@ -17,20 +17,26 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// The first that the request accepts; text where it says nothing, and `None` where there is none of them. JSON there
-    /// is of a `kind` alone, and only for who names it with its group and a version, as Kubernetes' components have it.
+    /// What the request prefers, the first where it prefers several alike (RFC 9110 section 12.5.1); text where it says
+    /// nothing, and `None` where it accepts none of them. JSON there is of a `kind` alone, and only for who names it with its
+    /// group and a version, as Kubernetes' components have it.
     pub(super) fn of(request: &Request, kind: Option<&str>) -> Option<Form> {
         let mut accepted = request.header_values("accept").peekable();
         if accepted.peek().is_none() {
             return Some(Form::Text);
         }
-        accepted
-            .flat_map(|line| line.split(','))
-            .find_map(|range| Form::named(range, kind))
+        let mut best = None;
+        let ranges = accepted.flat_map(|line| line.split(','));
+        for (form, weight) in ranges.filter_map(|range| Form::named(range, kind)) {
+            if weight > best.map_or(0, |(_, weight)| weight) {
+                best = Some((form, weight));
+            }
+        }
+        best.map(|(form, _)| form)
     }
 
-    /// What a range of media types asks for, where that is something there is.
-    fn named(range: &str, kind: Option<&str>) -> Option<Form> {
+    /// What a range of media types asks for, where that is something there is, and its weight.
+    fn named(range: &str, kind: Option<&str>) -> Option<(Form, u16)> {
         let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
         let of = |name: &str| {
             let parts = parameters.split(';').map(str::trim);
@@ -39,16 +45,13 @@ impl Form {
                 .find(|(known, _)| *known == name)
                 .map(|(_, value)| value)
         };
-        // RFC 9110, section 12.4.2: a weight of 0 is a refusal.
-        if of("q").is_some_and(|weight| weight.bytes().all(|byte| matches!(byte, b'0' | b'.'))) {
-            return None;
-        }
+        let weight = of("q").map_or(Some(1000), thousandths)?;
         let is = |known: &str| name.trim().eq_ignore_ascii_case(known);
         if is("text/html") {
-            return Some(Form::Html);
+            return Some((Form::Html, weight));
         }
         if is("text/plain") || is("text/*") || is("*/*") {
-            return Some(Form::Text);
+            return Some((Form::Text, weight));
         }
         let is_theirs = is("application/json") && of("g") == Some("config.k8s.io");
         if !is_theirs || of("as") != Some(kind?) {
@@ -56,7 +59,7 @@ impl Form {
         }
         let mut versions = VERSIONS.into_iter();
         let version = versions.find(|version| of("v") == Some(version));
-        version.map(Form::Json)
+        version.map(|version| (Form::Json(version), weight))
     }
 }
 
@@ -105,6 +108,9 @@ mod tests {
             ("application/json;v=foo;g=config.k8s.io;as=Flagz", None),
             ("application/xml", None),
             ("text/plain;q=0, application/xml", None),
+            ("text/html;q=0.1, text/plain", Some(Form::Text)),
+            ("text/plain;q=0.5, text/html;q=0.9", Some(Form::Html)),
+            ("text/plain;q=0.5, text/html;q=0.500", Some(Form::Text)),
         ] {
             assert_eq!(asked(accept, Some("Flagz")), form, "{accept}");
         }

@@ -1,6 +1,6 @@
 //! Which content codings a client takes (RFC 9110 section 12.5.3).
 
-use super::request::Request;
+use super::{request::Request, weight::thousandths};
 
 /// How much the client wants a coding, in thousandths: 0 where it refuses it, none where it says nothing of it. An
 /// element that is malformed counts as not sent (section 12.4.2).
@@ -24,15 +24,9 @@ pub(crate) fn quality(request: &Request, coding: &str) -> Option<u16> {
 /// A `q=0.5` in thousandths.
 fn weight(parameter: &str) -> Option<u16> {
     let (name, value) = parameter.split_once('=')?;
-    let (whole, decimals) = value.trim().split_once('.').unwrap_or((value.trim(), ""));
-    let is_decimal = decimals.len() <= 3 && decimals.bytes().all(|byte| byte.is_ascii_digit());
-    if !name.trim().eq_ignore_ascii_case("q") || !is_decimal {
-        return None;
-    }
-    match (whole, format!("{decimals:0<3}").parse().ok()?) {
-        ("0", thousandths) => Some(thousandths),
-        ("1", 0) => Some(1000),
-        _ => None,
+    match name.trim().eq_ignore_ascii_case("q") {
+        true => thousandths(value.trim()),
+        false => None,
     }
 }
 

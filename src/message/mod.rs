@@ -25,3 +25,4 @@ pub(crate) mod response;
 pub(crate) mod route;
 mod surroundings;
 pub(crate) mod trace_context;
+pub(crate) mod weight;

@@ -6,7 +6,7 @@ use prometheus_client::registry::Registry;
 impl<S: Send + Sync + 'static> Service<S> {
     /// Registers metrics of the program's own, beside seaworthy's, to be scraped at `/metrics`: on `ADMIN_PORT` where
     /// that is set, on `PORT` where it is not. `register` runs at once. A collector in the registry runs at each scrape,
-    /// on a worker or the admin port's thread, and should not block.
+    /// on the thread `metrics`, or `admin` where there is an admin port, and should not block: the probes there would wait.
     ///
     /// ```
     /// use seaworthy::{Request, Service, prometheus_client::metrics::counter::Counter};
@@ -33,7 +33,7 @@ impl<S: Send + Sync + 'static> Service<S> {
     }
 
     /// Appends `text` to what `/metrics` answers, for what another crate counts and writes in Prometheus' classic text
-    /// format. It is asked at each scrape, on a worker or the admin port's thread, and should not block. That format is
+    /// format. It is asked at each scrape, on the threads that collectors run on, and should not block. That format is
     /// then the only one that is answered.
     ///
     /// # Panics

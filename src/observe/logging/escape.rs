@@ -155,6 +155,10 @@ fn is_special(c: char, place: Place) -> bool {
         '"' | '\\' => place == Place::Quoted,
         // Line ends to JavaScript, and to some terminals and log viewers.
         '\u{2028}' | '\u{2029}' => true,
+        // What turns the direction of text around would show a record as what it is not (Unicode Standard Annex 9).
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            true
+        }
         _ => c.is_control(),
     }
 }

@@ -7,11 +7,14 @@ pub(crate) mod counts;
 pub(crate) mod events;
 pub(crate) mod exposition;
 pub(crate) mod http;
+mod names;
 mod process;
 pub(crate) mod refused;
 
 use crate::{
-    message::{into_response::IntoResponse, request::Request, response::Response},
+    message::{
+        into_response::IntoResponse, request::Request, response::Response, weight::thousandths,
+    },
     observe::{panics, trace::export},
 };
 use ::http::{HeaderValue, Method, StatusCode, header};
@@ -101,7 +104,7 @@ impl Metrics {
     pub(crate) fn check_names(&self) {
         // Seaworthy's own are looked at by its tests, and not on the way to the first answer.
         if self.has_own
-            && let Some(name) = twice(&self.text(Format::Classic))
+            && let Some(name) = names::twice(&self.text(Format::Classic))
         {
             panic!(
                 "there are two metrics named {name:?}: rename the one that the program registers"
@@ -140,21 +143,6 @@ impl Metrics {
     }
 }
 
-/// The first name that stands twice in a text of the classic format.
-fn twice(text: &str) -> Option<&str> {
-    let names = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
-    let mut seen = Vec::new();
-    for name in names {
-        if seen.contains(&name) {
-            return Some(name);
-        }
-        seen.push(name);
-    }
-    None
-}
-
 /// Appends what is registered, and the end of the text.
 fn encode(registry: &Registry, format: Format, text: &mut String) {
     // Writing into a `String` fails only where a metric's own code says so; what it has written stays.
@@ -180,21 +168,14 @@ fn wanted(request: &Request) -> Format {
             _ => continue,
         };
         let weight = parts.find_map(|part| part.strip_prefix("q="));
-        *quality = (*quality).max(weight.map_or(1000, thousandths));
+        let weight = weight.map_or(Some(1000), thousandths);
+        // What is malformed counts for nothing.
+        *quality = (*quality).max(weight.unwrap_or_default());
     }
     match open_metrics > 0 && open_metrics >= classic {
         true => Format::OpenMetrics,
         false => Format::Classic,
     }
-}
-
-/// A weight such as `0.5`; what is malformed counts for nothing.
-fn thousandths(weight: &str) -> u32 {
-    let (whole, decimals) = weight.split_once('.').unwrap_or((weight, ""));
-    let digits: String = decimals.chars().chain("000".chars()).take(3).collect();
-    let number = |digits: &str| digits.parse::<u32>().ok();
-    let all = number(whole).zip(number(&digits));
-    all.map_or(0, |(whole, decimals)| whole.min(1) * 1000 + decimals)
 }
 
 #[cfg(test)]
@@ -221,12 +202,5 @@ mod tests {
             let request = Request::get(PATH).with_header(header::ACCEPT, value);
             assert_eq!(wanted(&request), expected, "{accept:?}");
         }
-    }
-
-    #[test]
-    fn a_name_that_is_there_twice_is_found() {
-        assert_eq!(twice("# TYPE a counter\na 1\n# TYPE b gauge\n"), None);
-        let text = "# TYPE a counter\na 1\n# TYPE b gauge\n# TYPE a gauge\n";
-        assert_eq!(twice(text), Some("a"));
     }
 }

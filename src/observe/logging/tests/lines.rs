@@ -82,8 +82,8 @@ fn no_text_from_a_client_can_break_a_line_or_forge_a_record() {
 
 #[test]
 fn separators_and_terminal_escapes_are_written_as_escapes_in_both_formats() {
-    let hostile = "a\u{2028}b\u{2029}c\u{1b}[2Jd\u{9b}e\u{7f}f\ng";
-    let escaped = r"a\u2028b\u2029c\u001b[2Jd\u009be\u007ff\ng";
+    let hostile = "a\u{2028}b\u{2029}c\u{1b}[2Jd\u{9b}e\u{7f}f\ng\u{202e}h\u{2066}";
+    let escaped = r"a\u2028b\u2029c\u001b[2Jd\u009be\u007ff\ng\u202eh\u2066";
     assert_eq!(object(hostile, &[])["msg"], json!(hostile));
     for format in [LogFormat::Json, LogFormat::Text] {
         let line = line(format, hostile, &[("k", Value::from(hostile))]);
