@@ -21,8 +21,6 @@ pub(crate) fn request(
     response: &Response,
     took: Duration,
 ) {
-    // Taken in any case, or it would be told of the next request that this thread answers.
-    let cause = server::take_failure();
     let has_failed = is_failure(response.status);
     let wanted = match which {
         AccessLog::Off => false,
@@ -31,8 +29,7 @@ pub(crate) fn request(
     };
     if wanted {
         let level = if has_failed { Level::Warn } else { Level::Info };
-        let cause = cause.filter(|_| has_failed);
-        record(level, trusted, request, response, took, cause.as_deref());
+        record(level, trusted, request, response, took);
     }
 }
 
@@ -55,19 +52,18 @@ pub(super) fn is_failure(status: StatusCode) -> bool {
 /// Logs an answered probe: only with `all`, and at debug.
 pub(crate) fn probe(which: AccessLog, trusted: &[IpRange], request: &Request, response: &Response) {
     if which == AccessLog::All {
-        let took = Duration::ZERO;
-        record(Level::Debug, trusted, request, response, took, None);
+        record(Level::Debug, trusted, request, response, Duration::ZERO);
     }
 }
 
-/// The query stays out of it: it may hold what is nobody's business.
+/// The query stays out of it: it may hold what is nobody's business. Why a request has failed stands in the record that says
+/// so, with the same ids, and is not told again.
 fn record(
     level: Level,
     trusted: &[IpRange],
     request: &Request,
     response: &Response,
     took: Duration,
-    cause: Option<&str>,
 ) {
     if level > log::max_level() {
         return;
@@ -93,9 +89,6 @@ fn record(
     }
     pairs.push(("peer", Value::from(peer.as_deref().unwrap_or_default())));
     pairs.push(("client", Value::from(client.as_str())));
-    if let Some(cause) = cause {
-        pairs.push(("cause", Value::from(cause)));
-    }
     let pairs = &pairs[..];
     let mut record = Record::builder();
     record.level(level).target(TARGET).key_values(&pairs);

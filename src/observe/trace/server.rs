@@ -108,24 +108,21 @@ impl ServerSpan {
         let code = status.as_u16();
         let attributes = &mut span.attributes;
         attributes.push(("http.response.status_code", Value::Int(code.into())));
+        let failure = FAILURE.take();
         // What a client did wrong is no failure of the server.
         if status.is_server_error() {
             attributes.push(("error.type", code.to_string().into()));
-            let failure = FAILURE.with_borrow(Clone::clone);
             span.status = Status::Error(failure.unwrap_or_default());
         }
         export::submit(*span);
     }
 }
 
-/// Notes why the request that this thread answers fails, for its span and its access record. The last reason is told.
+/// Notes why the request that this thread answers fails, for its span. The last reason is told.
 pub(crate) fn note_failure(reason: impl Display) {
-    FAILURE.set(Some(clipped(&reason.to_string()).to_owned()));
-}
-
-/// Why the request that this thread has answered has failed.
-pub(crate) fn take_failure() -> Option<String> {
-    FAILURE.take()
+    if current::current().is_some_and(|context| context.is_recorded) {
+        FAILURE.set(Some(clipped(&reason.to_string()).to_owned()));
+    }
 }
 
 /// Of few values, whatever clients send.
