@@ -24,7 +24,11 @@ use crate::{
     spawn,
 };
 use occupancy::Occupancy;
-use std::{mem::ManuallyDrop, net::SocketAddr, time::Instant};
+use std::{
+    mem::ManuallyDrop,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 /// Something a worker can do now.
 pub(crate) enum Ready {
@@ -78,6 +82,11 @@ pub(crate) trait Engine: Send + Sync {
     /// Makes a [`pull`](Engine::pull) in progress, or else the next one, return early.
     fn wake(&self);
 
+    /// The wait of a thread that stands by, where the engine has one.
+    fn standby(&self) -> Option<&dyn StandBy> {
+        None
+    }
+
     /// The address that was bound, with the port that the system picked where `PORT=0`.
     fn local_addr(&self) -> SocketAddr;
 
@@ -99,6 +108,20 @@ pub(crate) trait Engine: Send + Sync {
     /// Closes every connection that no handler holds, whatever its state, and says what that cut off. A connection
     /// whose handler still runs is closed when the handler returns, or when the process ends.
     fn cut(&self) -> Cut;
+}
+
+/// The wait of a thread that is there for what comes while nobody [pulls](Engine::pull). Every method may be called from
+/// any thread.
+pub(crate) trait StandBy {
+    /// Waits until something comes that no pull takes, or [`Engine::wake`] was called while nobody pulled. The next pull
+    /// deals with it.
+    fn wait(&self);
+
+    /// Whether somebody waits in a pull, so that it takes what comes next.
+    fn is_pull_waiting(&self) -> bool;
+
+    /// Ends the wait of whoever waits then, in a pull or standing by, after so long at the latest.
+    fn wake_within(&self, time: Duration);
 }
 
 /// One request and the way back to its client.

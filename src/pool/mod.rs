@@ -87,6 +87,8 @@ pub(crate) struct Pool {
     running: AtomicUsize,
     leader: Mutex<Leader>,
     has_leader: AtomicBool,
+    /// Whoever led runs what takes long: another may lead at once.
+    is_vacant: AtomicBool,
     born: Instant,
     /// When a leader last pulled or a job began, in nanoseconds since `born`: the monitor sees by it whether anything
     /// goes on.
@@ -119,7 +121,6 @@ impl Pool {
     ) -> Arc<Pool> {
         Arc::new(Pool {
             dispatcher,
-            engine,
             slots: AtomicUsize::new(workers),
             most_admitted: AtomicUsize::new(workers + queue_capacity),
             queue: Queue::default(),
@@ -127,11 +128,13 @@ impl Pool {
             running: AtomicUsize::new(0),
             leader: Mutex::default(),
             has_leader: AtomicBool::new(false),
+            is_vacant: AtomicBool::new(false),
             born: Instant::now(),
             last_progress: AtomicU64::new(0),
             endings: AtomicU8::new(0),
             roster: Roster::default(),
-            idle: IdleThreads::default(),
+            idle: IdleThreads::new(engine.standby().is_some()),
+            engine,
             in_flight: InFlight::default(),
             writers: Writers::new(),
             scrapes: Scrapes::default(),
@@ -162,7 +165,7 @@ impl Pool {
             }
             match self.become_leader() {
                 Some(leader) => self.lead_caught(leader, &worker),
-                None if self.idle.rest(|| self.look()) => self.step_in(&worker),
+                None if self.idle.rest(|| self.look(), || self.sleep()) => self.step_in(&worker),
                 None => {}
             }
         }
@@ -171,7 +174,9 @@ impl Pool {
     /// There is no leader, or nobody takes from the queue: another thread is woken for what waits, and this one leads,
     /// or each handler in turn that blocks would cost the probes a tick.
     fn step_in(&self, worker: &Worker) {
-        self.idle.wake_one();
+        if !self.queue.is_empty() {
+            self.wake_one();
+        }
         if let Some(leader) = self.become_leader() {
             self.lead_caught(leader, worker);
         }
@@ -198,6 +203,7 @@ impl Pool {
             Err(TryLockError::WouldBlock) => return None,
         };
         self.has_leader.store(true, SeqCst);
+        self.is_vacant.store(false, SeqCst);
         Some(leader)
     }
 
@@ -225,7 +231,7 @@ impl Pool {
         self.has_leader.store(false, SeqCst);
         drop(leader);
         if !self.queue.is_empty() {
-            self.idle.wake_monitor();
+            self.alert_monitor();
         }
     }
 
@@ -271,12 +277,16 @@ impl Pool {
         });
     }
 
-    /// Wakes another thread where what is about to run, or what is left in the queue, is longer than a handover.
+    /// Wakes another thread where what is about to run, or what is left in the queue, is longer than a handover. For
+    /// what comes meanwhile nobody is woken where one stands by.
     fn wake_one_before(&self, job: &Job) {
         let leaves_work = self.queue.expected() > HANDOVER;
         let leaves_lead = job.expected > HANDOVER && !self.has_leader.load(SeqCst);
-        if leaves_work || leaves_lead {
-            self.idle.wake_one();
+        if leaves_lead {
+            self.is_vacant.store(true, SeqCst);
+        }
+        if leaves_work || (leaves_lead && !self.idle.stands_by()) {
+            self.wake_one();
         }
     }
 

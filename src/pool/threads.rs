@@ -95,7 +95,7 @@ impl Pool {
         };
         drop(members);
         if too_many {
-            self.idle.wake_all();
+            self.wake_all();
         }
     }
 
@@ -103,13 +103,13 @@ impl Pool {
     #[cold]
     pub(super) fn ends(&self, number: usize) -> bool {
         if self.is_closed() {
-            self.idle.wake_all();
+            self.wake_all();
             return true;
         }
         let leaves = self.leaves(number);
         if leaves {
             // It may be the one that would have led.
-            self.idle.wake_one();
+            self.wake_one();
         }
         leaves
     }

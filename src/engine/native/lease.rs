@@ -1,6 +1,6 @@
 //! What crosses between the reactor and the pool: connections that are leased to answer their request, and returned.
 
-use super::{census::Census, connection::Connection, socket};
+use super::{Standby, Timer, census::Census, connection::Connection, socket};
 use crate::{
     engine::{Exchange, occupancy::Closed, rules::Rules},
     message::{request::Request, response::Response},
@@ -41,6 +41,8 @@ pub(super) struct Shared {
     pub(super) census: Census,
     /// The reactor waits for events, or is about to: whoever wants it otherwise has to wake it.
     waits: AtomicBool,
+    pub(super) standby: Standby,
+    pub(super) timer: Timer,
     /// The reactor waits for connections to end: because it is closing, or because it has too many.
     pub(super) waits_for_ends: AtomicBool,
 }
@@ -81,6 +83,8 @@ impl Shared {
             interrupted: AtomicBool::new(false),
             census: Census::default(),
             waits: AtomicBool::new(false),
+            standby: Standby::new(poll.registry())?,
+            timer: Timer::new(poll.registry())?,
             waits_for_ends: AtomicBool::new(false),
         })
     }
@@ -146,6 +150,16 @@ impl Shared {
         self.waits.store(false, SeqCst);
     }
 
+    pub(super) fn waits(&self) -> bool {
+        self.waits.load(SeqCst)
+    }
+
+    pub(super) fn wake_if_it_waits(&self) {
+        if self.waits() {
+            self.wake();
+        }
+    }
+
     /// Gives a connection back to the reactor, and wakes it only where it has something to do at once.
     fn give_back(&self, mut lease: Box<Lease>) {
         let place = lease.place;
@@ -182,8 +196,8 @@ impl Shared {
         }
         drop(returns);
         let matters = urgent || awaited.is_some() || self.waits_for_ends.load(SeqCst);
-        if matters && self.waits.load(SeqCst) {
-            self.wake();
+        if matters {
+            self.wake_if_it_waits();
         }
     }
 

@@ -24,25 +24,37 @@ mod buffer_pool;
 mod census;
 pub(crate) mod connection;
 mod lease;
+#[cfg(not(target_os = "linux"))]
+mod portable;
 mod reactor;
 mod shortages;
 mod socket;
+#[cfg(target_os = "linux")]
+mod standby;
 mod table;
+#[cfg(target_os = "linux")]
+mod timer;
 
 use super::{
-    Cut, Engine, Pulled, Ready, drop_apart,
+    Cut, Engine, Pulled, Ready, StandBy, drop_apart,
     occupancy::Occupancy,
     rules::{Policy, Rules},
 };
 use crate::config::table::Config;
 use lease::{Shared, Stage};
+#[cfg(not(target_os = "linux"))]
+use portable::{Seen, Standby, TIMER, Timer};
 use reactor::Reactor;
+#[cfg(target_os = "linux")]
+use standby::{Seen, Standby};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, atomic::Ordering::Relaxed},
-    time::Instant,
+    time::{Duration, Instant},
 };
+#[cfg(target_os = "linux")]
+use timer::{TIMER, Timer};
 
 /// See the module.
 pub(crate) struct Native {
@@ -88,6 +100,10 @@ impl Engine for Native {
         self.shared.interrupt();
     }
 
+    fn standby(&self) -> Option<&dyn StandBy> {
+        Standby::EXISTS.then_some(self)
+    }
+
     fn local_addr(&self) -> SocketAddr {
         self.addr
     }
@@ -120,6 +136,24 @@ impl Engine for Native {
         let cut = self.reactor().cut(&mut left);
         drop_apart(left);
         cut
+    }
+}
+
+impl StandBy for Native {
+    fn wait(&self) {
+        self.shared.standby.wait();
+        if self.shared.standby.has_seen() {
+            self.shared.wake_if_it_waits();
+        }
+    }
+
+    fn is_pull_waiting(&self) -> bool {
+        self.shared.waits()
+    }
+
+    fn wake_within(&self, time: Duration) {
+        let now = Instant::now();
+        self.shared.timer.wake_by(now + time, now);
     }
 }
 

@@ -7,6 +7,7 @@ mod later;
 mod relief;
 
 use super::{
+    Seen, TIMER,
     acceptor::Acceptor,
     buffer_pool::BufferPool,
     connection::{Connection, Context, Next},
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::engine::{Pulled, Ready, occupancy::Closed};
 use later::Later;
-use mio::{Events, Interest, Poll, Token, event::Event, net::TcpStream};
+use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use std::{
     collections::VecDeque,
     io,
@@ -58,6 +59,8 @@ pub(super) struct Reactor {
     /// How many of the events were handled already, and whether that leaves any for the next turn.
     handled: usize,
     has_events_left: bool,
+    /// What the standby saw, and is not handled yet.
+    seen: Vec<Seen>,
     ready_bytes: usize,
     acceptor: Option<Acceptor>,
     table: Table,
@@ -89,6 +92,7 @@ impl Reactor {
             events: Events::with_capacity(EVENTS),
             handled: 0,
             has_events_left: false,
+            seen: Vec::new(),
             ready_bytes: 0,
             acceptor: Some(Acceptor::new(listener)),
             table: Table::new(),
@@ -147,6 +151,10 @@ impl Reactor {
                 || self.shared.take_interrupt()
                 || until.is_some_and(|until| until <= now)
             {
+                // Nobody may wait with these deadlines for a while, but for the standby.
+                let due = self.next_due(until, now);
+                due.iter()
+                    .for_each(|due| self.shared.timer.wake_by(*due, now));
                 return Pulled::Open;
             }
         }
@@ -154,9 +162,13 @@ impl Reactor {
 
     /// Waits until something happens or is due; not at all where `only_look`.
     fn wait_for_events(&mut self, until: Option<Instant>, now: Instant, only_look: bool) {
-        let wait = match only_look {
+        if self.shared.standby.has_seen() {
+            return self.take_from_standby();
+        }
+        let due = self.next_due(until, now);
+        let wait = match only_look || due.is_some_and(|due| due <= now) {
             true => Some(Duration::ZERO),
-            false => self.time_left(until, now),
+            false => self.shared.timer.bound(due, now),
         };
         let polled = self.poll.poll(&mut self.events, wait);
         self.shared.end_wait();
@@ -168,8 +180,16 @@ impl Reactor {
         }
     }
 
-    /// How long nothing is due.
-    fn time_left(&self, until: Option<Instant>, now: Instant) -> Option<Duration> {
+    /// What the standby saw while nobody was in here makes a round of its own.
+    fn take_from_standby(&mut self) {
+        self.shared.end_wait();
+        self.events.clear();
+        self.handled = 0;
+        self.seen = self.shared.standby.take_seen();
+    }
+
+    /// When something is due next.
+    fn next_due(&self, until: Option<Instant>, now: Instant) -> Option<Instant> {
         let accept = self
             .acceptor
             .as_ref()
@@ -177,8 +197,7 @@ impl Reactor {
         let leases = (self.table.leased > 0).then(|| now + LONGEST_WAIT_WITH_LEASES);
         let readers = self.next_look_at_readers(now);
         let all = [until, self.next_sweep(), accept, leases, readers];
-        let first = all.into_iter().flatten().min()?;
-        Some(first.saturating_duration_since(now))
+        all.into_iter().flatten().min()
     }
 
     fn handle_events(&mut self, now: Instant, ready: &mut Vec<Ready>) {
@@ -186,25 +205,39 @@ impl Reactor {
         let mut left = events.iter().skip(self.handled);
         self.ready_bytes = 0;
         while self.ready_bytes < READY_BYTES
+            && let Some(seen) = self.seen.pop()
+        {
+            self.handle_event(seen.token, true, seen.is_read_closed, now, ready);
+        }
+        while self.ready_bytes < READY_BYTES
             && let Some(event) = left.next()
         {
             self.handled += 1;
-            match event.token() {
-                WAKER => {}
-                LISTENER => self.acceptor.iter_mut().for_each(Acceptor::try_soon),
-                Token(place) => self.handle_event(place, event, now, ready),
-            }
+            let closed = event.is_read_closed();
+            let readable = event.is_readable() || closed || event.is_error();
+            self.handle_event(event.token(), readable, closed, now, ready);
         }
-        self.has_events_left = left.next().is_some();
+        self.has_events_left = left.next().is_some() || !self.seen.is_empty();
         self.events = events;
     }
 
-    fn handle_event(&mut self, place: usize, event: &Event, now: Instant, ready: &mut Vec<Ready>) {
-        let closed = event.is_read_closed();
+    fn handle_event(
+        &mut self,
+        token: Token,
+        readable: bool,
+        closed: bool,
+        now: Instant,
+        ready: &mut Vec<Ready>,
+    ) {
+        let place = match token {
+            WAKER => return,
+            TIMER => return self.shared.timer.has_fired(now),
+            LISTENER => return self.acceptor.iter_mut().for_each(Acceptor::try_soon),
+            Token(place) => place,
+        };
         match self.table.places.get_mut(place) {
             Some(Place::Held(lease)) => {
-                lease.connection.may_be_readable |=
-                    event.is_readable() || closed || event.is_error();
+                lease.connection.may_be_readable |= readable;
                 lease.connection.client_has_closed |= closed;
                 if !lease.is_in_line {
                     self.step(place, now, ready, Connection::advance);

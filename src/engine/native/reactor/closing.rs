@@ -100,8 +100,10 @@ impl Reactor {
         }
         self.events = Events::with_capacity(EVENTS);
         self.has_events_left = false;
+        self.seen.clear();
         self.acceptor.iter_mut().for_each(Acceptor::try_soon);
         let now = Instant::now();
+        self.shared.timer.has_fired(now);
         for place in 0..self.table.places.len() {
             match &mut self.table.places[place] {
                 Place::Held(_) => self.step(place, now, ready, Connection::look),
