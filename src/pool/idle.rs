@@ -1,9 +1,8 @@
 //! The worker threads that have nothing to do: a stack to wake them from, and the monitor.
 //!
 //! The last to come to rest is the first to be woken, so that what is warm works and the rest stays asleep. The first
-//! that came to rest is the monitor: it looks at the pool from time to time while there is much traffic, and sleeps too
-//! while there is little or none. Where the engine has a wait for it, it sleeps in there and *stands by*: the engine
-//! wakes it, and no unpark does.
+//! that came to rest is the monitor: it looks at the pool from time to time while there is traffic, and sleeps too
+//! when there is none.
 
 use std::{
     sync::{
@@ -19,43 +18,24 @@ use std::{
 pub(crate) enum Look {
     /// Stop resting and work.
     StepIn,
-    /// Whoever is busy may not come back in time: look again after this time.
+    /// There is traffic: look again after this time.
     Again(Duration),
-    /// Somebody is there for what comes: sleep.
+    /// Nothing goes on: sleep until [`IdleThreads::wake_monitor`].
     Sleep,
-}
-
-/// Who was woken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Woken {
-    Done,
-    /// The standby is to be woken, by who knows the engine.
-    Standby,
 }
 
 #[derive(Default)]
 pub(crate) struct IdleThreads {
-    /// The monitor sleeps in the engine.
-    has_standby: bool,
     resting: Mutex<Vec<Thread>>,
     /// The length of `resting`, to be read without its lock.
     count: AtomicUsize,
     monitor_sleeps: AtomicBool,
-    /// The standby was woken to work.
-    standby_is_wanted: AtomicBool,
 }
 
 impl IdleThreads {
-    pub(crate) fn new(has_standby: bool) -> IdleThreads {
-        IdleThreads {
-            has_standby,
-            ..IdleThreads::default()
-        }
-    }
-
-    /// Rests until woken, or until `look` says to step in, true then. Only the monitor looks again and again, and sleeps
-    /// by `sleep`. Both are called without any lock.
-    pub(crate) fn rest(&self, look: impl Fn() -> Look, sleep: impl Fn()) -> bool {
+    /// Rests until woken, or until `look` says to step in, true then. Only the monitor looks again and again. `look` is called
+    /// without any lock.
+    pub(crate) fn rest(&self, look: impl Fn() -> Look) -> bool {
         let me = thread::current();
         self.change(|resting| resting.push(me.clone()));
         // Looked at after coming to rest: who wakes another makes its work visible before it looks whether anybody rests, so one of the two
@@ -68,14 +48,10 @@ impl IdleThreads {
                     return true;
                 }
                 _ if !self.is_monitor(&me) => thread::park(),
-                Look::Sleep => self.sleep(&me, &look, &sleep),
+                Look::Sleep => self.sleep(&me, &look),
                 Look::Again(time) => thread::park_timeout(time),
             }
             if self.was_woken(&me) {
-                return false;
-            }
-            if self.is_wanted(&me) {
-                self.leave(&me);
                 return false;
             }
             seen = look();
@@ -83,17 +59,11 @@ impl IdleThreads {
     }
 
     /// The monitor sleeps until it is woken, unless work has come up in the very moment.
-    fn sleep(&self, me: &Thread, look: &impl Fn() -> Look, sleep: &impl Fn()) {
-        {
-            let resting = self.lock();
-            if resting.first().is_none_or(|first| first.id() != me.id()) {
-                return;
-            }
-            self.monitor_sleeps.store(true, SeqCst);
-        }
+    fn sleep(&self, me: &Thread, look: &impl Fn() -> Look) {
+        self.monitor_sleeps.store(true, SeqCst);
         fence(SeqCst);
         if look() == Look::Sleep {
-            sleep();
+            thread::park();
         }
         // Under the lock, and only while it is the monitor: one that was woken for work has a successor, whose sleep it may be.
         let resting = self.lock();
@@ -113,60 +83,31 @@ impl IdleThreads {
         !self.lock().iter().any(|resting| resting.id() == me.id())
     }
 
-    /// Only who stands by can be wanted, and whoever is at the bottom of the stack next in its stead.
-    fn is_wanted(&self, me: &Thread) -> bool {
-        self.standby_is_wanted.load(SeqCst)
-            && self.is_monitor(me)
-            && self.standby_is_wanted.swap(false, SeqCst)
-    }
-
-    /// Wakes one resting thread, where there is one: the standby last.
-    pub(crate) fn wake_one(&self) -> Woken {
+    /// Wakes one resting thread: false where there is none.
+    pub(crate) fn wake_one(&self) -> bool {
         fence(SeqCst);
-        if self.count.load(SeqCst) == 0 {
-            return Woken::Done;
+        if self.count.load(SeqCst) > 0
+            && let Some(thread) = self.change(Vec::pop)
+        {
+            thread.unpark();
+            return true;
         }
-        let mut resting = self.lock();
-        if resting.len() == 1 && self.stands_by() {
-            self.standby_is_wanted.store(true, SeqCst);
-            return Woken::Standby;
-        }
-        let woken = resting.pop();
-        self.count.store(resting.len(), SeqCst);
-        drop(resting);
-        woken.iter().for_each(Thread::unpark);
-        Woken::Done
+        false
     }
 
-    /// Whether the monitor sleeps, and sees nothing of the pool. For who has made its work visible.
-    pub(crate) fn monitor_sleeps(&self) -> bool {
+    /// Tells the monitor that there is work about, should it sleep. Costs one load where it does not.
+    pub(crate) fn wake_monitor(&self) {
         fence(SeqCst);
-        self.monitor_sleeps.load(SeqCst)
-    }
-
-    /// Whether a thread stands by in the engine, or is about to.
-    pub(crate) fn stands_by(&self) -> bool {
-        self.has_standby && self.monitor_sleeps()
-    }
-
-    /// Tells a parked monitor that there is work about.
-    pub(crate) fn unpark_monitor(&self) {
-        self.lock().first().into_iter().for_each(Thread::unpark);
+        if self.monitor_sleeps.load(SeqCst)
+            && let Some(monitor) = self.lock().first()
+        {
+            monitor.unpark();
+        }
     }
 
     /// Wakes all, for the end.
-    pub(crate) fn wake_all(&self) -> Woken {
-        let mut resting = self.lock();
-        let stays = usize::from(self.stands_by()).min(resting.len());
-        let woken = resting.split_off(stays);
-        self.count.store(stays, SeqCst);
-        drop(resting);
-        woken.iter().for_each(Thread::unpark);
-        if stays == 0 {
-            return Woken::Done;
-        }
-        self.standby_is_wanted.store(true, SeqCst);
-        Woken::Standby
+    pub(crate) fn wake_all(&self) {
+        self.change(std::mem::take).iter().for_each(Thread::unpark);
     }
 
     /// Leaves the stack, and makes the next in line the monitor.
@@ -208,7 +149,7 @@ mod tests {
     ) {
         let (idle_there, woke) = (Arc::clone(idle), woke.clone());
         thread::spawn(move || {
-            idle_there.rest(|| Look::Sleep, thread::park);
+            idle_there.rest(|| Look::Sleep);
             woke.send(name).unwrap();
         });
         while idle.count.load(SeqCst) == before {
@@ -239,24 +180,21 @@ mod tests {
         let monitor = thread::spawn({
             let (idle, need, looks) = (Arc::clone(&idle), Arc::clone(&need), Arc::clone(&looks));
             move || {
-                idle.rest(
-                    || {
-                        looks.fetch_add(1, SeqCst);
-                        if need.load(SeqCst) {
-                            Look::StepIn
-                        } else {
-                            Look::Sleep
-                        }
-                    },
-                    thread::park,
-                );
+                idle.rest(|| {
+                    looks.fetch_add(1, SeqCst);
+                    if need.load(SeqCst) {
+                        Look::StepIn
+                    } else {
+                        Look::Sleep
+                    }
+                });
             }
         });
         while !idle.monitor_sleeps.load(SeqCst) {
             thread::yield_now();
         }
         need.store(true, SeqCst);
-        idle.unpark_monitor();
+        idle.wake_monitor();
         monitor.join().unwrap();
         assert!(looks.load(SeqCst) >= 2 && idle.count.load(SeqCst) == 0);
     }

@@ -45,11 +45,10 @@ use queue::{Job, Queue, nanos};
 use roster::Roster;
 use scrapes::Scrapes;
 use std::{
-    mem,
     sync::{
-        Arc, Mutex, MutexGuard, TryLockError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
-            AtomicBool, AtomicU8, AtomicU64, AtomicUsize,
+            AtomicU8, AtomicU64, AtomicUsize,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -86,9 +85,10 @@ pub(crate) struct Pool {
     admitted: AtomicUsize,
     running: AtomicUsize,
     leader: Mutex<Leader>,
-    has_leader: AtomicBool,
-    /// Whoever led runs what takes long: another may lead at once.
-    is_vacant: AtomicBool,
+    /// How many threads pull from the engine: the leader, and who stands by.
+    pulling: AtomicUsize,
+    /// How many may.
+    most_pulling: usize,
     born: Instant,
     /// When a leader last pulled or a job began, in nanoseconds since `born`: the monitor sees by it whether anything
     /// goes on.
@@ -102,10 +102,9 @@ pub(crate) struct Pool {
     scrapes: Scrapes,
 }
 
-/// What belongs to the leader.
+/// What one leader hands to the next.
 #[derive(Default)]
 struct Leader {
-    ready: Vec<Ready>,
     /// When the longest-waiting job in the queue may be over `QUEUE_TIMEOUT`.
     expiry: Option<Instant>,
     /// The end of the last stall.
@@ -127,14 +126,14 @@ impl Pool {
             admitted: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
             leader: Mutex::default(),
-            has_leader: AtomicBool::new(false),
-            is_vacant: AtomicBool::new(false),
+            pulling: AtomicUsize::new(0),
+            most_pulling: 1 + usize::from(engine.serves_two()),
+            engine,
             born: Instant::now(),
             last_progress: AtomicU64::new(0),
             endings: AtomicU8::new(0),
             roster: Roster::default(),
-            idle: IdleThreads::new(engine.standby().is_some()),
-            engine,
+            idle: IdleThreads::default(),
             in_flight: InFlight::default(),
             writers: Writers::new(),
             scrapes: Scrapes::default(),
@@ -154,6 +153,7 @@ impl Pool {
         self.writers.serve_this_thread();
         let counts = self.dispatcher.http_counts.enter();
         let worker = self.in_flight.enter(number, counts);
+        let mut ready = Vec::new();
         loop {
             while let Some(job) = self.take() {
                 self.wake_one_before(&job);
@@ -163,22 +163,16 @@ impl Pool {
                 self.dispatcher.http_counts.leave(&worker.counts);
                 return self.in_flight.leave(&worker);
             }
-            match self.become_leader() {
-                Some(leader) => self.lead_caught(leader, &worker),
-                None if self.idle.rest(|| self.look(), || self.sleep()) => self.step_in(&worker),
-                None => {}
+            if self.begin_pulling() {
+                self.lead_caught(&mut ready, &worker);
+            } else if self.idle.rest(|| self.look()) && !self.queue.is_empty() {
+                // Nobody takes from the queue: another thread does, and this one pulls, or each handler in turn that
+                // blocks would cost the probes a tick.
+                self.wake_one();
+                if self.begin_pulling() {
+                    self.lead_caught(&mut ready, &worker);
+                }
             }
-        }
-    }
-
-    /// There is no leader, or nobody takes from the queue: another thread is woken for what waits, and this one leads,
-    /// or each handler in turn that blocks would cost the probes a tick.
-    fn step_in(&self, worker: &Worker) {
-        if !self.queue.is_empty() {
-            self.wake_one();
-        }
-        if let Some(leader) = self.become_leader() {
-            self.lead_caught(leader, worker);
         }
     }
 
@@ -196,43 +190,41 @@ impl Pool {
         job
     }
 
-    fn become_leader(&self) -> Option<MutexGuard<'_, Leader>> {
-        let leader = match self.leader.try_lock() {
-            Ok(leader) => leader,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
+    /// Leads, where nobody does; or stands by, where the leader waits and nobody stands by.
+    fn begin_pulling(&self) -> bool {
+        let may_pull = |pulling: usize| {
+            let is_wanted =
+                pulling == 0 || (pulling < self.most_pulling && self.engine.is_pull_waiting());
+            is_wanted.then_some(pulling + 1)
         };
-        self.has_leader.store(true, SeqCst);
-        self.is_vacant.store(false, SeqCst);
-        Some(leader)
+        self.pulling.fetch_update(SeqCst, SeqCst, may_pull).is_ok()
     }
 
     /// Nothing in there is meant to panic; should something do so all the same, one pull is lost and not the service.
-    fn lead_caught(&self, leader: MutexGuard<'_, Leader>, worker: &Worker) {
-        if let Err(panicked) = panics::catch(|| self.lead(leader, worker)) {
-            self.has_leader.store(false, SeqCst);
+    fn lead_caught(&self, ready: &mut Vec<Ready>, worker: &Worker) {
+        let led = panics::catch(|| self.lead(ready, worker));
+        self.pulling.fetch_sub(1, SeqCst);
+        if let Err(panicked) = led {
             log::error!(panic:% = panicked; "a panic while driving the engine");
         }
     }
 
     /// Pulls once and deals with what came: probes are answered, the rest is queued or shed.
-    fn lead(&self, mut leader: MutexGuard<'_, Leader>, worker: &Worker) {
-        let mut ready = mem::take(&mut leader.ready);
-        if self.engine.pull(leader.expiry, &mut ready) == Pulled::Closed {
+    fn lead(&self, ready: &mut Vec<Ready>, worker: &Worker) {
+        let expiry = self.leader().expiry;
+        if self.engine.pull(expiry, ready) == Pulled::Closed {
             self.endings.fetch_or(CLOSED, SeqCst);
         }
         let now = Instant::now();
         for one in ready.drain(..) {
             self.admit(one, now, worker);
         }
-        leader.ready = ready;
-        self.shed_expired(&mut leader, now, &worker.counts);
+        self.shed_expired(&mut self.leader(), now, &worker.counts);
         self.note_progress(now);
-        self.has_leader.store(false, SeqCst);
-        drop(leader);
-        if !self.queue.is_empty() {
-            self.alert_monitor();
-        }
+    }
+
+    fn leader(&self) -> MutexGuard<'_, Leader> {
+        self.leader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers, queues or sheds what was pulled, on the thread that pulled it.
@@ -277,16 +269,25 @@ impl Pool {
         });
     }
 
-    /// Wakes another thread where what is about to run, or what is left in the queue, is longer than a handover. For
-    /// what comes meanwhile nobody is woken where one stands by.
+    /// Wakes another thread where what is about to run, or what is left in the queue, is longer than a handover. Where it
+    /// is not, somebody has to look whether it turns out longer: who stands by, or else the monitor.
     fn wake_one_before(&self, job: &Job) {
         let leaves_work = self.queue.expected() > HANDOVER;
-        let leaves_lead = job.expected > HANDOVER && !self.has_leader.load(SeqCst);
-        if leaves_lead {
-            self.is_vacant.store(true, SeqCst);
-        }
-        if leaves_work || (leaves_lead && !self.idle.stands_by()) {
+        let nobody_pulls = self.pulling.load(SeqCst) == 0;
+        if leaves_work || (nobody_pulls && job.expected > HANDOVER) {
             self.wake_one();
+        } else if nobody_pulls {
+            self.idle.wake_monitor();
+        } else if !self.queue.is_empty() && self.most_pulling > 1 {
+            self.engine.wake_within(TICK);
+        }
+    }
+
+    /// Wakes a thread that rests; or one that pulls, which may have to take from the queue.
+    fn wake_one(&self) {
+        let has_slot = || self.running.load(SeqCst) < self.slots();
+        if !self.idle.wake_one() && self.most_pulling > 1 && has_slot() {
+            self.engine.wake();
         }
     }
 

@@ -99,6 +99,12 @@ impl Pool {
         }
     }
 
+    /// Wakes all who rest, and who pulls: each wakes the next as it ends.
+    fn wake_all(&self) {
+        self.idle.wake_all();
+        self.engine.wake();
+    }
+
     /// Whether the thread of this number, which has no work, is to end.
     #[cold]
     pub(super) fn ends(&self, number: usize) -> bool {

@@ -1,6 +1,6 @@
 //! What crosses between the reactor and the pool: connections that are leased to answer their request, and returned.
 
-use super::{Standby, Timer, census::Census, connection::Connection, socket};
+use super::{Timer, connection::Connection, socket};
 use crate::{
     engine::{Exchange, occupancy::Closed, rules::Rules},
     message::{request::Request, response::Response},
@@ -38,13 +38,20 @@ pub(super) struct Shared {
     /// Responses that the reactor has sent to their end.
     pub(super) sent_later: AtomicU64,
     interrupted: AtomicBool,
-    pub(super) census: Census,
-    /// The reactor waits for events, or is about to: whoever wants it otherwise has to wake it.
-    waits: AtomicBool,
-    pub(super) standby: Standby,
+    /// How many threads wait for events, or are about to: whoever wants it otherwise has to wake one.
+    waiting: AtomicUsize,
     pub(super) timer: Timer,
     /// The reactor waits for connections to end: because it is closing, or because it has too many.
     pub(super) waits_for_ends: AtomicBool,
+}
+
+/// Somebody waits for events, for as long as this lives.
+pub(super) struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
 }
 
 /// Connections on their way from the pool to the reactor.
@@ -81,9 +88,7 @@ impl Shared {
             stage: AtomicU8::new(Stage::Open as u8),
             sent_later: AtomicU64::new(0),
             interrupted: AtomicBool::new(false),
-            census: Census::default(),
-            waits: AtomicBool::new(false),
-            standby: Standby::new(poll.registry())?,
+            waiting: AtomicUsize::new(0),
             timer: Timer::new(poll.registry())?,
             waits_for_ends: AtomicBool::new(false),
         })
@@ -142,22 +147,13 @@ impl Shared {
     }
 
     /// The reactor takes in what was returned so far, and then waits: what is returned from now on has to wake it.
-    pub(super) fn begin_wait(&self) {
-        self.waits.store(true, SeqCst);
+    pub(super) fn begin_wait(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, SeqCst);
+        Waiting(&self.waiting)
     }
 
-    pub(super) fn end_wait(&self) {
-        self.waits.store(false, SeqCst);
-    }
-
-    pub(super) fn waits(&self) -> bool {
-        self.waits.load(SeqCst)
-    }
-
-    pub(super) fn wake_if_it_waits(&self) {
-        if self.waits() {
-            self.wake();
-        }
+    pub(super) fn is_waited(&self) -> bool {
+        self.waiting.load(SeqCst) > 0
     }
 
     /// Gives a connection back to the reactor, and wakes it only where it has something to do at once.
@@ -196,8 +192,8 @@ impl Shared {
         }
         drop(returns);
         let matters = urgent || awaited.is_some() || self.waits_for_ends.load(SeqCst);
-        if matters {
-            self.wake_if_it_waits();
+        if matters && self.is_waited() {
+            self.wake();
         }
     }
 

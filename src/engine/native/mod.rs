@@ -21,7 +21,6 @@
 
 mod acceptor;
 mod buffer_pool;
-mod census;
 pub(crate) mod connection;
 mod lease;
 #[cfg(not(target_os = "linux"))]
@@ -29,36 +28,45 @@ mod portable;
 mod reactor;
 mod shortages;
 mod socket;
-#[cfg(target_os = "linux")]
-mod standby;
 mod table;
 #[cfg(target_os = "linux")]
 mod timer;
+#[cfg(target_os = "linux")]
+mod waiter;
 
 use super::{
-    Cut, Engine, Pulled, Ready, StandBy, drop_apart,
+    Cut, Engine, Pulled, Ready, drop_apart,
     occupancy::Occupancy,
     rules::{Policy, Rules},
 };
 use crate::config::table::Config;
 use lease::{Shared, Stage};
+use mio::Token;
 #[cfg(not(target_os = "linux"))]
-use portable::{Seen, Standby, TIMER, Timer};
-use reactor::Reactor;
-#[cfg(target_os = "linux")]
-use standby::{Seen, Standby};
+use portable::{EVENTS, Events, TIMER, Timer, Waiter};
+use reactor::{Reactor, Wait};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 #[cfg(target_os = "linux")]
 use timer::{TIMER, Timer};
+#[cfg(target_os = "linux")]
+use waiter::{EVENTS, Events, Waiter};
+
+/// An event of a socket, or of what else is watched.
+struct Arrived {
+    token: Token,
+    is_readable: bool,
+    is_read_closed: bool,
+}
 
 /// See the module.
 pub(crate) struct Native {
     shared: Arc<Shared>,
+    waiter: Waiter,
     reactor: Mutex<Reactor>,
     addr: SocketAddr,
 }
@@ -77,9 +85,11 @@ pub(crate) fn start(
     let poll = mio::Poll::new()?;
     let shared = Arc::new(Shared::new(&poll, Rules::of(config, policy))?);
     let listener = mio::net::TcpListener::from_std(listener);
-    let reactor = Reactor::new(poll, listener, Arc::clone(&shared))?;
+    let registry = poll.registry().try_clone()?;
+    let reactor = Reactor::new(registry, listener, Arc::clone(&shared))?;
     Ok(Box::new(Native {
         shared,
+        waiter: Waiter::new(poll)?,
         reactor: Mutex::new(reactor),
         addr,
     }))
@@ -93,15 +103,42 @@ impl Native {
 
 impl Engine for Native {
     fn pull(&self, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled {
-        self.reactor().turn(until, ready)
+        let mut events = Events::new();
+        loop {
+            // Before it looks for what was returned, and not locked while it waits: another thread may wait beside it.
+            let waiting = self.shared.begin_wait();
+            let Some(wait) = self.reactor().prepare(until, ready) else {
+                return Pulled::Closed;
+            };
+            let arrived = match wait {
+                Wait::Not => None,
+                Wait::Events(bound) => {
+                    self.waiter.wait(bound, &mut events);
+                    Some(&events)
+                }
+            };
+            drop(waiting);
+            if self.reactor().turn(arrived, until, ready) {
+                return Pulled::Open;
+            }
+        }
     }
 
     fn wake(&self) {
         self.shared.interrupt();
     }
 
-    fn standby(&self) -> Option<&dyn StandBy> {
-        Standby::EXISTS.then_some(self)
+    fn serves_two(&self) -> bool {
+        Waiter::SERVES_TWO
+    }
+
+    fn is_pull_waiting(&self) -> bool {
+        self.shared.is_waited()
+    }
+
+    fn wake_within(&self, time: Duration) {
+        let now = Instant::now();
+        self.shared.timer.wake_by(now + time, now);
     }
 
     fn local_addr(&self) -> SocketAddr {
@@ -121,11 +158,7 @@ impl Engine for Native {
     }
 
     fn occupancy(&self) -> Occupancy {
-        let connections = match self.reactor.try_lock() {
-            Ok(reactor) => reactor.count(),
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().count(),
-            Err(TryLockError::WouldBlock) => self.shared.census.ask(|| self.shared.interrupt()),
-        };
+        let connections = self.reactor().count();
         self.shared.rules.occupancy(connections)
     }
 
@@ -136,24 +169,6 @@ impl Engine for Native {
         let cut = self.reactor().cut(&mut left);
         drop_apart(left);
         cut
-    }
-}
-
-impl StandBy for Native {
-    fn wait(&self) {
-        self.shared.standby.wait();
-        if self.shared.standby.has_seen() {
-            self.shared.wake_if_it_waits();
-        }
-    }
-
-    fn is_pull_waiting(&self) -> bool {
-        self.shared.waits()
-    }
-
-    fn wake_within(&self, time: Duration) {
-        let now = Instant::now();
-        self.shared.timer.wake_by(now + time, now);
     }
 }
 

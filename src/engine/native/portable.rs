@@ -1,35 +1,53 @@
-//! Where there is no epoll: nobody stands by, and a wait has a timeout of its own.
+//! Where there is no epoll: one thread waits at a time, and each wait has a timeout of its own.
 
-use mio::{Registry, Token};
+use super::Arrived;
+use mio::{Poll, Registry, Token};
 use std::{
     io,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+pub(super) const EVENTS: usize = 64;
+
 pub(super) const TIMER: Token = Token(usize::MAX - 2);
 
-pub(super) struct Seen {
-    pub(super) token: Token,
-    pub(super) is_read_closed: bool,
+pub(super) struct Events(mio::Events);
+
+impl Events {
+    pub(super) fn new() -> Events {
+        Events(mio::Events::with_capacity(EVENTS))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Arrived> {
+        self.0.iter().map(|event| {
+            let is_read_closed = event.is_read_closed() || event.is_error();
+            Arrived {
+                token: event.token(),
+                is_readable: event.is_readable() || is_read_closed,
+                is_read_closed,
+            }
+        })
+    }
 }
 
-pub(super) struct Standby;
+pub(super) struct Waiter(Mutex<Poll>);
 
-impl Standby {
-    pub(super) const EXISTS: bool = false;
+impl Waiter {
+    pub(super) const SERVES_TWO: bool = false;
 
-    pub(super) fn new(_: &Registry) -> io::Result<Standby> {
-        Ok(Standby)
+    pub(super) fn new(poll: Poll) -> io::Result<Waiter> {
+        Ok(Waiter(Mutex::new(poll)))
     }
 
-    pub(super) fn wait(&self) {}
-
-    pub(super) fn has_seen(&self) -> bool {
-        false
-    }
-
-    pub(super) fn take_seen(&self) -> Vec<Seen> {
-        Vec::new()
+    pub(super) fn wait(&self, bound: Option<Duration>, events: &mut Events) {
+        let mut poll = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.0.clear();
+        if let Err(error) = poll.poll(&mut events.0, bound)
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            log::error!(reason:% = error; "waiting for events failed");
+        }
     }
 }
 

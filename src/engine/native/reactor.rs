@@ -7,7 +7,7 @@ mod later;
 mod relief;
 
 use super::{
-    Seen, TIMER,
+    Arrived, EVENTS, Events, TIMER,
     acceptor::Acceptor,
     buffer_pool::BufferPool,
     connection::{Connection, Context, Next},
@@ -15,22 +15,18 @@ use super::{
     shortages::{Share, Shortages},
     table::{Place, Table},
 };
-use crate::engine::{Pulled, Ready, occupancy::Closed};
+use crate::engine::{Ready, occupancy::Closed};
 use later::Later;
-use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use mio::{Interest, Registry, Token, net::TcpStream};
 use std::{
     collections::VecDeque,
-    io,
+    io, mem,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
 /// The listener's token; connections count from 0.
 const LISTENER: Token = Token(usize::MAX - 1);
-
-/// How many events one wait returns at most. It is also how many short requests run before the sockets are looked at
-/// again, so it bounds how long a probe waits for them.
-const EVENTS: usize = 64;
 
 /// How much is read from a socket at a time.
 const SCRATCH: usize = 32 * 1024;
@@ -53,14 +49,23 @@ const LONGEST_WAIT_WITH_LEASES: Duration = Duration::from_secs(1);
 /// What a new connection that has not sent a byte gets once the listener is closing.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
 
+/// What is to be waited for.
+pub(super) enum Wait {
+    /// For events, for so long at the most.
+    Events(Option<Duration>),
+    /// There are events already.
+    Not,
+}
+
 pub(super) struct Reactor {
-    poll: Poll,
-    events: Events,
-    /// How many of the events were handled already, and whether that leaves any for the next turn.
-    handled: usize,
-    has_events_left: bool,
-    /// What the standby saw, and is not handled yet.
-    seen: Vec<Seen>,
+    registry: Registry,
+    /// Events that are not handled yet. A connection's place may be another's by now where two threads wait: what is
+    /// read of a socket in vain for that does no harm.
+    arrived: VecDeque<Arrived>,
+    /// A turn has begun, and has not come to its end.
+    is_in_turn: bool,
+    /// The timer has fired: for what this knows of, or for who set it.
+    is_due: bool,
     ready_bytes: usize,
     acceptor: Option<Acceptor>,
     table: Table,
@@ -81,18 +86,16 @@ pub(super) struct Reactor {
 
 impl Reactor {
     pub(super) fn new(
-        poll: Poll,
+        registry: Registry,
         mut listener: mio::net::TcpListener,
         shared: Arc<Shared>,
     ) -> io::Result<Reactor> {
-        poll.registry()
-            .register(&mut listener, LISTENER, Interest::READABLE)?;
+        registry.register(&mut listener, LISTENER, Interest::READABLE)?;
         Ok(Reactor {
-            poll,
-            events: Events::with_capacity(EVENTS),
-            handled: 0,
-            has_events_left: false,
-            seen: Vec::new(),
+            registry,
+            arrived: VecDeque::with_capacity(EVENTS),
+            is_in_turn: false,
+            is_due: false,
             ready_bytes: 0,
             acceptor: Some(Acceptor::new(listener)),
             table: Table::new(),
@@ -110,82 +113,72 @@ impl Reactor {
         })
     }
 
-    /// Drives every connection until a request is whole, `until` has come, or somebody woke the engine.
-    pub(super) fn turn(&mut self, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled {
+    /// Does what needs no event, before a wait. None once all is closed.
+    pub(super) fn prepare(
+        &mut self,
+        until: Option<Instant>,
+        ready: &mut Vec<Ready>,
+    ) -> Option<Wait> {
         self.recover(ready);
-        loop {
-            let now = Instant::now();
-            // One wait's events are one round, over however many turns: no place is taken anew before its end, so that no
-            // event is taken for another connection's, and no event waits for more than what came with it.
-            let is_new_round = !self.has_events_left;
-            if is_new_round {
-                self.shared.begin_wait();
-            }
-            self.take_in_returned(now, ready);
-            if is_new_round {
-                self.follow_stage(now);
-            }
-            let is_closed = self.acceptor.is_none() && self.table.is_empty();
-            if self.stage == Stage::Cut || (self.stage == Stage::Closing && is_closed) {
-                self.later.hand_over(ready);
-                return Pulled::Closed;
-            }
-            if is_new_round {
-                let has_work = !ready.is_empty() || self.later.has_work();
-                self.wait_for_events(until, now, has_work);
-            }
-            let now = Instant::now();
-            self.handle_events(now, ready);
-            if !self.has_events_left {
-                self.step_those_in_line(now, ready);
-                self.accept(now, ready);
-                self.sweep(now, ready);
-                self.look_at_readers(now);
-                self.later.free_some();
-            }
-            self.later.hand_over(ready);
-            if self.shared.census.is_wanted() {
-                self.tell_census();
-            }
-            if !ready.is_empty()
-                || self.shared.take_interrupt()
-                || until.is_some_and(|until| until <= now)
-            {
-                // Nobody may wait with these deadlines for a while, but for the standby.
-                let due = self.next_due(until, now);
-                due.iter()
-                    .for_each(|due| self.shared.timer.wake_by(*due, now));
-                return Pulled::Open;
-            }
+        let now = Instant::now();
+        // One wait's events are one round, over however many turns: no place is taken anew before its end, so that no
+        // event waits for more than what came with it. While another thread has a round, this one helps with it.
+        let is_new_round = self.arrived.is_empty();
+        self.take_in_returned(now, ready);
+        if is_new_round {
+            self.follow_stage(now);
         }
-    }
-
-    /// Waits until something happens or is due; not at all where `only_look`.
-    fn wait_for_events(&mut self, until: Option<Instant>, now: Instant, only_look: bool) {
-        if self.shared.standby.has_seen() {
-            return self.take_from_standby();
+        let is_closed = self.acceptor.is_none() && self.table.is_empty();
+        if self.stage == Stage::Cut || (self.stage == Stage::Closing && is_closed) {
+            self.later.hand_over(ready);
+            return None;
+        }
+        if !is_new_round {
+            return Some(Wait::Not);
         }
         let due = self.next_due(until, now);
-        let wait = match only_look || due.is_some_and(|due| due <= now) {
-            true => Some(Duration::ZERO),
-            false => self.shared.timer.bound(due, now),
-        };
-        let polled = self.poll.poll(&mut self.events, wait);
-        self.shared.end_wait();
-        self.handled = 0;
-        if let Err(error) = polled
-            && error.kind() != io::ErrorKind::Interrupted
-        {
-            log::error!(reason:% = error; "waiting for events failed");
-        }
+        let has_work = !ready.is_empty() || self.later.has_work();
+        Some(Wait::Events(
+            match has_work || due.is_some_and(|due| due <= now) {
+                true => Some(Duration::ZERO),
+                false => self.shared.timer.bound(due, now),
+            },
+        ))
     }
 
-    /// What the standby saw while nobody was in here makes a round of its own.
-    fn take_from_standby(&mut self) {
-        self.shared.end_wait();
-        self.events.clear();
-        self.handled = 0;
-        self.seen = self.shared.standby.take_seen();
+    /// Deals with what a wait returned, and with what is due. True where a pull ends: something is ready, a time has come, or
+    /// somebody woke the engine.
+    pub(super) fn turn(
+        &mut self,
+        arrived: Option<&Events>,
+        until: Option<Instant>,
+        ready: &mut Vec<Ready>,
+    ) -> bool {
+        self.is_in_turn = true;
+        self.arrived
+            .extend(arrived.iter().flat_map(|events| events.iter()));
+        let now = Instant::now();
+        self.handle_events(now, ready);
+        if self.arrived.is_empty() {
+            self.step_those_in_line(now, ready);
+            self.accept(now, ready);
+            self.sweep(now, ready);
+            self.look_at_readers(now);
+            self.later.free_some();
+        }
+        self.later.hand_over(ready);
+        self.is_in_turn = false;
+        let is_over = !ready.is_empty()
+            || mem::take(&mut self.is_due)
+            || self.shared.take_interrupt()
+            || until.is_some_and(|until| until <= now);
+        if is_over {
+            // For whoever stands by: these deadlines may be nobody else's for a while.
+            let due = self.next_due(until, now);
+            due.iter()
+                .for_each(|due| self.shared.timer.wake_by(*due, now));
+        }
+        is_over
     }
 
     /// When something is due next.
@@ -201,43 +194,28 @@ impl Reactor {
     }
 
     fn handle_events(&mut self, now: Instant, ready: &mut Vec<Ready>) {
-        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
-        let mut left = events.iter().skip(self.handled);
         self.ready_bytes = 0;
         while self.ready_bytes < READY_BYTES
-            && let Some(seen) = self.seen.pop()
+            && let Some(event) = self.arrived.pop_front()
         {
-            self.handle_event(seen.token, true, seen.is_read_closed, now, ready);
+            self.handle_event(event, now, ready);
         }
-        while self.ready_bytes < READY_BYTES
-            && let Some(event) = left.next()
-        {
-            self.handled += 1;
-            let closed = event.is_read_closed();
-            let readable = event.is_readable() || closed || event.is_error();
-            self.handle_event(event.token(), readable, closed, now, ready);
-        }
-        self.has_events_left = left.next().is_some() || !self.seen.is_empty();
-        self.events = events;
     }
 
-    fn handle_event(
-        &mut self,
-        token: Token,
-        readable: bool,
-        closed: bool,
-        now: Instant,
-        ready: &mut Vec<Ready>,
-    ) {
-        let place = match token {
+    fn handle_event(&mut self, event: Arrived, now: Instant, ready: &mut Vec<Ready>) {
+        let closed = event.is_read_closed;
+        let place = match event.token {
             WAKER => return,
-            TIMER => return self.shared.timer.has_fired(now),
+            TIMER => {
+                self.is_due = true;
+                return self.shared.timer.has_fired(now);
+            }
             LISTENER => return self.acceptor.iter_mut().for_each(Acceptor::try_soon),
             Token(place) => place,
         };
         match self.table.places.get_mut(place) {
             Some(Place::Held(lease)) => {
-                lease.connection.may_be_readable |= readable;
+                lease.connection.may_be_readable |= event.is_readable;
                 lease.connection.client_has_closed |= closed;
                 if !lease.is_in_line {
                     self.step(place, now, ready, Connection::advance);
@@ -277,7 +255,7 @@ impl Reactor {
         for _ in 0..self.returned.len() {
             match self.returned.pop_front() {
                 Some(Returned::Connection(lease))
-                    if self.has_events_left && self.has_more_to_do(&lease) =>
+                    if !self.arrived.is_empty() && self.has_more_to_do(&lease) =>
                 {
                     self.returned.push_back(Returned::Connection(lease));
                 }
@@ -387,8 +365,7 @@ impl Reactor {
             lease.watches_room = true;
             let interest = Interest::READABLE | Interest::WRITABLE;
             if let Err(error) =
-                self.poll
-                    .registry()
+                self.registry
                     .reregister(lease.connection.stream(), Token(place), interest)
             {
                 log::error!(reason:% = error; "a connection cannot be watched");
