@@ -1,6 +1,6 @@
 //! What crosses between the reactor and the pool: connections that are leased to answer their request, and returned.
 
-use super::{census::Census, connection::Connection, socket};
+use super::{connection::Connection, connection_counts::ConnectionCounts, socket};
 use crate::{
     engine::{Exchange, occupancy::Closed, rules::Rules},
     message::{request::Request, response::Response},
@@ -38,7 +38,7 @@ pub(super) struct Shared {
     /// Responses that the reactor has sent to their end.
     pub(super) sent_later: AtomicU64,
     interrupted: AtomicBool,
-    pub(super) census: Census,
+    pub(super) counts: ConnectionCounts,
     /// The reactor waits for events, or is about to: whoever wants it otherwise has to wake it.
     waits: AtomicBool,
     /// The reactor waits for connections to end: because it is closing, or because it has too many.
@@ -79,7 +79,7 @@ impl Shared {
             stage: AtomicU8::new(Stage::Open as u8),
             sent_later: AtomicU64::new(0),
             interrupted: AtomicBool::new(false),
-            census: Census::default(),
+            counts: ConnectionCounts::default(),
             waits: AtomicBool::new(false),
             waits_for_ends: AtomicBool::new(false),
         })

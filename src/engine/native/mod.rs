@@ -21,8 +21,8 @@
 
 mod acceptor;
 mod buffer_pool;
-mod census;
 pub(crate) mod connection;
+mod connection_counts;
 mod lease;
 mod reactor;
 mod shortages;
@@ -108,7 +108,7 @@ impl Engine for Native {
         let connections = match self.reactor.try_lock() {
             Ok(reactor) => reactor.count(),
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().count(),
-            Err(TryLockError::WouldBlock) => self.shared.census.ask(|| self.shared.interrupt()),
+            Err(TryLockError::WouldBlock) => self.shared.counts.ask(|| self.shared.interrupt()),
         };
         self.shared.rules.occupancy(connections)
     }

@@ -140,8 +140,8 @@ impl Reactor {
                 self.later.free_some();
             }
             self.later.hand_over(ready);
-            if self.shared.census.is_wanted() {
-                self.tell_census();
+            if self.shared.counts.is_wanted() {
+                self.tell_counts();
             }
             if !ready.is_empty()
                 || self.shared.take_interrupt()

@@ -29,7 +29,7 @@ impl Reactor {
 
     /// Tells those who have asked.
     #[cold]
-    pub(super) fn tell_census(&self) {
-        self.shared.census.tell(self.count());
+    pub(super) fn tell_counts(&self) {
+        self.shared.counts.tell(self.count());
     }
 }

@@ -17,7 +17,7 @@ use std::{
 const LONGEST: Duration = Duration::from_millis(20);
 
 #[derive(Default)]
-pub(super) struct Census {
+pub(super) struct ConnectionCounts {
     is_wanted: AtomicBool,
     last: Mutex<Told>,
     told: Condvar,
@@ -29,7 +29,7 @@ struct Told {
     connections: Connections,
 }
 
-impl Census {
+impl ConnectionCounts {
     /// Asks whoever drives the connections, and waits for the answer, if not for long.
     pub(super) fn ask(&self, wake: impl FnOnce()) -> Connections {
         let last = self.last();
