@@ -45,7 +45,10 @@ impl Pool {
         match dispatcher.answer_at_once(exchange.request(), is_reserve) {
             None => return Some(exchange),
             Some(AtOnce::Probe(answer)) => dispatcher.answer_apart(exchange, answer, is_reserve),
-            Some(AtOnce::Scrape) => self.answer_scrape(exchange, is_reserve),
+            Some(AtOnce::Scrape) => self.answer_scrape(exchange, |dispatcher, exchange, answer| {
+                let close = exchange.is_reserve();
+                dispatcher.answer_apart(exchange, answer, close);
+            }),
             Some(AtOnce::Refusal(refusal, shed)) => {
                 if let Some(why) = shed {
                     counts.record_shed(why);
@@ -54,14 +57,6 @@ impl Pool {
             }
         }
         None
-    }
-
-    fn answer_scrape(&self, exchange: Box<dyn Exchange>, close: bool) {
-        let dispatcher = &self.dispatcher;
-        if let Err(exchange) = self.scrapes.answer(exchange, close, dispatcher) {
-            let answer = dispatcher.refusals.response(Refusal::OVERLOADED);
-            dispatcher.answer_apart(exchange, answer, close);
-        }
     }
 
     /// Turns a request away.

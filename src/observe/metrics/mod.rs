@@ -90,6 +90,10 @@ impl Metrics {
                 text.into_response()
                     .with_header(header::CONTENT_TYPE, content_type)
                     .with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+                    .with_header(
+                        header::X_CONTENT_TYPE_OPTIONS,
+                        HeaderValue::from_static("nosniff"),
+                    )
             }
             Err(panicked) => {
                 log::error!(panic:% = panicked; "a collector of metrics panicked");
