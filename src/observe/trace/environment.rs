@@ -221,6 +221,7 @@ fn exporting(
         "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
     );
     let speaks = speaks(settings, target.is_some());
+    look_at_compression(settings, target.is_some());
     let schedule_delay = milliseconds(settings, "OTEL_BSP_SCHEDULE_DELAY", 5000);
     let max_queue_size = settings.number("OTEL_BSP_MAX_QUEUE_SIZE", 2048, 1..=LARGEST_QUEUE);
     let max_batch_size = batch_size(settings, max_queue_size);
@@ -265,12 +266,8 @@ fn target(settings: &mut Settings, is_wanted: bool) -> Option<Target> {
 
 /// The protocol of traces counts before that of all signals. Complains only where there is somewhere to send to.
 fn speaks(settings: &mut Settings, is_wanted: bool) -> bool {
-    const NAMES: [&str; 2] = [
-        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-        "OTEL_EXPORTER_OTLP_PROTOCOL",
-    ];
-    let given = NAMES.map(|name| settings.optional(name).map(|given| (name, given)));
-    let Some((name, given)) = given.into_iter().flatten().next() else {
+    let own = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL";
+    let Some((name, given)) = first_given(settings, [own, "OTEL_EXPORTER_OTLP_PROTOCOL"]) else {
         return true;
     };
     let problem = match given.as_str() {
@@ -282,6 +279,24 @@ fn speaks(settings: &mut Settings, is_wanted: bool) -> bool {
         settings.reject(name, problem);
     }
     !matches!(given.as_str(), "grpc" | "http/json")
+}
+
+/// Complains of what is not spoken, where there is somewhere to send to: spans are sent as they are.
+fn look_at_compression(settings: &mut Settings, is_wanted: bool) {
+    let own = "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION";
+    let given = first_given(settings, [own, "OTEL_EXPORTER_OTLP_COMPRESSION"]);
+    if let Some((name, _)) = given.filter(|(_, given)| is_wanted && given != "none") {
+        settings.reject(name, "not spoken here: expected none, which is used");
+    }
+}
+
+/// Reads both, of which the first counts before the second.
+fn first_given(
+    settings: &mut Settings,
+    names: [&'static str; 2],
+) -> Option<(&'static str, String)> {
+    let given = names.map(|name| settings.optional(name).map(|given| (name, given)));
+    given.into_iter().flatten().next()
 }
 
 /// Those of traces are in place of those of all signals.
@@ -361,12 +376,15 @@ fn milliseconds(settings: &mut Settings, name: &'static str, default: u64) -> Du
     Duration::from_millis(settings.number(name, default, 0..=LONGEST_WAIT_MS))
 }
 
-/// Never more than the queue holds.
+/// Never more than the queue holds; a default that does not fit says nothing.
 fn batch_size(settings: &mut Settings, queue_size: u64) -> u64 {
     const NAME: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
     let given = settings.number(NAME, 512, 1..=LARGEST_QUEUE);
     if given > queue_size {
         let why = format!("at most OTEL_BSP_MAX_QUEUE_SIZE, {queue_size}");
+        if settings.is_given(NAME) {
+            settings.reject(NAME, &format!("expected {why}, which is used"));
+        }
         settings.adjust(NAME, queue_size.to_string(), why);
     }
     given.min(queue_size)
