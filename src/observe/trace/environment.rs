@@ -58,6 +58,8 @@ pub(crate) struct Exporting {
     pub(crate) headers: Headers,
     /// For one batch, its repetitions included.
     pub(crate) timeout: Duration,
+    /// For all that is left at the end.
+    pub(crate) export_timeout: Duration,
     /// How long the first span of a batch waits for others.
     pub(crate) schedule_delay: Duration,
     pub(crate) max_queue_size: usize,
@@ -230,6 +232,7 @@ fn exporting(
         target: target.filter(|_| speaks)?,
         headers,
         timeout: timeout.min(export_timeout),
+        export_timeout,
         schedule_delay,
         max_queue_size: max_queue_size as usize,
         max_batch_size: max_batch_size as usize,

@@ -55,6 +55,7 @@ fn an_endpoint_alone_has_everything_else_by_the_specification() {
         target: Target::parse("http://collector:4318/v1/traces").unwrap(),
         headers: Headers::default(),
         timeout: Duration::from_secs(10),
+        export_timeout: Duration::from_secs(30),
         schedule_delay: Duration::from_secs(5),
         max_queue_size: 2048,
         max_batch_size: 512,
@@ -110,7 +111,8 @@ fn a_batch_waits_as_long_and_is_as_large_as_is_said() {
     ]);
     assert_eq!(batches.schedule_delay, Duration::ZERO);
     assert_eq!((batches.max_queue_size, batches.max_batch_size), (100, 100));
-    assert_eq!(batches.timeout, Duration::from_secs(3));
+    let three = Duration::from_secs(3);
+    assert_eq!((batches.timeout, batches.export_timeout), (three, three));
     let endless = exporting(&[
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
         ("OTEL_BSP_EXPORT_TIMEOUT", "0"),
