@@ -1,6 +1,6 @@
 //! What clients are told, and when they are turned away.
 
-use super::{Job, Leader, Pool, dispatcher::AtOnce};
+use super::{Job, Leader, Pool, dispatcher::AtOnce, scrapes::Reply};
 use crate::{
     engine::{Exchange, Ready},
     message::{refusal::Refusal, response::Response},
@@ -57,6 +57,15 @@ impl Pool {
             }
         }
         None
+    }
+
+    /// Has a scrape answered as soon as it can be, and with `reply` as its port does it.
+    pub(crate) fn answer_scrape(&self, exchange: Box<dyn Exchange>, reply: Reply) {
+        let dispatcher = &self.dispatcher;
+        if let Err(exchange) = self.scrapes.answer(exchange, reply, dispatcher) {
+            let refusal = dispatcher.refusals.response(Refusal::OVERLOADED);
+            reply(dispatcher, exchange, refusal);
+        }
     }
 
     /// Turns a request away.

@@ -4,12 +4,8 @@
 //! They wait for no worker, for they matter most when all are busy. Whoever drives sockets cannot answer them as it does
 //! probes: what the kernel and the program's own collectors have to say may take longer than a probe may wait.
 
-use super::{Pool, dispatcher::Dispatcher};
-use crate::{
-    engine::Exchange,
-    message::{refusal::Refusal, response::Response},
-    spawn,
-};
+use super::dispatcher::Dispatcher;
+use crate::{engine::Exchange, message::response::Response, spawn};
 use crossbeam_channel::{Sender, bounded};
 use std::{
     io,
@@ -29,20 +25,14 @@ type Scrape = (Box<dyn Exchange>, Reply);
 #[derive(Default)]
 pub(super) struct Scrapes(OnceLock<Option<Sender<Scrape>>>);
 
-impl Pool {
-    /// Has a scrape answered, in time. Where too many wait, or there is no thread to be had, it is told so at once.
-    pub(crate) fn answer_scrape(&self, exchange: Box<dyn Exchange>, reply: Reply) {
-        let dispatcher = &self.dispatcher;
-        if let Err((exchange, reply)) = self.scrapes.take((exchange, reply), dispatcher) {
-            let refusal = dispatcher.refusals.response(Refusal::OVERLOADED);
-            reply(dispatcher, exchange, refusal);
-        }
-    }
-}
-
 impl Scrapes {
-    /// What cannot be taken is given back.
-    fn take(&self, scrape: Scrape, dispatcher: &Arc<Dispatcher>) -> Result<(), Scrape> {
+    /// Has a scrape answered. What cannot be, because too many wait or there is no thread to be had, is given back.
+    pub(super) fn answer(
+        &self,
+        exchange: Box<dyn Exchange>,
+        reply: Reply,
+        dispatcher: &Arc<Dispatcher>,
+    ) -> Result<(), Box<dyn Exchange>> {
         let sender = self.0.get_or_init(|| {
             start(Arc::clone(dispatcher))
                 .inspect_err(
@@ -52,9 +42,9 @@ impl Scrapes {
         });
         match sender {
             Some(sender) => sender
-                .try_send(scrape)
-                .map_err(|refused| refused.into_inner()),
-            None => Err(scrape),
+                .try_send((exchange, reply))
+                .map_err(|refused| refused.into_inner().0),
+            None => Err(exchange),
         }
     }
 }
