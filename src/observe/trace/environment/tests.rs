@@ -265,3 +265,23 @@ fn the_compression_of_traces_counts_before_that_of_all_signals() {
         ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "none"),
     ]);
 }
+
+#[test]
+fn what_may_be_a_key_in_an_endpoint_is_not_shown_whether_it_is_used_or_not() {
+    let all = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    let own = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+    for pairs in [
+        &[(all, "http://user:secret@collector")][..],
+        &[(own, "http://collector/v1/traces?key=secret")],
+        &[(all, "https://user:secret@collector")],
+        &[(all, "http://user:secret@a"), (own, "http://b")],
+        &[(all, "http://user:secret@a"), ("OTEL_SDK_DISABLED", "true")],
+    ] {
+        let mut settings = Settings::from_pairs(pairs.iter().copied());
+        let environment = Environment::read(&mut settings);
+        let mut shown = settings.entries().iter().map(|entry| &*entry.shown);
+        assert!(!shown.any(|shown| shown.contains("secret")), "{pairs:?}");
+        let warnings = environment.warnings.concat();
+        assert!(!warnings.contains("secret"), "{warnings}");
+    }
+}
