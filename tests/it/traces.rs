@@ -268,7 +268,7 @@ fn a_collector_that_never_answers_holds_up_no_end(engine: Engine) {
     let silence = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let address = silence.local_addr().expect("it is bound");
     let server = Setup::new(engine)
-        .set("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{address}"))
+        .set("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}"))
         .set("OTEL_EXPORTER_OTLP_TIMEOUT", "1000")
         .set("OTEL_BSP_SCHEDULE_DELAY", "600000")
         .set("OTEL_BSP_MAX_QUEUE_SIZE", "60")
