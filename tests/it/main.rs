@@ -59,3 +59,4 @@ mod stalls;
 mod streams;
 mod timeouts;
 mod traces;
+mod wakeups;

@@ -1,6 +1,6 @@
 //! What crosses between the reactor and the pool: connections that are leased to answer their request, and returned.
 
-use super::{Timer, connection::Connection, socket};
+use super::{connection::Connection, events::Timer, socket};
 use crate::{
     engine::{Exchange, occupancy::Closed, rules::Rules},
     message::{request::Request, response::Response},

@@ -22,17 +22,12 @@
 mod acceptor;
 mod buffer_pool;
 pub(crate) mod connection;
+mod events;
 mod lease;
-#[cfg(not(target_os = "linux"))]
-mod portable;
 mod reactor;
 mod shortages;
 mod socket;
 mod table;
-#[cfg(target_os = "linux")]
-mod timer;
-#[cfg(target_os = "linux")]
-mod waiter;
 
 use super::{
     Cut, Engine, Pulled, Ready, drop_apart,
@@ -40,10 +35,8 @@ use super::{
     rules::{Policy, Rules},
 };
 use crate::config::table::Config;
+use events::{Events, Waiter};
 use lease::{Shared, Stage};
-use mio::Token;
-#[cfg(not(target_os = "linux"))]
-use portable::{EVENTS, Events, TIMER, Timer, Waiter};
 use reactor::{Reactor, Wait};
 use std::{
     io,
@@ -51,17 +44,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
-#[cfg(target_os = "linux")]
-use timer::{TIMER, Timer};
-#[cfg(target_os = "linux")]
-use waiter::{EVENTS, Events, Waiter};
-
-/// An event of a socket, or of what else is watched.
-struct Arrived {
-    token: Token,
-    is_readable: bool,
-    is_read_closed: bool,
-}
 
 /// See the module.
 pub(crate) struct Native {

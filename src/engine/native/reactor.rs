@@ -5,12 +5,13 @@ mod closing;
 mod counting;
 mod later;
 mod relief;
+mod waiting;
 
 use super::{
-    Arrived, EVENTS, Events, TIMER,
     acceptor::Acceptor,
     buffer_pool::BufferPool,
     connection::{Connection, Context, Next},
+    events::{Arrived, EVENTS, Events, TIMER},
     lease::{Lease, Returned, Shared, Stage, WAKER},
     shortages::{Share, Shortages},
     table::{Place, Table},
@@ -42,9 +43,6 @@ const READY_BYTES: usize = 128 * 1024;
 /// Deadlines are looked at no more often than this: timeouts are that exact, and ten thousand connections cost a
 /// few milliseconds of CPU a minute.
 const SWEEP: Duration = Duration::from_millis(50);
-
-/// While connections are leased, their deadlines are not known here; nothing waits longer than this for them.
-const LONGEST_WAIT_WITH_LEASES: Duration = Duration::from_secs(1);
 
 /// What a new connection that has not sent a byte gets once the listener is closing.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
@@ -113,39 +111,6 @@ impl Reactor {
         })
     }
 
-    /// Does what needs no event, before a wait. None once all is closed.
-    pub(super) fn prepare(
-        &mut self,
-        until: Option<Instant>,
-        ready: &mut Vec<Ready>,
-    ) -> Option<Wait> {
-        self.recover(ready);
-        let now = Instant::now();
-        // One wait's events are one round, over however many turns: no place is taken anew before its end, so that no
-        // event waits for more than what came with it. While another thread has a round, this one helps with it.
-        let is_new_round = self.arrived.is_empty();
-        self.take_in_returned(now, ready);
-        if is_new_round {
-            self.follow_stage(now);
-        }
-        let is_closed = self.acceptor.is_none() && self.table.is_empty();
-        if self.stage == Stage::Cut || (self.stage == Stage::Closing && is_closed) {
-            self.later.hand_over(ready);
-            return None;
-        }
-        if !is_new_round {
-            return Some(Wait::Not);
-        }
-        let due = self.next_due(until, now);
-        let has_work = !ready.is_empty() || self.later.has_work();
-        Some(Wait::Events(
-            match has_work || due.is_some_and(|due| due <= now) {
-                true => Some(Duration::ZERO),
-                false => self.shared.timer.bound(due, now),
-            },
-        ))
-    }
-
     /// Deals with what a wait returned, and with what is due. True where a pull ends: something is ready, a time has come, or
     /// somebody woke the engine.
     pub(super) fn turn(
@@ -179,18 +144,6 @@ impl Reactor {
                 .for_each(|due| self.shared.timer.wake_by(*due, now));
         }
         is_over
-    }
-
-    /// When something is due next.
-    fn next_due(&self, until: Option<Instant>, now: Instant) -> Option<Instant> {
-        let accept = self
-            .acceptor
-            .as_ref()
-            .and_then(|acceptor| acceptor.next_attempt(now));
-        let leases = (self.table.leased > 0).then(|| now + LONGEST_WAIT_WITH_LEASES);
-        let readers = self.next_look_at_readers(now);
-        let all = [until, self.next_sweep(), accept, leases, readers];
-        all.into_iter().flatten().min()
     }
 
     fn handle_events(&mut self, now: Instant, ready: &mut Vec<Ready>) {

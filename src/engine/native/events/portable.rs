@@ -1,6 +1,6 @@
 //! Where there is no epoll: one thread waits at a time, and each wait has a timeout of its own.
 
-use super::Arrived;
+use super::arrived::Arrived;
 use mio::{Poll, Registry, Token};
 use std::{
     io,
@@ -8,18 +8,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(super) const EVENTS: usize = 64;
+pub(crate) const EVENTS: usize = 64;
 
-pub(super) const TIMER: Token = Token(usize::MAX - 2);
+pub(crate) const TIMER: Token = Token(usize::MAX - 2);
 
-pub(super) struct Events(mio::Events);
+pub(crate) struct Events(mio::Events);
 
 impl Events {
-    pub(super) fn new() -> Events {
+    pub(crate) fn new() -> Events {
         Events(mio::Events::with_capacity(EVENTS))
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Arrived> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Arrived> {
         self.0.iter().map(|event| {
             let is_read_closed = event.is_read_closed() || event.is_error();
             Arrived {
@@ -31,16 +31,16 @@ impl Events {
     }
 }
 
-pub(super) struct Waiter(Mutex<Poll>);
+pub(crate) struct Waiter(Mutex<Poll>);
 
 impl Waiter {
-    pub(super) const SERVES_TWO: bool = false;
+    pub(crate) const SERVES_TWO: bool = false;
 
-    pub(super) fn new(poll: Poll) -> io::Result<Waiter> {
+    pub(crate) fn new(poll: Poll) -> io::Result<Waiter> {
         Ok(Waiter(Mutex::new(poll)))
     }
 
-    pub(super) fn wait(&self, bound: Option<Duration>, events: &mut Events) {
+    pub(crate) fn wait(&self, bound: Option<Duration>, events: &mut Events) {
         let mut poll = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         events.0.clear();
         if let Err(error) = poll.poll(&mut events.0, bound)
@@ -51,18 +51,18 @@ impl Waiter {
     }
 }
 
-pub(super) struct Timer;
+pub(crate) struct Timer;
 
 impl Timer {
-    pub(super) fn new(_: &Registry) -> io::Result<Timer> {
+    pub(crate) fn new(_: &Registry) -> io::Result<Timer> {
         Ok(Timer)
     }
 
-    pub(super) fn wake_by(&self, _: Instant, _: Instant) {}
+    pub(crate) fn wake_by(&self, _: Instant, _: Instant) {}
 
-    pub(super) fn bound(&self, due: Option<Instant>, now: Instant) -> Option<Duration> {
+    pub(crate) fn bound(&self, due: Option<Instant>, now: Instant) -> Option<Duration> {
         Some(due?.saturating_duration_since(now))
     }
 
-    pub(super) fn has_fired(&self, _: Instant) {}
+    pub(crate) fn has_fired(&self, _: Instant) {}
 }

@@ -18,12 +18,12 @@ use std::{
 };
 
 /// Its token; connections count from 0.
-pub(super) const TIMER: Token = Token(usize::MAX - 2);
+pub(crate) const TIMER: Token = Token(usize::MAX - 2);
 
 /// No time is set.
 const NEVER: u64 = u64::MAX;
 
-pub(super) struct Timer {
+pub(crate) struct Timer {
     fd: TimerFd,
     born: Instant,
     /// The time that is set, in nanoseconds since `born`: to be read without the lock.
@@ -34,7 +34,7 @@ pub(super) struct Timer {
 impl Timer {
     /// # Errors
     /// Where the system gives no timer.
-    pub(super) fn new(registry: &Registry) -> io::Result<Timer> {
+    pub(crate) fn new(registry: &Registry) -> io::Result<Timer> {
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let fd = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         let raw = fd.as_fd().as_raw_fd();
@@ -48,7 +48,7 @@ impl Timer {
     }
 
     /// From now on who waits is woken by this time, or earlier.
-    pub(super) fn wake_by(&self, due: Instant, now: Instant) {
+    pub(crate) fn wake_by(&self, due: Instant, now: Instant) {
         let nanos = self.nanos(due);
         if self.due.load(SeqCst) <= nanos {
             return;
@@ -69,13 +69,13 @@ impl Timer {
     }
 
     /// How long a wait that begins now may last without being woken by this.
-    pub(super) fn bound(&self, due: Option<Instant>, now: Instant) -> Option<Duration> {
+    pub(crate) fn bound(&self, due: Option<Instant>, now: Instant) -> Option<Duration> {
         due.iter().for_each(|due| self.wake_by(*due, now));
         None
     }
 
     /// Somebody was woken by it: it is set no more, unless it was set anew meanwhile.
-    pub(super) fn has_fired(&self, now: Instant) {
+    pub(crate) fn has_fired(&self, now: Instant) {
         let _setting = self.setting.lock().unwrap_or_else(PoisonError::into_inner);
         if self.due.load(SeqCst) <= self.nanos(now) {
             self.due.store(NEVER, SeqCst);

@@ -5,7 +5,7 @@
 //! sleeps on for as long as nothing comes in between, at no cost. Were it another that is woken, all would be as right
 //! and cost more.
 
-use super::Arrived;
+use super::arrived::Arrived;
 use mio::{Poll, Token};
 use nix::{
     errno::Errno,
@@ -15,23 +15,23 @@ use std::{io, os::fd::AsFd, time::Duration};
 
 /// How many events one wait returns at most. It is also how many short requests run before the sockets are looked at
 /// again, so it bounds how long a probe waits for them.
-pub(super) const EVENTS: usize = 64;
+pub(crate) const EVENTS: usize = 64;
 
 /// What one wait returned.
-pub(super) struct Events {
+pub(crate) struct Events {
     buffer: [EpollEvent; EVENTS],
     count: usize,
 }
 
 impl Events {
-    pub(super) fn new() -> Events {
+    pub(crate) fn new() -> Events {
         Events {
             buffer: [EpollEvent::empty(); EVENTS],
             count: 0,
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Arrived> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Arrived> {
         self.buffer[..self.count].iter().map(|event| {
             let is_read_closed = event.events().intersects(CLOSED);
             Arrived {
@@ -47,22 +47,22 @@ const CLOSED: EpollFlags = EpollFlags::EPOLLHUP
     .union(EpollFlags::EPOLLRDHUP)
     .union(EpollFlags::EPOLLERR);
 
-pub(super) struct Waiter(Epoll);
+pub(crate) struct Waiter(Epoll);
 
 impl Waiter {
-    pub(super) const SERVES_TWO: bool = true;
+    pub(crate) const SERVES_TWO: bool = true;
 
     /// On the epoll instance behind the poll's registry.
     ///
     /// # Errors
     /// Where there is no descriptor left.
-    pub(super) fn new(poll: Poll) -> io::Result<Waiter> {
+    pub(crate) fn new(poll: Poll) -> io::Result<Waiter> {
         let epoll = poll.registry().as_fd().try_clone_to_owned()?;
         Ok(Waiter(Epoll(epoll)))
     }
 
     /// Waits until something arrives; or only looks, with a bound of zero. Every other end of a wait comes from the timer.
-    pub(super) fn wait(&self, bound: Option<Duration>, events: &mut Events) {
+    pub(crate) fn wait(&self, bound: Option<Duration>, events: &mut Events) {
         let timeout = match bound {
             Some(_) => EpollTimeout::ZERO,
             None => EpollTimeout::NONE,
