@@ -17,19 +17,61 @@ const STATIC_TARGET: &str = match cfg!(target_arch = "aarch64") {
     false => "x86_64-unknown-linux-musl",
 };
 
+/// What the kernel alone costs, to which all others are in proportion.
+pub const LIMIT: &str = "limit";
+pub const OURS: &str = "seaworthy";
+
 /// A name, the binary behind it and what it finds in its environment.
 type Known = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
-const KNOWN: [Known; 8] = [
-    ("seaworthy", "seaworthy", &[("HTTP_ENGINE", "native")]),
+const KNOWN: [Known; 11] = [
+    (LIMIT, "limit", &[]),
+    (OURS, "seaworthy", &[("HTTP_ENGINE", "native")]),
     ("seaworthy on tiny_http", "seaworthy", &[("HTTP_ENGINE", "tiny_http")]),
     ("axum", "axum", &[]),
     ("actix-web", "actix", &[]),
     ("hyper", "hyper", &[]),
+    ("khttp", "khttp", &[]),
+    ("astra", "astra", &[]),
     ("tiny_http", "tiny_http", &[]),
     ("rouille", "rouille", &[]),
     ("Go net/http", "go", &[]),
 ];
+
+/// What a variant cannot do: its name, the scenarios and why.
+type Inability = (&'static str, &'static [&'static str], &'static str);
+
+const INABILITIES: [Inability; 3] = [
+    (
+        LIMIT,
+        &[
+            "json",
+            "down",
+            "up",
+            "work",
+            "block",
+            "block-default",
+            "open-block",
+            "probe-blocked",
+            "probe-computing",
+            "stop",
+        ],
+        "answers nothing but the greeting",
+    ),
+    ("astra", &["idle"], "has a thread for each connection"),
+    ("astra", &["stop"], "has no way to stop but by the signal itself"),
+];
+
+/// Why that variant has no part in that scenario, if it has none.
+pub fn cannot(variant: &str, scenario: &str) -> Option<&'static str> {
+    let told = INABILITIES.iter().find(|(name, scenarios, _)| *name == variant && scenarios.contains(&scenario));
+    told.map(|(_, _, why)| *why)
+}
+
+/// Both engines.
+pub fn is_ours(variant: &str) -> bool {
+    variant.starts_with(OURS)
+}
 
 #[derive(Clone, Debug)]
 pub struct Variant {
@@ -126,7 +168,8 @@ pub fn check(variant: &Variant, cgroups: &Hierarchy) -> Result<(), String> {
         ("GET", "/block", b"", b"slept"),
         ("GET", "/healthz", b"", b"ok"),
     ];
-    for (method, path, body, wanted) in expected {
+    let asked = if variant.name == LIMIT { &expected[..1] } else { &expected[..] };
+    for &(method, path, body, wanted) in asked {
         match client::ask(server.port, method, path, body) {
             Ok((200, answer)) if answer.trim_ascii_end() == wanted => {}
             Ok((status, answer)) => {
@@ -154,4 +197,24 @@ pub fn environment(variant: &Variant, env: &[(&str, &str)]) -> Vec<(String, Stri
 /// All that are known, in the order of a table's rows.
 pub fn names() -> Vec<&'static str> {
     KNOWN.map(|(name, ..)| name).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::find;
+
+    #[test]
+    fn who_cannot_what_names_variants_and_scenarios_that_exist() {
+        for (variant, scenarios, _) in INABILITIES {
+            assert!(names().contains(&variant), "{variant}");
+            scenarios.iter().for_each(|scenario| assert!(find(scenario).is_some(), "{scenario}"));
+        }
+    }
+
+    #[test]
+    fn a_reason_is_told_for_that_variant_in_that_scenario_alone() {
+        assert!(cannot("astra", "idle").is_some_and(|why| why.contains("thread")));
+        assert_eq!((cannot("astra", "greeting"), cannot("khttp", "idle")), (None, None));
+    }
 }
