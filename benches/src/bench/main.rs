@@ -60,7 +60,9 @@ fn obey(options: &Options) -> Result<(), String> {
             report(&read(&out)?, &out)?;
         }
         Command::Run => {
-            let (results, out) = (run::run(options, &builds()?)?, report_directory(options)?);
+            let (builds, out) = (builds()?, report_directory(options)?);
+            let unfinished = builds.with_file_name("bench-unfinished");
+            let results = run::run(options, &builds, |results| keep(results, &unfinished))?;
             keep(&results, &out)?;
             report(&results, &out)?;
         }
@@ -101,7 +103,10 @@ fn keep(results: &Results, out: &Path) -> Result<(), String> {
 fn report(results: &Results, out: &Path) -> Result<(), String> {
     let written = || -> io::Result<()> {
         for (name, svg) in pictures::charts(results) {
-            fs::write(out.join(name), svg)?;
+            match svg {
+                Some(svg) => fs::write(out.join(name), svg)?,
+                None => remove(&out.join(name))?,
+            }
         }
         fs::write(out.join("README.md"), report::markdown(results))
     };
@@ -115,6 +120,14 @@ fn report(results: &Results, out: &Path) -> Result<(), String> {
         println!("and the README's section is written from it");
     }
     Ok(())
+}
+
+/// What an earlier report drew and this one has nothing for.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

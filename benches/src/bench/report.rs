@@ -15,8 +15,10 @@ pub fn markdown(results: &Results) -> String {
     let mut text = String::from("# Synchronous threads beside async, measured\n\n");
     text += &preface(results);
     text += &goals(results);
-    for (file, _) in pictures::charts(results) {
-        text += &format!("![{}]({file})\n\n", pictures::title(file));
+    for (file, svg) in pictures::charts(results) {
+        if svg.is_some() {
+            text += &format!("![{}]({file})\n\n", pictures::title(file));
+        }
     }
     text += &format!(
         "## Every scenario\n\n\

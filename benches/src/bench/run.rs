@@ -15,8 +15,9 @@ use crate::scenario::{IDLE_CONNECTIONS, Scenario};
 use crate::stats::Chance;
 use crate::variant::{self, Variant};
 
-/// Builds what is missing, checks that all answer alike, and measures.
-pub fn run(options: &Options, builds: &Path) -> Result<Results, String> {
+/// Builds what is missing, checks that all answer alike, and measures. What there is after each round
+/// is handed to `keep`, for a run takes hours and may be ended.
+pub fn run(options: &Options, builds: &Path, keep: impl Fn(&Results) -> Result<(), String>) -> Result<Results, String> {
     for (tool, option) in [("wrk", "--version"), ("oha", "--version")] {
         if machine::first_line(tool, &[option]).is_empty() {
             return Err(format!("{tool} is not found: see benches/README.md for how to get it"));
@@ -51,15 +52,21 @@ pub fn run(options: &Options, builds: &Path) -> Result<Results, String> {
         time: options.time(),
         idle_connections: IDLE_CONNECTIONS.min(descriptors.saturating_sub(200) as usize),
     };
-    Ok(Results {
+    let mut results = Results {
         started: machine::first_line("date", &["-u", "+%F %R UTC"]),
         machine: machine::describe(cgroups.name()),
-        rounds: options.rounds,
+        rounds: 0,
         seconds: options.seconds,
         idle_connections: bench.idle_connections,
         missing,
-        samples: measure_all(&bench, &scenarios, &variants, options.rounds),
-    })
+        samples: Vec::new(),
+    };
+    measure_all(&bench, &plan(&scenarios, &variants), options.rounds, |samples| {
+        results.samples.extend(samples);
+        results.rounds += 1;
+        keep(&results)
+    })?;
+    Ok(results)
 }
 
 /// How long the measuring takes on a quiet machine, and how many measurements that is.
@@ -82,19 +89,22 @@ fn plan<'a>(scenarios: &[&'a Scenario], variants: &'a [Variant]) -> Vec<(&'a Sce
 
 /// Round by round, so that whatever changes on the machine meets all alike, and in a new order
 /// each time, so that nobody always comes after the same one.
-fn measure_all(bench: &Bench, scenarios: &[&Scenario], variants: &[Variant], rounds: u32) -> Vec<Sample> {
-    let planned = plan(scenarios, variants);
+fn measure_all(
+    bench: &Bench,
+    planned: &[(&Scenario, &Variant)],
+    rounds: u32,
+    mut keep: impl FnMut(Vec<Sample>) -> Result<(), String>,
+) -> Result<(), String> {
     let once: Duration = planned.iter().map(|(scenario, _)| scenario.estimate(bench.time)).sum();
     let mut progress = Progress::new(once * rounds);
     let mut budget = Budget::for_planned(planned.len() * rounds as usize);
     let mut chance = Chance::new(std::process::id().into());
-    let mut samples = Vec::new();
     for round in 1..=rounds {
         let mut of_round = Vec::new();
-        for scenario in scenarios {
-            let mut order: Vec<_> = planned.iter().filter(|(planned, _)| planned.name == scenario.name).collect();
+        for of_scenario in planned.chunk_by(|one, other| one.0.name == other.0.name) {
+            let mut order = of_scenario.to_vec();
             chance.shuffle(&mut order);
-            for (_, variant) in order {
+            for (scenario, variant) in order {
                 progress.show(&format!("round {round} of {rounds}: {}, {}", scenario.name, variant.name));
                 of_round.extend(measure(bench, scenario, variant, round, &progress));
                 progress.advance(scenario.estimate(bench.time));
@@ -108,11 +118,11 @@ fn measure_all(bench: &Bench, scenarios: &[&Scenario], variants: &[Variant], rou
             progress.show(&format!("round {round} of {rounds}, again: {}, {}", scenario.name, variant.name));
             measure(bench, scenario, variant, round, &progress)
         });
-        samples.extend(of_round);
+        keep(of_round)?;
     }
     load::clean_up();
     progress.finish();
-    samples
+    Ok(())
 }
 
 /// Nothing where the variant has nothing to measure there, as a binary from elsewhere has no static one beside it.

@@ -153,6 +153,9 @@ pub fn static_binary(variant: &Variant, builds: &Path) -> Option<PathBuf> {
     (variant.program.parent() == Some(builds) && binary.exists()).then_some(binary)
 }
 
+/// The scenario that measures a route, the method, the path, the body, and the body of the answer.
+type Exchange<'a> = (&'a str, &'a str, &'a str, &'a [u8], &'a [u8]);
+
 /// Asks each route once, by the scenario that measures it: a variant that answers something else is not the same
 /// service.
 pub fn check(variant: &Variant, cgroups: &Hierarchy) -> Result<(), String> {
@@ -161,7 +164,7 @@ pub fn check(variant: &Variant, cgroups: &Hierarchy) -> Result<(), String> {
     let json = serde_json::to_vec(&benches::pod()).expect("a pod is JSON");
     let up = vec![b'x'; BODY];
     let work = benches::work();
-    let expected: [(&str, &str, &str, &[u8], &[u8]); 7] = [
+    let expected: [Exchange; 7] = [
         ("greeting", "GET", "/", b"", GREETING.as_bytes()),
         ("json", "GET", "/json", b"", &json),
         ("down", "GET", "/down", b"", &benches::DOWN),
