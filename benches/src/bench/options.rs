@@ -18,6 +18,7 @@ bench report              writes the report again from its raw.json, and from be
   --rounds N              how often each is measured (7, from which on there are verdicts; 3
                           with --quick)
   --seconds N             how long each load lasts (3; 1 with --quick)
+  --again N               how often what was disturbed is measured again, at most (3)
   --only A,B,name=PATH    only these variants, or a binary of your own
   --env NAME=VALUE        for every variant; may be repeated
   --out DIRECTORY         where the report goes (benches/report for all, else bench-report
@@ -40,6 +41,7 @@ pub struct Options {
     pub scenarios: Vec<&'static Scenario>,
     pub rounds: u32,
     pub seconds: u64,
+    pub again: u32,
     pub variants: Vec<String>,
     pub env: Vec<(String, String)>,
     pub out: Option<PathBuf>,
@@ -60,6 +62,7 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Options, String> {
         scenarios: Vec::new(),
         rounds: 0,
         seconds: 0,
+        again: 3,
         variants: Vec::new(),
         env: Vec::new(),
         out: None,
@@ -80,6 +83,10 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Options, String> {
             "--no-build" => options.build = false,
             "--rounds" => options.rounds = number(&arg, &value()?)?,
             "--seconds" => options.seconds = number(&arg, &value()?)?.into(),
+            "--again" => {
+                let times = value()?;
+                options.again = times.parse().map_err(|_| format!("--again takes a number from 0, not {times:?}"))?;
+            }
             "--only" => options.variants.extend(value()?.split(',').map(str::to_string)),
             "--out" => options.out = Some(value()?.into()),
             "--env" => {
@@ -151,7 +158,8 @@ mod tests {
     #[test]
     fn options_with_values() {
         let options = of("all --quick --rounds 7 --only axum,mine=/x --env A=b").unwrap();
-        assert_eq!((options.rounds, options.seconds), (7, 1));
+        assert_eq!((options.rounds, options.seconds, options.again), (7, 1, 3));
+        assert_eq!(of("all --again 0").unwrap().again, 0);
         assert_eq!(options.variants, ["axum", "mine=/x"]);
         assert_eq!(options.env, [("A".to_string(), "b".to_string())]);
     }
@@ -160,6 +168,7 @@ mod tests {
     fn what_is_wrong_is_named() {
         assert!(of("gretting").err().unwrap().contains("gretting"));
         assert!(of("all --rounds none").err().unwrap().contains("--rounds"));
+        assert!(of("all --again often").err().unwrap().contains("--again"));
         assert!(of("all --rounds").err().unwrap().contains("--rounds"));
     }
 

@@ -123,6 +123,10 @@ pub fn is_in_headline(scenario: &str) -> bool {
 }
 
 fn panel(results: &Results, scenario: &Scenario, metrics: &[Metric], alike: bool) -> Option<Panel> {
+    // Such as a p99.9 of too few answers, which nobody has.
+    let is_measured = |metric: &Metric| results.of(scenario.name).any(|sample| sample.values.contains_key(metric));
+    let metrics: Vec<Metric> = metrics.iter().copied().filter(is_measured).collect();
+    let less = metrics.first()?.less_is_better();
     let mut rows: Vec<Row> = results
         .taking_part(scenario.name)
         .into_iter()
@@ -138,10 +142,6 @@ fn panel(results: &Results, scenario: &Scenario, metrics: &[Metric], alike: bool
             tone: tone(variant),
         })
         .collect();
-    if rows.iter().all(|row| row.points.is_empty()) {
-        return None;
-    }
-    let less = metrics[0].less_is_better();
     let rank = |row: &Row| match row.points.last() {
         Some(point) if less => point.summary.median,
         Some(point) => -point.summary.median,

@@ -61,7 +61,9 @@ pub fn run(options: &Options, builds: &Path, keep: impl Fn(&Results) -> Result<(
         missing,
         samples: Vec::new(),
     };
-    measure_all(&bench, &plan(&scenarios, &variants), options.rounds, |samples| {
+    let planned = plan(&scenarios, &variants);
+    let budget = Budget::new(options.again, planned.len() * options.rounds as usize);
+    measure_all(&bench, &planned, options.rounds, budget, |samples| {
         results.samples.extend(samples);
         results.rounds += 1;
         keep(&results)
@@ -93,11 +95,11 @@ fn measure_all(
     bench: &Bench,
     planned: &[(&Scenario, &Variant)],
     rounds: u32,
+    mut budget: Budget,
     mut keep: impl FnMut(Vec<Sample>) -> Result<(), String>,
 ) -> Result<(), String> {
     let once: Duration = planned.iter().map(|(scenario, _)| scenario.estimate(bench.time)).sum();
     let mut progress = Progress::new(once * rounds);
-    let mut budget = Budget::for_planned(planned.len() * rounds as usize);
     let mut chance = Chance::new(std::process::id().into());
     for round in 1..=rounds {
         let mut of_round = Vec::new();
