@@ -24,7 +24,7 @@ pub fn markdown(results: &Results) -> String {
         "## Every scenario\n\n\
          Medians of the undisturbed rounds, with the lowest and the highest in brackets; the best median is bold, the \
          limit's aside. `2.00×` is the ratio to the limit: one thread, one epoll, one `recv` and one `send` a request. \
-         Seaworthy is ahead or behind where both have {ENOUGH_ROUNDS} undisturbed rounds or more and each of the one's \
+         Somebody is ahead or behind where both have {ENOUGH_ROUNDS} undisturbed rounds or more and each of the one's \
          lies beyond each of the other's, and level with the rest. † marks what was never undisturbed. `bench list` \
          names the scenarios; each runs by its name.\n\n"
     );
@@ -171,13 +171,13 @@ fn suffix(results: &Results, scenario: &str, variant: &str, metric: Metric) -> S
     times.map_or(String::new(), |times| format!(" {}×", significant(times)))
 }
 
-/// Where seaworthy stands by each metric, a line each; nothing where it is level with all.
+/// Where the subject stands by each metric, a line each; nothing where it is level with all.
 fn verdicts(results: &Results, scenario: &Scenario, metrics: &[Metric]) -> String {
     let mut text = String::new();
     for &metric in metrics {
         let told = standing(results, scenario.name, metric);
         if told.iter().any(|(_, verdict)| *verdict != Verdict::Level) {
-            text += &format!("- {OURS} by {}: {}\n", metric.title(), verdict::in_words(&told));
+            text += &format!("- {} by {}: {}\n", results.subject(), metric.title(), verdict::in_words(&told));
         }
     }
     if text.is_empty() { text } else { text + "\n" }
@@ -185,7 +185,10 @@ fn verdicts(results: &Results, scenario: &Scenario, metrics: &[Metric]) -> Strin
 
 /// The verdict beside each other variant; the limit is no other.
 pub fn standing<'a>(results: &'a Results, scenario: &str, metric: Metric) -> Vec<(&'a str, Verdict)> {
-    let others = results.taking_part(scenario).into_iter().filter(|name| !is_ours(name) && *name != LIMIT);
+    let subject = results.subject();
+    let is_kin = |name: &str| subject == OURS && is_ours(name);
+    let is_other = |name: &&str| *name != LIMIT && *name != subject && !is_kin(name);
+    let others = results.taking_part(scenario).into_iter().filter(is_other);
     others.filter_map(|name| Some((name, results.verdict(scenario, name, metric)?))).collect()
 }
 
@@ -224,7 +227,7 @@ pub fn short(results: &Results) -> String {
         }
         let standing = standing(results, scenario.name, metric);
         if !standing.is_empty() {
-            text += &format!("  {OURS} is {}\n", verdict::in_words(&standing));
+            text += &format!("  {} is {}\n", results.subject(), verdict::in_words(&standing));
         }
     }
     text
@@ -286,6 +289,14 @@ mod tests {
         let text = markdown(&results());
         assert!(text.contains("**Too few rounds for verdicts**"), "{text}");
         assert!(text.contains("| too few rounds |") && !text.contains("- seaworthy by"), "{text}");
+    }
+
+    #[test]
+    fn of_two_builds_the_verdict_is_about_the_one_named_last() {
+        let rounds = |variant, cpu: f64| (0..ENOUGH_ROUNDS).map(move |_| greeting(variant, cpu));
+        let samples = rounds("before", 10e-6).chain(rounds("after", 8e-6)).collect();
+        let text = markdown(&Results { samples, subject: Some("after".into()), ..Results::default() });
+        assert!(text.contains("- after by CPU per request: ahead of before\n"), "{text}");
     }
 
     #[test]

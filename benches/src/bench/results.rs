@@ -17,6 +17,10 @@ pub struct Results {
     pub rounds: u32,
     pub seconds: u64,
     pub idle_connections: usize,
+    /// Whom verdicts are about where seaworthy has no part: the last that was named, as of two
+    /// builds the one after a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// What could not be built or checked, and why.
     pub missing: Vec<String>,
     /// In the order in which they were taken.
@@ -110,10 +114,14 @@ impl Results {
         comparable.then_some(self.summary(scenario, variant, metric)?.median / limit)
     }
 
-    /// Where seaworthy stands beside that variant, if both took part.
+    pub fn subject(&self) -> &str {
+        self.subject.as_deref().unwrap_or(OURS)
+    }
+
+    /// Where the subject stands beside that variant, if both took part.
     pub fn verdict(&self, scenario: &str, variant: &str, metric: Metric) -> Option<Verdict> {
-        let [ours, theirs] = [OURS, variant].map(|variant| self.summary(scenario, variant, metric));
-        Some(Verdict::of(&ours?, &theirs?, metric.less_is_better()))
+        let [one, other] = [self.subject(), variant].map(|variant| self.summary(scenario, variant, metric));
+        Some(Verdict::of(&one?, &other?, metric.less_is_better()))
     }
 }
 

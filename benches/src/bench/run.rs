@@ -13,7 +13,7 @@ use crate::progress::{self, Progress};
 use crate::results::{Results, Sample};
 use crate::scenario::{IDLE_CONNECTIONS, Scenario};
 use crate::stats::Chance;
-use crate::variant::{self, Variant};
+use crate::variant::{self, OURS, Variant};
 
 /// Builds what is missing, checks that all answer alike, and measures. What there is after each round
 /// is handed to `keep`, for a run takes hours and may be ended.
@@ -58,6 +58,7 @@ pub fn run(options: &Options, builds: &Path, keep: impl Fn(&Results) -> Result<(
         rounds: 0,
         seconds: options.seconds,
         idle_connections: bench.idle_connections,
+        subject: subject(&variants),
         missing,
         samples: Vec::new(),
     };
@@ -69,6 +70,11 @@ pub fn run(options: &Options, builds: &Path, keep: impl Fn(&Results) -> Result<(
         keep(&results)
     })?;
     Ok(results)
+}
+
+fn subject(variants: &[Variant]) -> Option<String> {
+    let has_ours = variants.iter().any(|variant| variant.name == OURS);
+    variants.last().filter(|_| !has_ours).map(|last| last.name.clone())
 }
 
 /// How long the measuring takes on a quiet machine, and how many measurements that is.
