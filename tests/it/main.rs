@@ -14,6 +14,7 @@ mod exceptions;
 
 mod access_log;
 mod background;
+mod benchmarks;
 mod bodies;
 mod calling;
 mod chaos;
