@@ -200,8 +200,8 @@ a_tenth_of_a_cpu_is_enough() {
     said "64 MiB and a tenth of a CPU, 1000 clients: $(sed -n 's/^Requests.sec: *//p' "$scratch/wrk") requests/s, $probes"
 
     # Four times as many clients as workers and queue hold, with handlers that block: the rest is refused at once.
-    workers=4 # the quota rounded up to one CPU, times four
-    held=$((workers + 64 * workers))
+    workers=32 # the quota rounded up to one CPU, times 32
+    held=$((workers + 8 * workers))
     wrk -t1 -c$((4 * held)) -d15s --timeout 30s "http://$ip:8080/delay/1" >"$scratch/wrk" &
     sleep 1
     probe_for 12 "http://$ip:8080"

@@ -13,7 +13,7 @@ both_engines! {
     as_many_handlers_run_at_once_as_there_are_workers,
     a_slow_handler_does_not_hold_up_the_others: alone,
     a_handler_that_panics_costs_its_own_request_and_nothing_else,
-    half_a_cpu_makes_four_workers_and_the_log_says_why,
+    half_a_cpu_makes_the_workers_of_one_and_the_log_says_why,
 }
 
 fn past_the_workers_and_the_queue_clients_are_told_at_once_to_come_again(engine: Engine) {
@@ -191,7 +191,7 @@ fn a_handler_that_panics_costs_its_own_request_and_nothing_else(engine: Engine) 
     );
 }
 
-fn half_a_cpu_makes_four_workers_and_the_log_says_why(engine: Engine) {
+fn half_a_cpu_makes_the_workers_of_one_and_the_log_says_why(engine: Engine) {
     let Some(group) = Cgroup::new(
         "cpu",
         &[
@@ -205,7 +205,7 @@ fn half_a_cpu_makes_four_workers_and_the_log_says_why(engine: Engine) {
     let record = server.wait_for("the start-up record", |record| {
         record.get("workers").is_some()
     });
-    assert_eq!(number(&record, "workers"), 4.0, "{record}");
+    assert_eq!(number(&record, "workers"), 32.0, "{record}");
     assert!(
         record.to_string().contains("0.5"),
         "the quota is named: {record}"

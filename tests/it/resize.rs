@@ -64,7 +64,7 @@ fn a_resized_pod_has_the_workers_and_the_memory_of_its_new_size(engine: Engine) 
     };
     let before = format!("{}\n{}", cpu.enter(), ram.enter());
     let server = Setup::new(engine).before(&before).start().ready();
-    eventually("all workers have begun", || workers_of(&server) == 5);
+    eventually("all workers have begun", || workers_of(&server) == 33);
     quota(&cpu, 150_000);
     memory(&ram, 16);
     // Two files are written one after the other, and a look may come between them.
@@ -81,12 +81,12 @@ fn a_resized_pod_has_the_workers_and_the_memory_of_its_new_size(engine: Engine) 
     ];
     assert_eq!(
         sizes.map(|name| number(&grown, name)),
-        [8.0, 512.0, 2730.0, 4.0 * 1024.0 * 1024.0],
+        [64.0, 512.0, 2730.0, 4.0 * 1024.0 * 1024.0],
         "{grown}"
     );
-    eventually("the pool has grown", || workers_of(&server) == 9);
+    eventually("the pool has grown", || workers_of(&server) == 65);
     quota(&cpu, 50_000);
-    eventually("the pool has shrunk", || workers_of(&server) == 5);
+    eventually("the pool has shrunk", || workers_of(&server) == 33);
     server.get("/").expect(200);
     server.stop().expect_clean();
 }
@@ -128,8 +128,8 @@ fn fewer_cpus_in_the_cpuset_are_fewer_workers(engine: Engine) {
     };
     let server = Setup::new(engine).before(&set.enter()).start().ready();
     assert!(set.write("cpuset.cpus", first));
-    assert_eq!(number(&resized(&server, 1), "workers"), 4.0);
-    eventually("the pool has shrunk", || workers_of(&server) == 5);
+    assert_eq!(number(&resized(&server, 1), "workers"), 32.0);
+    eventually("the pool has shrunk", || workers_of(&server) == 33);
     server.stop().expect_clean();
 }
 
@@ -208,10 +208,10 @@ fn resize_under_load(server: &Server, cpu: &Cgroup, ram: &Cgroup, rounds: usize)
     for _ in 0..rounds {
         quota(cpu, 200_000);
         memory(ram, 16);
-        eventually("the pool has grown", || workers_of(server) == 9);
+        eventually("the pool has grown", || workers_of(server) == 65);
         quota(cpu, 50_000);
         memory(ram, 100);
-        eventually("the pool has shrunk", || workers_of(server) == 5);
+        eventually("the pool has shrunk", || workers_of(server) == 33);
     }
     enough.store(true, Ordering::Relaxed);
     let answers = clients

@@ -18,7 +18,7 @@ pub(super) const V2_MOUNT: &str =
     "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n";
 
 #[test]
-fn half_a_cpu_gives_four_workers_under_version_2() {
+fn half_a_cpu_gives_the_workers_of_one_under_version_2() {
     let tree = Tree::new(V2_MOUNT, "0::/\n");
     tree.write("sys/fs/cgroup/cpu.max", "50000 100000\n");
     tree.write("sys/fs/cgroup/memory.max", "67108864\n");
@@ -27,11 +27,11 @@ fn half_a_cpu_gives_four_workers_under_version_2() {
         (limits.cpu_quota, limits.memory_limit),
         (Some(0.5), Some(64 << 20))
     );
-    assert_eq!(limits.default_workers(), 4);
+    assert_eq!(limits.default_workers(), 32);
 }
 
 #[test]
-fn half_a_cpu_gives_four_workers_under_version_1() {
+fn half_a_cpu_gives_the_workers_of_one_under_version_1() {
     let tree = Tree::new(V1_MOUNTS, "5:memory:/\n3:cpuset:/\n1:cpu,cpuacct:/\n0::/\n");
     tree.write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "50000\n");
     tree.write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n");
@@ -41,7 +41,7 @@ fn half_a_cpu_gives_four_workers_under_version_1() {
         (limits.cpu_quota, limits.memory_limit),
         (Some(0.5), Some(64 << 20))
     );
-    assert_eq!(limits.default_workers(), 4);
+    assert_eq!(limits.default_workers(), 32);
 }
 
 #[test]
@@ -232,9 +232,9 @@ fn a_pod_resized_in_place_is_read_anew() {
     let tree = Tree::new(V2_MOUNT, "0::/\n");
     tree.cpus("0-7", "0-7");
     tree.write("sys/fs/cgroup/cpu.max", "50000 100000");
-    assert_eq!(tree.limits().default_workers(), 4);
+    assert_eq!(tree.limits().default_workers(), 32);
     tree.write("sys/fs/cgroup/cpu.max", "400000 100000");
-    assert_eq!(tree.limits().default_workers(), 16);
+    assert_eq!(tree.limits().default_workers(), 128);
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn cpus_are_those_that_are_both_allowed_and_online() {
 }
 
 #[test]
-fn workers_are_four_for_each_cpu_that_can_be_kept_busy() {
+fn workers_are_32_for_each_cpu_that_can_be_kept_busy() {
     let workers = |cpus, cpu_quota| {
         Limits {
             cpus,
@@ -276,12 +276,12 @@ fn workers_are_four_for_each_cpu_that_can_be_kept_busy() {
         }
         .default_workers()
     };
-    assert_eq!(workers(8, Some(0.001)), 4);
-    assert_eq!(workers(8, Some(1.0)), 4);
-    assert_eq!(workers(8, Some(1.001)), 8);
-    assert_eq!(workers(8, None), 32);
-    assert_eq!(workers(2, Some(64.0)), 8);
-    assert_eq!(workers(2, Some(f64::MAX)), 8);
+    assert_eq!(workers(8, Some(0.001)), 32);
+    assert_eq!(workers(8, Some(1.0)), 32);
+    assert_eq!(workers(8, Some(1.001)), 64);
+    assert_eq!(workers(8, None), 256);
+    assert_eq!(workers(2, Some(64.0)), 64);
+    assert_eq!(workers(2, Some(f64::MAX)), 64);
 }
 
 #[test]
@@ -300,11 +300,11 @@ fn raising_the_descriptor_limit_never_lowers_it() {
 
 /// The real thing: this test runs itself again as a process inside of a group with half a CPU and 64 MiB.
 #[test]
-fn half_a_cpu_of_a_real_cgroup_gives_four_workers() {
+fn half_a_cpu_of_a_real_cgroup_gives_the_workers_of_one() {
     if std::env::var_os("SEAWORTHY_TEST_IN_CGROUP").is_some() {
         let limits = Limits::read();
         assert_eq!(limits.cpu_quota, Some(0.5));
-        assert_eq!(limits.default_workers(), 4);
+        assert_eq!(limits.default_workers(), 32);
         println!("seen from the inside");
         return;
     }
@@ -320,7 +320,7 @@ fn half_a_cpu_of_a_real_cgroup_gives_four_workers() {
         .args([
             "--exact",
             "--nocapture",
-            "config::limits::tests::half_a_cpu_of_a_real_cgroup_gives_four_workers",
+            "config::limits::tests::half_a_cpu_of_a_real_cgroup_gives_the_workers_of_one",
         ])
         .env("SEAWORTHY_TEST_IN_CGROUP", "1")
         .output()

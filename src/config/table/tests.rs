@@ -51,7 +51,7 @@ fn the_defaults_are_those_of_the_readme() {
         (LevelFilter::Info, AccessLog::Errors)
     );
     assert_eq!(config.http_engine, HttpEngine::DEFAULT);
-    assert_eq!((config.workers, config.queue_capacity), (4, 256));
+    assert_eq!((config.workers, config.queue_capacity), (32, 256));
     assert_eq!(config.queue_timeout, Duration::from_secs(10));
     assert_eq!(
         (config.max_connections, config.buffer_memory),
@@ -248,36 +248,36 @@ fn workers_follow_the_quota_and_say_so() {
     let cases = [
         (
             limits(2, Some(0.5), None, None),
-            "WORKERS=4 # default: 4 × 0.5 CPU quota, rounded up",
+            "WORKERS=32 # default: 32 × 0.5 CPU quota, rounded up",
         ),
         (
             limits(8, Some(1.25), None, None),
-            "WORKERS=8 # default: 4 × 1.25 CPU quota, rounded up",
+            "WORKERS=64 # default: 32 × 1.25 CPU quota, rounded up",
         ),
         (
             limits(8, None, None, None),
-            "WORKERS=32 # default: 4 × 8 CPUs, without a quota",
+            "WORKERS=256 # default: 32 × 8 CPUs, without a quota",
         ),
         (
             limits(2, Some(3.0), None, None),
-            "WORKERS=8 # default: 4 × 2 CPUs, fewer than the quota of 3",
+            "WORKERS=64 # default: 32 × 2 CPUs, fewer than the quota of 3",
         ),
         (
             limits(257, None, None, None),
-            "WORKERS=1024 # default: 4 × 257 CPUs, without a quota, at most 1024",
+            "WORKERS=1024 # default: 32 × 257 CPUs, without a quota, at most 1024",
         ),
     ];
     for (limits, expected) in cases {
         let (config, settings) = read(&[], &limits);
         assert_eq!(source(&settings, "WORKERS"), expected);
-        assert_eq!(config.queue_capacity, 64 * config.workers);
+        assert_eq!(config.queue_capacity, (8 * config.workers).max(256));
     }
     let (config, settings) = read(&[("WORKERS", "3")], &LIMITS);
-    assert_eq!((config.workers, config.queue_capacity), (3, 192));
+    assert_eq!((config.workers, config.queue_capacity), (3, 256));
     assert_eq!(source(&settings, "WORKERS"), "WORKERS=3 # environment");
     assert_eq!(
         source(&settings, "QUEUE_CAPACITY"),
-        "QUEUE_CAPACITY=192 # default: 64 × WORKERS"
+        "QUEUE_CAPACITY=256 # default: 8 × WORKERS, at least 256"
     );
 }
 

@@ -40,7 +40,7 @@ fn the_sizes_under_the_limits_that_a_configuration_was_read_with_are_its_own() {
 fn what_was_not_set_follows_the_limits_and_what_was_set_does_not() {
     let grown = read(&[]).sizing().under(&limits(2.0, 4));
     let expected = Sizes {
-        workers: 8,
+        workers: 64,
         queue_capacity: 512,
         max_connections: 682,
         buffer_memory: 1 << 20,
