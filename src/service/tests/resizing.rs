@@ -23,6 +23,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+const SMALL_WORKERS: usize = 32;
+const LARGE_WORKERS: usize = 128;
+
 const SMALL: (&str, &str) = ("50000 100000\n", "16777216\n");
 const LARGE: (&str, &str) = ("400000 100000\n", "104857600\n");
 
@@ -180,7 +183,7 @@ fn a_hundred_resizes_under_load_lose_no_request_and_no_thread() {
     for &engine in ENGINES {
         let service = Service::new("test").get("/", |_: &Request| "hello");
         let mut scene = Scene::start(service, engine, &[]);
-        scene.expect_workers(4);
+        scene.expect_workers(SMALL_WORKERS);
         let load = Load::start(scene.address(), 12);
         for _ in 0..50 {
             scene.resize(LARGE);
@@ -190,8 +193,8 @@ fn a_hundred_resizes_under_load_lose_no_request_and_no_thread() {
         }
         let answers = load.end();
         assert!(answers > 1000, "{answers}");
-        scene.expect_workers(4);
-        assert_eq!(scene.pool.most_admitted(), 4 + 4 * 64);
+        scene.expect_workers(SMALL_WORKERS);
+        assert_eq!(scene.pool.most_admitted(), SMALL_WORKERS + 256);
         let resized = super::told(scene.pool.dispatcher(), "seaworthy_resized_total");
         // The service looks by itself too, every two seconds.
         assert!((101..120).contains(&resized), "{resized}");
@@ -217,24 +220,24 @@ fn a_pool_that_shrinks_lets_every_handler_finish_and_answers_probes_meanwhile() 
         });
         let mut scene = Scene::start(service, engine, &[]);
         scene.resize(LARGE);
-        scene.expect_workers(16);
+        scene.expect_workers(LARGE_WORKERS);
         let address = scene.address();
         let client = |_| thread::spawn(move || ask(&mut connect(address), GET));
-        let clients: Vec<_> = (0..16).map(client).collect();
+        let clients: Vec<_> = (0..LARGE_WORKERS).map(client).collect();
         // One at a time waits for the word, the others for it: all have a slot.
         begins.recv_timeout(PATIENCE).unwrap();
-        eventually("all run", || scene.pool.running_now() == 16);
+        eventually("all run", || scene.pool.running_now() == LARGE_WORKERS);
         scene.resize(SMALL);
-        assert_eq!(scene.pool.slots(), 4);
+        assert_eq!(scene.pool.slots(), SMALL_WORKERS);
         let probe = b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n";
-        for _ in 0..16 {
+        for _ in 0..LARGE_WORKERS {
             assert!(ask(&mut connect(address), probe).unwrap().contains(" 200 "));
             go_on.send(()).unwrap();
         }
         for client in clients {
             assert!(client.join().unwrap().unwrap().ends_with("done"));
         }
-        scene.expect_workers(4);
+        scene.expect_workers(SMALL_WORKERS);
         assert_eq!(scene.stop().abandoned_total(), 0);
     }
 }
@@ -259,10 +262,10 @@ fn limits_that_cannot_be_read_for_a_moment_are_not_taken_for_none() {
     fs::remove_file(&quota).unwrap();
     fs::create_dir(&quota).unwrap();
     scene.resizer.look();
-    assert_eq!(scene.pool.slots(), 4);
+    assert_eq!(scene.pool.slots(), SMALL_WORKERS);
     fs::remove_dir(&quota).unwrap();
     scene.resize(LARGE);
-    scene.expect_workers(16);
+    scene.expect_workers(LARGE_WORKERS);
     scene.stop();
 }
 
