@@ -188,7 +188,7 @@ a_tenth_of_a_cpu_is_enough() {
     # Without the health check: it needs systemd's timers, and what starts it in the container spends the quota.
     podman run -d --name seaworthy-e2e --no-healthcheck --cpus 0.1 --memory 64m --memory-swap 64m --read-only \
         --cap-drop ALL --security-opt no-new-privileges -v "$scratch/termination-log:/dev/termination-log" \
-        -e DEMO_ENDPOINTS=true -e ADMIN_PORT=9090 "$image" >/dev/null 2>&1
+        -e DEMO_ENDPOINTS=true -e ADMIN_PORT=9090 -e WORKERS=4 "$image" >/dev/null 2>&1
     ip=$(address_of seaworthy-e2e)
     wait_for 200 "http://$ip:8080/readyz"
 
@@ -200,8 +200,8 @@ a_tenth_of_a_cpu_is_enough() {
     said "64 MiB and a tenth of a CPU, 1000 clients: $(sed -n 's/^Requests.sec: *//p' "$scratch/wrk") requests/s, $probes"
 
     # Four times as many clients as workers and queue hold, with handlers that block: the rest is refused at once.
-    workers=32 # the quota rounded up to one CPU, times 32
-    held=$((workers + 8 * workers))
+    workers=4
+    held=$((workers + 64 * workers))
     wrk -t1 -c$((4 * held)) -d15s --timeout 30s "http://$ip:8080/delay/1" >"$scratch/wrk" &
     sleep 1
     probe_for 12 "http://$ip:8080"

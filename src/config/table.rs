@@ -79,8 +79,7 @@ pub struct Config {
     pub http_engine: HttpEngine,
     /// `WORKERS`: how many handlers run at once, 1 to 1024; [`Limits::default_workers`] by default.
     pub workers: usize,
-    /// `QUEUE_CAPACITY`: how many requests may wait for a worker, 8 for each worker and at least 256 by default;
-    /// 0 for none.
+    /// `QUEUE_CAPACITY`: how many requests may wait for a worker, 64 for each worker by default; 0 for none.
     pub queue_capacity: usize,
     /// `QUEUE_TIMEOUT`: how long a request may wait for a worker, 10 s by default.
     pub queue_timeout: Duration,

@@ -81,7 +81,7 @@ fn a_resized_pod_has_the_workers_and_the_memory_of_its_new_size(engine: Engine) 
     ];
     assert_eq!(
         sizes.map(|name| number(&grown, name)),
-        [64.0, 512.0, 2730.0, 4.0 * 1024.0 * 1024.0],
+        [64.0, 4096.0, 2730.0, 4.0 * 1024.0 * 1024.0],
         "{grown}"
     );
     eventually("the pool has grown", || workers_of(&server) == 65);

@@ -17,8 +17,7 @@ const LARGEST_SIZE: u64 = if usize::BITS < 64 {
 };
 
 const MOST_WORKERS: u64 = 1024;
-const QUEUE_PER_WORKER: usize = 8;
-const LEAST_QUEUE: usize = 256;
+const QUEUE_PER_WORKER: usize = 64;
 const MOST_QUEUED: u64 = 1_000_000;
 
 const DEFAULT_MOST_CONNECTIONS: u64 = 10_000;
@@ -37,7 +36,7 @@ pub(super) fn default_workers(limits: &Limits) -> usize {
 }
 
 pub(super) fn queue_for(workers: usize) -> usize {
-    (QUEUE_PER_WORKER * workers).max(LEAST_QUEUE)
+    QUEUE_PER_WORKER * workers
 }
 
 /// How many idle connections the memory has room for.
@@ -84,10 +83,7 @@ pub(super) fn workers(settings: &mut Settings, limits: &Limits) -> usize {
 
 pub(super) fn queue_capacity(settings: &mut Settings, workers: usize) -> usize {
     let capacity = settings.number("QUEUE_CAPACITY", queue_for(workers) as u64, 0..=MOST_QUEUED);
-    settings.explain_default(
-        "QUEUE_CAPACITY",
-        format!("{QUEUE_PER_WORKER} × WORKERS, at least {LEAST_QUEUE}"),
-    );
+    settings.explain_default("QUEUE_CAPACITY", format!("{QUEUE_PER_WORKER} × WORKERS"));
     capacity as usize
 }
 

@@ -51,7 +51,7 @@ fn the_defaults_are_those_of_the_readme() {
         (LevelFilter::Info, AccessLog::Errors)
     );
     assert_eq!(config.http_engine, HttpEngine::DEFAULT);
-    assert_eq!((config.workers, config.queue_capacity), (32, 256));
+    assert_eq!((config.workers, config.queue_capacity), (32, 2048));
     assert_eq!(config.queue_timeout, Duration::from_secs(10));
     assert_eq!(
         (config.max_connections, config.buffer_memory),
@@ -270,14 +270,14 @@ fn workers_follow_the_quota_and_say_so() {
     for (limits, expected) in cases {
         let (config, settings) = read(&[], &limits);
         assert_eq!(source(&settings, "WORKERS"), expected);
-        assert_eq!(config.queue_capacity, (8 * config.workers).max(256));
+        assert_eq!(config.queue_capacity, 64 * config.workers);
     }
     let (config, settings) = read(&[("WORKERS", "3")], &LIMITS);
-    assert_eq!((config.workers, config.queue_capacity), (3, 256));
+    assert_eq!((config.workers, config.queue_capacity), (3, 192));
     assert_eq!(source(&settings, "WORKERS"), "WORKERS=3 # environment");
     assert_eq!(
         source(&settings, "QUEUE_CAPACITY"),
-        "QUEUE_CAPACITY=256 # default: 8 × WORKERS, at least 256"
+        "QUEUE_CAPACITY=192 # default: 64 × WORKERS"
     );
 }
 

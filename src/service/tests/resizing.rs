@@ -194,7 +194,10 @@ fn a_hundred_resizes_under_load_lose_no_request_and_no_thread() {
         let answers = load.end();
         assert!(answers > 1000, "{answers}");
         scene.expect_workers(SMALL_WORKERS);
-        assert_eq!(scene.pool.most_admitted(), SMALL_WORKERS + 256);
+        assert_eq!(
+            scene.pool.most_admitted(),
+            SMALL_WORKERS + 64 * SMALL_WORKERS
+        );
         let resized = super::told(scene.pool.dispatcher(), "seaworthy_resized_total");
         // The service looks by itself too, every two seconds.
         assert!((101..120).contains(&resized), "{resized}");

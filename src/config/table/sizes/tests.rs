@@ -41,7 +41,7 @@ fn what_was_not_set_follows_the_limits_and_what_was_set_does_not() {
     let grown = read(&[]).sizing().under(&limits(2.0, 4));
     let expected = Sizes {
         workers: 64,
-        queue_capacity: 512,
+        queue_capacity: 4096,
         max_connections: 682,
         buffer_memory: 1 << 20,
         max_body_bytes: 512 << 10,
