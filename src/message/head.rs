@@ -23,6 +23,18 @@ impl Span {
         }
     }
 
+    /// The same stretch where what it was counted in begins at `start`.
+    pub(crate) fn moved(self, start: u32) -> Span {
+        Span {
+            start: self.start + start,
+            end: self.end + start,
+        }
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
     /// The stretch as bytes; `bytes` is what was parsed.
     pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
         &bytes[self.start as usize..self.end as usize]

@@ -66,6 +66,33 @@ pub(super) fn is_host_byte(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & HOST != 0
 }
 
+/// Where the first byte from `start` on is that no field value may hold, or the end.
+pub(super) fn value_end(bytes: &[u8], start: usize) -> usize {
+    let mut at = start;
+    // Eight at a time, up to those with a control byte among them, which may be a tab.
+    while let Some(eight) = bytes[at..].first_chunk()
+        && !has_control(u64::from_le_bytes(*eight))
+    {
+        at += 8;
+    }
+    while let Some(&byte) = bytes.get(at)
+        && is_value_byte(byte)
+    {
+        at += 1;
+    }
+    at
+}
+
+/// Whether one of these eight bytes is below a space or DEL. A high bit is set where subtracting has borrowed: by "Bit
+/// Twiddling Hacks", "Determine if a word has a byte less than n".
+fn has_control(eight: u64) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let below_space = eight.wrapping_sub(EACH * 0x20) & !eight;
+    let or_del = eight ^ (EACH * 0x7f);
+    let is_del = or_del.wrapping_sub(EACH) & !or_del;
+    (below_space | is_del) & (EACH * 0x80) != 0
+}
+
 /// `value` without the optional whitespace around it (RFC 9110, section 5.6.3: spaces and tabs).
 pub(super) fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {

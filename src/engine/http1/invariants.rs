@@ -7,7 +7,7 @@ use super::bytes::{is_token_byte, is_value_byte};
 use super::*;
 use crate::message::head::{BodyLength, Head, Version};
 
-/// Small, so that short inputs reach the limits; more fields than are parsed on the stack, so that they get beyond it.
+/// Small, so that short inputs reach the limits.
 pub(crate) const LIMITS: Limits = Limits {
     max_head_bytes: 512,
     max_headers: 110,
