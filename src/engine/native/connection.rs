@@ -231,11 +231,12 @@ impl<S: Stream> Connection<S> {
     /// Whether the owner has something to do with it before the next event: bytes of another request are here, or
     /// may be.
     pub(crate) fn has_more(&self) -> bool {
-        self.may_be_readable
-            || self
-                .input
-                .as_ref()
-                .is_some_and(|input| !input.bytes.is_empty())
+        self.may_be_readable || self.has_input()
+    }
+
+    fn has_input(&self) -> bool {
+        let input = self.input.as_ref();
+        input.is_some_and(|input| !input.bytes.is_empty())
     }
 
     /// Reads, parses and sends as far as the stream allows, for one turn at most.
@@ -277,7 +278,7 @@ impl<S: Stream> Connection<S> {
                 }
             };
             if let Some(next) = step {
-                self.settle(context);
+                self.settle(context.buffers, context.rules);
                 return next;
             }
         }
@@ -300,16 +301,16 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Lets go of memory that is not needed, and accounts for the rest.
-    fn settle(&mut self, context: &mut Context<'_>) {
+    pub(crate) fn settle(&mut self, buffers: &mut BufferPool, rules: &Rules) {
         let rests = matches!(
             self.state,
             State::Idle | State::Fresh(_) | State::Lingering(_) | State::Closed
         );
         if rests && let Some(mut input) = self.input.take() {
             self.discarded.extend(Discarded::of_request(&mut input));
-            context.buffers.keep(input);
+            buffers.keep(input);
         }
-        self.settle_charges(context.rules);
+        self.settle_charges(rules);
     }
 
     fn settle_charges(&mut self, rules: &Rules) {

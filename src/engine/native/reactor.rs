@@ -170,15 +170,18 @@ impl Reactor {
 
     /// How long nothing is due.
     fn time_left(&self, until: Option<Instant>, now: Instant) -> Option<Duration> {
-        let accept = self
-            .acceptor
-            .as_ref()
-            .and_then(|acceptor| acceptor.next_attempt(now));
-        let leases = (self.table.leased > 0).then(|| now + LONGEST_WAIT_WITH_LEASES);
-        let readers = self.next_look_at_readers(now);
-        let all = [until, self.next_sweep(), accept, leases, readers];
-        let first = all.into_iter().flatten().min()?;
-        Some(first.saturating_duration_since(now))
+        let mut first = self.next_sweep();
+        let mut consider = |due: Option<Instant>| {
+            if due.is_some_and(|due| first.is_none_or(|first| due < first)) {
+                first = due;
+            }
+        };
+        consider(until);
+        let acceptor = self.acceptor.as_ref();
+        consider(acceptor.and_then(|acceptor| acceptor.next_attempt(now)));
+        consider((self.table.leased > 0).then(|| now + LONGEST_WAIT_WITH_LEASES));
+        consider(self.next_look_at_readers(now));
+        first.map(|first| first.saturating_duration_since(now))
     }
 
     fn handle_events(&mut self, now: Instant, ready: &mut Vec<Ready>) {
@@ -243,15 +246,18 @@ impl Reactor {
         self.shared.take_returned(&mut self.returned);
         for _ in 0..self.returned.len() {
             match self.returned.pop_front() {
-                Some(Returned::Connection(lease))
-                    if self.has_events_left && self.has_more_to_do(&lease) =>
-                {
-                    self.returned.push_back(Returned::Connection(lease));
-                }
                 Some(Returned::Connection(lease)) => {
+                    let has_more = self.has_more_to_do(&lease);
+                    if has_more && self.has_events_left {
+                        self.returned.push_back(Returned::Connection(lease));
+                        continue;
+                    }
                     let place = lease.place;
                     self.take_in(lease);
-                    self.step(place, now, ready, Connection::advance);
+                    match has_more || self.stage != Stage::Open {
+                        true => self.step(place, now, ready, Connection::advance),
+                        false => self.let_rest(place),
+                    }
                 }
                 Some(Returned::Ended(place)) => self.free(place),
                 None => {}
@@ -278,6 +284,16 @@ impl Reactor {
             lease.connection.client_has_closed |= client_has_closed;
         }
         self.table.put(place, lease);
+    }
+
+    /// The connection has nothing to do until its next request: its buffers are for others.
+    fn let_rest(&mut self, place: usize) {
+        if let Some(Place::Held(lease)) = self.table.places.get_mut(place) {
+            let connection = &mut lease.connection;
+            connection.settle(&mut self.buffers, &self.shared.rules);
+            self.later.discard(&mut connection.discarded);
+            self.keep(place);
+        }
     }
 
     /// Lets one connection take a step, and does what it says.

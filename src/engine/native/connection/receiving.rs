@@ -22,8 +22,11 @@ const ALWAYS_SERVED: usize = 1024;
 impl<S: Stream> Connection<S> {
     /// Looks for a whole request in the input. Whatever is read of a body is taken out of the raw bytes here.
     pub(super) fn parse(&mut self, context: &Context<'_>) -> Result<bool, Refusal> {
+        if !self.has_input() {
+            return Ok(false);
+        }
         self.account(context.rules)?;
-        let Some(input) = self.input.as_mut().filter(|input| !input.bytes.is_empty()) else {
+        let Some(input) = &mut self.input else {
             return Ok(false);
         };
         if matches!(self.state, State::Fresh(_) | State::Idle) {
