@@ -12,7 +12,7 @@ pub(crate) mod waiting;
 use super::buffer_pool::BufferPool;
 use crate::{
     engine::{
-        discarded::Discarded,
+        discarded::{Discarded, MUCH_MEMORY},
         http1::{Chunks, Refusal},
         lifetime::Past,
         occupancy::Closed,
@@ -307,12 +307,17 @@ impl<S: Stream> Connection<S> {
             State::Idle | State::Fresh(_) | State::Lingering(_) | State::Closed
         );
         if rests && let Some(mut input) = self.input.take() {
-            self.discarded.extend(Discarded::of_request(&mut input));
+            self.discard_much_of(&mut input);
+            // One that was answered is clear already.
+            if !self.is_idle() {
+                input.clear();
+            }
             buffers.keep(input);
         }
         self.settle_charges(rules);
     }
 
+    #[inline]
     fn settle_charges(&mut self, rules: &Rules) {
         let (request, response) = (self.request_holds(), self.response_holds());
         let memory = &rules.memory;
@@ -354,7 +359,13 @@ impl<S: Stream> Connection<S> {
     fn let_go_of_request(&mut self) {
         self.behind = None;
         if let Some(mut input) = self.input.take() {
-            self.discarded.extend(Discarded::of_request(&mut input));
+            self.discard_much_of(&mut input);
+        }
+    }
+
+    fn discard_much_of(&mut self, request: &mut Request) {
+        if request.holds() > MUCH_MEMORY {
+            self.discarded.extend(Discarded::of_request(request));
         }
     }
 

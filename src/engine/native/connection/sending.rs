@@ -13,7 +13,6 @@ use crate::{
     },
     message::{head::Version, request::RequestBody, response::Response},
 };
-use http::Method;
 use log::Level;
 use std::{
     fmt::Display,
@@ -40,11 +39,7 @@ impl<S: Stream> Connection<S> {
             past.ends(&rules.lifetime, self.peer, now)
         };
         let close = close || is_over || !self.asked.keep_alive;
-        let method = match self.asked.is_head {
-            true => Method::HEAD,
-            false => Method::GET,
-        };
-        let outgoing = Outgoing::new(&method, self.asked.version, response, close, now);
+        let outgoing = Outgoing::new(self.asked.is_head, self.asked.version, response, close, now);
         let close = close || outgoing.ends_with_connection;
         self.begin_sending(outgoing, close, now, rules);
         self.pump(now, rules)
@@ -63,7 +58,7 @@ impl<S: Stream> Connection<S> {
         self.let_go_of_request();
         // What follows a refused head is no request, and it is what lingering is for.
         self.may_be_readable = true;
-        let outgoing = Outgoing::new(&Method::GET, Version::Http11, response, true, context.now);
+        let outgoing = Outgoing::new(false, Version::Http11, response, true, context.now);
         self.begin_sending(outgoing, true, context.now, context.rules);
         None
     }
