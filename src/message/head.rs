@@ -31,10 +31,6 @@ impl Span {
         }
     }
 
-    pub(crate) fn is_empty(self) -> bool {
-        self.start == self.end
-    }
-
     /// The stretch as bytes; `bytes` is what was parsed.
     pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
         &bytes[self.start as usize..self.end as usize]

@@ -66,21 +66,22 @@ pub(super) fn is_host_byte(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & HOST != 0
 }
 
-/// Where the first byte from `start` on is that no field value may hold, or the end.
-pub(super) fn value_end(bytes: &[u8], start: usize) -> usize {
-    let mut at = start;
+/// How many bytes there are before the first that no field value may hold.
+#[inline]
+pub(super) fn value_len(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
     // Eight at a time, up to those with a control byte among them, which may be a tab.
-    while let Some(eight) = bytes[at..].first_chunk()
+    while let Some((eight, behind)) = rest.split_first_chunk()
         && !has_control(u64::from_le_bytes(*eight))
     {
-        at += 8;
+        rest = behind;
     }
-    while let Some(&byte) = bytes.get(at)
-        && is_value_byte(byte)
+    while let [byte, behind @ ..] = rest
+        && is_value_byte(*byte)
     {
-        at += 1;
+        rest = behind;
     }
-    at
+    bytes.len() - rest.len()
 }
 
 /// Whether one of these eight bytes is below a space or DEL. A high bit is set where subtracting has borrowed: by "Bit

@@ -7,7 +7,7 @@
 use crate::message::head::{Field, Head, Span, Version};
 use http::{Method, StatusCode};
 
-use super::bytes::{is_target_byte, is_token_byte, is_value_byte, value_end};
+use super::bytes::{is_target_byte, is_token_byte, is_value_byte, value_len};
 use super::target::{MALFORMED_TARGET, take_apart};
 use super::terms::Collector;
 use crate::message::refusal::Refusal;
@@ -172,18 +172,24 @@ fn over_limit(head: &[u8]) -> Refusal {
 /// error too.
 fn parse(window: &[u8], start: usize, limits: &Limits, head: &mut Head) -> Result<usize, Refusal> {
     let mut scanner = Scanner {
-        bytes: window,
-        at: start,
+        len: window.len(),
+        rest: &window[start..],
     };
-    let method = scanner.method()?.of(window);
-    head.method = match method {
+    let method = scanner.until(b' ', is_token_byte).ok_or(MALFORMED_LINE)?;
+    head.method = match method.bytes {
         // Nearly every request.
         b"GET" => Method::GET,
-        _ => Method::from_bytes(method).map_err(|_| MALFORMED_LINE)?,
+        method => Method::from_bytes(method).map_err(|_| MALFORMED_LINE)?,
     };
-    head.target = scanner.target()?;
+    let Some(target) = scanner.until(b' ', is_target_byte) else {
+        return Err(match scanner.rest {
+            [] | [b' ' | b'\t' | b'\r' | b'\n', ..] => MALFORMED_LINE,
+            _ => MALFORMED_TARGET,
+        });
+    };
     head.version = scanner.version()?;
-    let parts = take_apart(&head.method, head.target.of(window))?;
+    head.target = target.span();
+    let parts = take_apart(&head.method, target.bytes)?;
     let start = head.target.start;
     head.path = parts.path.moved(start);
     head.query = parts.query.map(|query| query.moved(start));
@@ -195,123 +201,143 @@ fn parse(window: &[u8], start: usize, limits: &Limits, head: &mut Head) -> Resul
         if head.fields.len() >= limits.max_headers {
             return Err(TOO_MANY_FIELDS);
         }
-        let field = scanner.field()?;
-        let name = field.name.of(window);
-        collector.add(name, field.value.of(window))?;
-        head.push_field(name, field);
+        let name = scanner.until(b':', is_token_byte).ok_or(MALFORMED_NAME)?;
+        let value = scanner.value().ok_or(MALFORMED_VALUE)?;
+        collector.add(name.bytes, value.bytes)?;
+        let spans = Field {
+            name: name.span(),
+            value: value.span(),
+        };
+        head.push_field(name.bytes, spans);
     }
 
     let terms = collector.settle(head.version, limits.max_body_bytes)?;
     head.body = terms.body;
     head.keep_alive = terms.keep_alive;
     head.expect_continue = terms.expect_continue;
-    Ok(scanner.at)
+    Ok(scanner.at())
 }
 
 /// RFC 9112, section 3.
 const MALFORMED_LINE: Refusal = Refusal::bad("malformed request line");
+const MALFORMED_VERSION: Refusal = Refusal::bad("malformed version");
 
-/// Goes through the bytes of a head, one part after the other, and past what ends each.
+/// RFC 9112, section 5: between a name and its colon there is no whitespace, and a line that begins with some, which
+/// would be part of the one before, is no field.
+const MALFORMED_NAME: Refusal = Refusal::bad("malformed field name, or a folded line");
+const MALFORMED_VALUE: Refusal = Refusal::bad("malformed field value");
+
+/// Goes through the bytes of a head, one part after the other.
 struct Scanner<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    /// How many bytes there are in all.
+    len: usize,
+    rest: &'a [u8],
 }
 
-impl Scanner<'_> {
-    /// A token and the space behind it.
-    fn method(&mut self) -> Result<Span, Refusal> {
-        let method = self.skip(is_token_byte);
-        match self.takes(b' ') && !method.is_empty() {
-            true => Ok(method),
-            false => Err(MALFORMED_LINE),
-        }
+/// A part, and where it begins.
+struct Part<'a> {
+    start: usize,
+    bytes: &'a [u8],
+}
+
+impl Part<'_> {
+    fn span(&self) -> Span {
+        Span::new(self.start, self.start + self.bytes.len())
+    }
+}
+
+impl<'a> Scanner<'a> {
+    fn at(&self) -> usize {
+        self.len - self.rest.len()
     }
 
-    /// Bytes that a target may hold, and the space behind them.
-    fn target(&mut self) -> Result<Span, Refusal> {
-        let target = self.skip(is_target_byte);
-        match self.bytes.get(self.at) {
-            Some(b' ') if !target.is_empty() => {
-                self.at += 1;
-                Ok(target)
+    /// The bytes of this class that come next, where that is any, and `end` behind them; goes past it, or else to the
+    /// byte that is neither.
+    #[inline]
+    fn until(&mut self, end: u8, is_of_class: impl Fn(u8) -> bool) -> Option<Part<'a>> {
+        let start = self.at();
+        let len = self.rest.iter().position(|&byte| !is_of_class(byte));
+        let (bytes, rest) = self.rest.split_at(len.unwrap_or(self.rest.len()));
+        self.rest = rest;
+        match rest {
+            [first, rest @ ..] if *first == end && !bytes.is_empty() => {
+                self.rest = rest;
+                Some(Part { start, bytes })
             }
-            None | Some(b' ' | b'\t' | b'\r' | b'\n') => Err(MALFORMED_LINE),
-            Some(_) => Err(MALFORMED_TARGET),
+            _ => None,
         }
     }
 
     /// The version and the end of its line. Every later minor version is 1.1 to us (RFC 9110, section 2.5).
+    #[inline]
     fn version(&mut self) -> Result<Version, Refusal> {
-        let version = self.bytes[self.at..].first_chunk::<8>();
-        self.at += 8;
-        let (Some(version), true) = (version, self.takes_line_end()) else {
-            return Err(Refusal::bad("malformed version"));
-        };
-        if version == b"HTTP/1.1" {
+        let (line, rest) = self
+            .rest
+            .split_first_chunk::<10>()
+            .ok_or(MALFORMED_VERSION)?;
+        self.rest = rest;
+        if line == b"HTTP/1.1\r\n" {
             return Ok(Version::Http11);
         }
-        match version {
-            b"HTTP/1.0" => Ok(Version::Http10),
-            // RFC 9112, section 2.3: one digit, a dot and another.
-            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'..=b'9'] => Ok(Version::Http11),
-            [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
-                Err(Refusal::UNKNOWN_VERSION)
-            }
-            _ => Err(Refusal::bad("malformed version")),
+        match line {
+            b"HTTP/1.0\r\n" => Ok(Version::Http10),
+            // RFC 9112, section 2.3: a digit, a dot and another.
+            [
+                b'H',
+                b'T',
+                b'T',
+                b'P',
+                b'/',
+                b'1',
+                b'.',
+                b'1'..=b'9',
+                b'\r',
+                b'\n',
+            ] => Ok(Version::Http11),
+            [
+                b'H',
+                b'T',
+                b'T',
+                b'P',
+                b'/',
+                b'0'..=b'9',
+                b'.',
+                b'0'..=b'9',
+                b'\r',
+                b'\n',
+            ] => Err(Refusal::UNKNOWN_VERSION),
+            _ => Err(MALFORMED_VERSION),
         }
     }
 
-    /// A field line: its name, and its value without the whitespace around it (RFC 9112, section 5). Between the name and
-    /// the colon there is none, and a line that begins with it, which would be part of the one before, is no field.
-    fn field(&mut self) -> Result<Field, Refusal> {
-        let name = self.skip(is_token_byte);
-        if !self.takes(b':') || name.is_empty() {
-            return Err(Refusal::bad("malformed field name, or a folded line"));
+    /// The value of a field, without the whitespace around it, and the end of its line.
+    #[inline]
+    fn value(&mut self) -> Option<Part<'a>> {
+        while let [b' ' | b'\t', rest @ ..] = self.rest {
+            self.rest = rest;
         }
-        while let Some(b' ' | b'\t') = self.bytes.get(self.at) {
-            self.at += 1;
-        }
-        let start = self.at;
-        let mut end = value_end(self.bytes, start);
-        self.at = end;
+        let start = self.at();
+        let (mut bytes, rest) = self.rest.split_at(value_len(self.rest));
+        self.rest = rest;
         if !self.takes_line_end() {
-            return Err(Refusal::bad("malformed field value"));
+            return None;
         }
-        while end > start && matches!(self.bytes[end - 1], b' ' | b'\t') {
-            end -= 1;
+        while let [before @ .., b' ' | b'\t'] = bytes {
+            bytes = before;
         }
-        Ok(Field {
-            name,
-            value: Span::new(start, end),
-        })
-    }
-
-    /// Goes to the first byte that is not of this class, over what it spans.
-    #[inline]
-    fn skip(&mut self, is_of_class: impl Fn(u8) -> bool) -> Span {
-        let start = self.at;
-        while let Some(&byte) = self.bytes.get(self.at)
-            && is_of_class(byte)
-        {
-            self.at += 1;
-        }
-        Span::new(start, self.at)
-    }
-
-    /// Whether this byte comes next; if so, goes past it.
-    #[inline]
-    fn takes(&mut self, byte: u8) -> bool {
-        let is_next = self.bytes.get(self.at) == Some(&byte);
-        self.at += usize::from(is_next);
-        is_next
+        Some(Part { start, bytes })
     }
 
     /// Whether a line ends here, by a CRLF and nothing else; if so, goes past it.
     #[inline]
     fn takes_line_end(&mut self) -> bool {
-        let is_next = self.bytes.get(self.at..self.at + 2) == Some(b"\r\n");
-        self.at += 2 * usize::from(is_next);
-        is_next
+        match self.rest.split_first_chunk() {
+            Some((b"\r\n", rest)) => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
     }
 }
 

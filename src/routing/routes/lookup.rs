@@ -16,6 +16,9 @@ pub(crate) struct Found<'r, S> {
 impl<S: 'static> Routes<S> {
     /// What answers a method on a path.
     pub(crate) fn at(&self, method: &Method, path: &str) -> Option<Found<'_, S>> {
+        if let Some(place) = self.literals.at(path) {
+            return Some(self.found(&self.resources[place], method, Some(Vec::new())));
+        }
         let Ok(found) = self.paths.at(path) else {
             let found = self.fallbacks.at(path).ok()?;
             let resource = &self.resources[*found.value];
