@@ -269,7 +269,8 @@ impl<S: Stream> Connection<S> {
                         Ok(false) => self.read(context),
                         Ok(true) => {
                             self.hand_out();
-                            Some(Next::Request)
+                            self.settle_charges(context.rules);
+                            return Next::Request;
                         }
                         // As it is, to be tried again.
                         Err(Refusal::NO_MEMORY) if !is_last_resort => return Next::NoMemory,
@@ -370,12 +371,9 @@ impl<S: Stream> Connection<S> {
     }
 
     fn let_go_of_response(&mut self) {
-        if let Some(left) = self
-            .outgoing
-            .take()
-            .and_then(|mut outgoing| outgoing.take_apart())
-        {
-            self.discarded.push(left);
+        if let Some(outgoing) = &mut self.outgoing {
+            self.discarded.extend(outgoing.take_apart());
+            self.outgoing = None;
         }
     }
 }

@@ -11,7 +11,10 @@ use std::{
     io, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst},
+        atomic::{
+            AtomicBool, AtomicU8, AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     time::Instant,
 };
@@ -119,7 +122,8 @@ impl Shared {
                 true => mem::swap(into, &mut returns.returned),
                 false => into.append(&mut returns.returned),
             }
-            self.returned_count.store(0, SeqCst);
+            // Nobody else looks at it without the lock.
+            self.returned_count.store(0, Relaxed);
         }
     }
 
@@ -143,7 +147,8 @@ impl Shared {
     }
 
     pub(super) fn end_wait(&self) {
-        self.waits.store(false, SeqCst);
+        // Who does not see it yet wakes the reactor for nothing.
+        self.waits.store(false, Relaxed);
     }
 
     /// Gives a connection back to the reactor, and wakes it only where it has something to do at once.
