@@ -38,8 +38,6 @@ impl<S: Stream> Connection<S> {
             }
             input.peer = Some(self.peer);
             self.state = State::Head(0);
-            self.deadline = context.now + context.rules.live.head_timeout.get();
-            self.pace = Pace::begin(context.now);
         }
         if let State::Head(scanned) = self.state {
             let progress = http1::read_head(
@@ -49,8 +47,12 @@ impl<S: Stream> Connection<S> {
                 &mut input.head,
             )?;
             let len = match progress {
-                Progress::Partial { scanned } => {
-                    self.state = State::Head(scanned);
+                Progress::Partial { scanned: len } => {
+                    if scanned == 0 {
+                        self.deadline = context.now + context.rules.live.head_timeout.get();
+                        self.pace = Pace::begin(context.now);
+                    }
+                    self.state = State::Head(len);
                     return Ok(false);
                 }
                 Progress::Complete { len } => len,
