@@ -183,6 +183,23 @@ def refers_to_variables_before(documents):
             known.add(variable["name"])
 
 
+def may_reach_its_collector(documents):
+    """What a network policy does not name is dropped without a word."""
+    variables = [variable for container in pod_of(documents)["containers"] for variable in container.get("env", [])]
+    endpoints = [variable["value"] for variable in variables if variable["name"] == "OTEL_EXPORTER_OTLP_ENDPOINT"]
+    policies = [document["spec"] for document in documents if document["kind"] == "NetworkPolicy"]
+    for endpoint in endpoints:
+        _, namespace, port = re.fullmatch(r"http://([^./]+)\.([^./]+)\.svc:(\d+)", endpoint).groups()
+        for policy in policies:
+            rules = [
+                (peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"], str(allowed["port"]))
+                for rule in policy["egress"]
+                for peer in rule.get("to", [])
+                for allowed in rule["ports"]
+            ]
+            assert (namespace, port) in rules, f"no egress to {endpoint}"
+
+
 CHECKS = [
     fits_the_schema,
     is_restricted,
@@ -191,6 +208,7 @@ CHECKS = [
     is_not_edited_under_its_name,
     refers_to_what_is_there,
     refers_to_variables_before,
+    may_reach_its_collector,
 ]
 
 # What each check must refuse: a path of the rendered production overlay, and what is put there (None removes it).
@@ -226,6 +244,7 @@ FAULTS = [
     (refers_to_what_is_there, ["PodDisruptionBudget", "spec", "selector", "matchLabels", "tier"], "web"),
     (refers_to_what_is_there, ["HorizontalPodAutoscaler", "spec", "scaleTargetRef", "name"], "other"),
     (refers_to_variables_before, CONTAINER + ["env", 0], {"name": "FIRST", "value": "$(K8S_POD_NAME)"}),
+    (may_reach_its_collector, ["NetworkPolicy", "spec", "egress", -1, "ports", 0, "port"], 4317),
 ]
 
 

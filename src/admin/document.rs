@@ -2,7 +2,7 @@
 
 use super::chart::Charts;
 use crate::lifecycle::flags::Flag;
-use std::fmt::{Arguments, Display};
+use std::fmt::{self, Arguments, Display, Formatter};
 
 /// A page of the admin port, as it is being told. Nothing is kept of what it is given, so that a page is no more than a few
 /// calls; and nothing that is given needs care, whoever wrote it.
@@ -36,4 +36,13 @@ pub(super) enum Tone {
     Good,
     Doubtful,
     Bad,
+}
+
+/// A cell that is empty where there is none.
+pub(super) struct Known<'a, T>(pub(super) &'a Option<T>);
+
+impl<T: Display> Display for Known<'_, T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|known| known.fmt(f))
+    }
 }

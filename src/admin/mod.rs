@@ -167,6 +167,11 @@ fn take(subject: &Subject, mut exchange: Box<dyn Exchange>, runner: Option<&Runn
     if !exchange.has_room_for_response() {
         return exchange.put_back();
     }
+    if exchange.request().path() == metrics::PATH {
+        return subject.pool.answer_scrape(exchange, |_, exchange, answer| {
+            exchange.respond(answer, false);
+        });
+    }
     match (answer(subject, exchange.request()), runner) {
         (Some(answer), _) => {
             exchange.respond(answer, false);
@@ -185,10 +190,6 @@ fn answer(subject: &Subject, request: &mut Request) -> Option<Response> {
     let mut response = match pages.find(|page| page.path == request.path()) {
         Some(page) if is_read => page.answer(subject, request),
         Some(_) => not_allowed("GET, HEAD"),
-        None if request.path() == metrics::PATH => match is_read {
-            true => subject.pool.dispatcher().metrics.answer(request),
-            false => not_allowed("GET, HEAD"),
-        },
         None if request.path() == LOG_LEVEL => log_level(subject, request, is_read),
         None if is_read && leads_to_pages(request) => Redirect::to(STATUSZ).into_response(),
         None => own_answer(subject, request, is_read)?,

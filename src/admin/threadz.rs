@@ -1,12 +1,11 @@
 //! `/threadz`: what every worker does now.
 
 use super::{
-    document::{Document, Tone},
+    document::{Document, Known, Tone},
     subject::Subject,
     units::{Nanos, to_nanos},
 };
 use crate::pool::in_flight::ThreadState;
-use std::fmt::Display;
 
 pub(super) fn tell(subject: &Subject, page: &mut dyn Document) {
     let now = to_nanos(subject.pool.age());
@@ -16,7 +15,7 @@ pub(super) fn tell(subject: &Subject, page: &mut dyn Document) {
             "{} of {} workers busy, {} of {} places in the queue taken",
             pool.running, pool.slots, pool.queued, pool.queue_capacity
         ),
-        &["Thread", "Route", "Since", "Request id"],
+        &["Thread", "Route", "Since", "Request id", "Trace id"],
         "no worker has begun",
     );
     // The oldest first, and those that wait last.
@@ -33,14 +32,11 @@ pub(super) fn tell(subject: &Subject, page: &mut dyn Document) {
     for ThreadState { number, request } in &threads {
         let name = format_args!("worker-{number}");
         match request {
-            None => page.row(Tone::Plain, &[&name, &"–", &"", &""]),
+            None => page.row(Tone::Plain, &[&name, &"–", &"", &"", &""]),
             Some(request) => {
                 let since = Nanos(now.saturating_sub(request.since));
-                let id: &dyn Display = match &request.id {
-                    Some(id) => id,
-                    None => &"",
-                };
-                page.row(Tone::Good, &[&name, &request.route, &since, id]);
+                let (id, trace) = (Known(&request.ids.request), Known(&request.ids.trace));
+                page.row(Tone::Good, &[&name, &request.route, &since, &id, &trace]);
             }
         }
     }

@@ -1,14 +1,21 @@
 //! `/tracez`: the slowest and the failed requests of the last minutes.
 
 use super::{
-    document::{Document, Tone},
+    document::{Document, Known, Tone},
     subject::Subject,
     units::{Nanos, to_nanos},
 };
 use crate::observe::recent::{BUCKET_ENDS, BUCKETS, Ended, KEPT_FOR};
-use std::fmt::Display;
 
-const COLUMNS: &[&str] = &["Took", "Status", "Request", "Route", "Ago", "Request id"];
+const COLUMNS: &[&str] = &[
+    "Took",
+    "Status",
+    "Request",
+    "Route",
+    "Ago",
+    "Request id",
+    "Trace id",
+];
 
 /// Of those that failed, and of each bucket.
 const MOST_SHOWN: usize = 20;
@@ -52,10 +59,6 @@ fn rows(requests: &[Ended], now: u64, page: &mut dyn Document) {
             400..500 => Tone::Doubtful,
             _ => Tone::Plain,
         };
-        let id: &dyn Display = match &ended.id {
-            Some(id) => id,
-            None => &"",
-        };
         page.row(
             tone,
             &[
@@ -64,7 +67,8 @@ fn rows(requests: &[Ended], now: u64, page: &mut dyn Document) {
                 &ended.what,
                 &ended.route,
                 &Nanos(now.saturating_sub(ended.at)),
-                id,
+                &Known(&ended.ids.request),
+                &Known(&ended.ids.trace),
             ],
         );
     }

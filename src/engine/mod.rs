@@ -1,7 +1,7 @@
 //! What the worker pool asks of whatever speaks HTTP to the network: whole requests, and a way to answer each.
 //!
 //! Two engines stand behind [`Engine`]: [`native`], non-blocking sockets under one thread, and `tiny_http`, the
-//! plainest possible. The pool lets one thread at a time [`pull`](Engine::pull); whatever comes out is a [`Ready`],
+//! plainest possible. The pool lets one thread [`pull`](Engine::pull), and a second stand by in there; whatever comes out is a [`Ready`],
 //! which any thread may answer. What both engines decide alike stands once: the rules of HTTP in [`http1`], the
 //! configured bounds in [`rules`], the memory for bodies in [`memory`].
 
@@ -24,7 +24,11 @@ use crate::{
     spawn,
 };
 use occupancy::Occupancy;
-use std::{mem::ManuallyDrop, net::SocketAddr, time::Instant};
+use std::{
+    mem::ManuallyDrop,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 /// Something a worker can do now.
 pub(crate) enum Ready {
@@ -72,11 +76,27 @@ pub(crate) struct Cut {
 /// A source of requests. Every method may be called from any thread.
 pub(crate) trait Engine: Send + Sync {
     /// Waits until something is ready, `until` has come, or [`wake`](Engine::wake) was called, and appends what is
-    /// ready to `ready`. The pool sees to it that one thread at a time is in here.
+    /// ready to `ready`. The pool sees to it that one thread at a time is in here, or two where the engine
+    /// [serves two](Engine::serves_two).
     fn pull(&self, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled;
 
     /// Makes a [`pull`](Engine::pull) in progress, or else the next one, return early.
     fn wake(&self);
+
+    /// Whether two threads may be in [`pull`](Engine::pull) at a time. The second sleeps for as long as the first comes
+    /// back in time for all that arrives.
+    fn serves_two(&self) -> bool {
+        false
+    }
+
+    /// Whether somebody waits in [`pull`](Engine::pull) for something to arrive. Only where it serves two.
+    fn is_pull_waiting(&self) -> bool {
+        false
+    }
+
+    /// Ends the wait of somebody who is in [`pull`](Engine::pull) then, after so long at the latest. Only where it serves
+    /// two.
+    fn wake_within(&self, _: Duration) {}
 
     /// The address that was bound, with the port that the system picked where `PORT=0`.
     fn local_addr(&self) -> SocketAddr;

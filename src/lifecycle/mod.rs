@@ -119,8 +119,11 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
     let stopped = services.stop(deadline);
     let failures = control.take_failures();
     let services_took = ending.elapsed();
-    if !export::flush(deadline) {
-        log::warn!("the deadline has passed before every span was exported");
+    match export::flush(deadline) {
+        0 => {}
+        left => {
+            log::warn!(spans = left; "spans are left at the end: the collector has not taken them in time");
+        }
     }
     let report = DrainReport {
         ending: match () {

@@ -3,7 +3,7 @@
 //! It belongs to the thread that works on the request, and is handed to another one by [`LogContext`].
 
 use super::{
-    current_id::CurrentId,
+    current_ids::CurrentIds,
     trace_context::{TraceContext, current},
 };
 use log::kv::{self, Key, Source, ToValue, Value, VisitSource};
@@ -122,6 +122,12 @@ impl Drop for Outer {
     }
 }
 
+/// The request that this thread works on belongs to this trace, until the request's scope ends.
+pub(crate) fn enter_trace(trace: TraceContext) {
+    CurrentIds::set_trace(trace.trace_id);
+    current::replace(Some(trace));
+}
+
 /// The time in which this thread works on a request; what was added to the context ends with it.
 pub(crate) struct Scope(());
 
@@ -134,7 +140,7 @@ impl Scope {
     /// For a thread that comes back to a request which has begun on another one.
     pub(crate) fn traced(self, trace: Option<&TraceContext>) -> Scope {
         if let Some(trace) = trace {
-            current::replace(Some(trace.clone()));
+            enter_trace(trace.clone());
         }
         self
     }
@@ -143,11 +149,14 @@ impl Scope {
 impl Drop for Scope {
     fn drop(&mut self) {
         ROUTE.set(None);
-        current::leave();
+        if current::is_any() {
+            current::leave();
+            CurrentIds::clear();
+        }
         if HAS_FIELDS.get() {
             HAS_FIELDS.set(false);
             FIELDS.take();
-            CurrentId::clear();
+            CurrentIds::clear();
         }
     }
 }

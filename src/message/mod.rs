@@ -4,7 +4,7 @@ pub(crate) mod accept_encoding;
 pub(crate) mod body;
 #[cfg(feature = "cookies")]
 mod cookies;
-pub(crate) mod current_id;
+pub(crate) mod current_ids;
 pub(crate) mod entity_tag;
 pub(crate) mod error;
 pub(crate) mod extract;

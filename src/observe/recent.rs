@@ -5,7 +5,10 @@
 //! costs two comparisons and no lock: each bucket has a floor, below which nobody is asked. The floors fall again when
 //! what raised them has grown old, see [`Recent::forget`].
 
-use crate::message::{current_id::CurrentId, request::Request, request_id::RequestId};
+use crate::message::{
+    current_ids::{CurrentIds, Ids},
+    request::Request,
+};
 use http::StatusCode;
 use std::{
     sync::{
@@ -77,7 +80,7 @@ pub(crate) struct Ended {
     pub(crate) took: u64,
     /// When it ended, in nanoseconds since the birth of whoever notes it.
     pub(crate) at: u64,
-    pub(crate) id: Option<RequestId>,
+    pub(crate) ids: Ids,
 }
 
 /// The bucket of what has taken so many nanoseconds.
@@ -192,7 +195,7 @@ impl Ended {
             status,
             took,
             at,
-            id: CurrentId::of_this_thread().get(),
+            ids: CurrentIds::of_this_thread().get(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What clients are told, and when they are turned away.
 
-use super::{Job, Leader, Pool, dispatcher::AtOnce};
+use super::{Job, Leader, Pool, dispatcher::AtOnce, scrapes::Reply};
 use crate::{
     engine::{Exchange, Ready},
     message::{refusal::Refusal, response::Response},
@@ -45,7 +45,10 @@ impl Pool {
         match dispatcher.answer_at_once(exchange.request(), is_reserve) {
             None => return Some(exchange),
             Some(AtOnce::Probe(answer)) => dispatcher.answer_apart(exchange, answer, is_reserve),
-            Some(AtOnce::Scrape) => self.answer_scrape(exchange, is_reserve),
+            Some(AtOnce::Scrape) => self.answer_scrape(exchange, |dispatcher, exchange, answer| {
+                let close = exchange.is_reserve();
+                dispatcher.answer_apart(exchange, answer, close);
+            }),
             Some(AtOnce::Refusal(refusal, shed)) => {
                 if let Some(why) = shed {
                     counts.record_shed(why);
@@ -56,11 +59,12 @@ impl Pool {
         None
     }
 
-    fn answer_scrape(&self, exchange: Box<dyn Exchange>, close: bool) {
+    /// Has a scrape answered as soon as it can be, and with `reply` as its port does it.
+    pub(crate) fn answer_scrape(&self, exchange: Box<dyn Exchange>, reply: Reply) {
         let dispatcher = &self.dispatcher;
-        if let Err(exchange) = self.scrapes.answer(exchange, close, dispatcher) {
-            let answer = dispatcher.refusals.response(Refusal::OVERLOADED);
-            dispatcher.answer_apart(exchange, answer, close);
+        if let Err(exchange) = self.scrapes.answer(exchange, reply, dispatcher) {
+            let refusal = dispatcher.refusals.response(Refusal::OVERLOADED);
+            reply(dispatcher, exchange, refusal);
         }
     }
 

@@ -83,14 +83,16 @@ impl IdleThreads {
         !self.lock().iter().any(|resting| resting.id() == me.id())
     }
 
-    /// Wakes one resting thread, where there is one.
-    pub(crate) fn wake_one(&self) {
+    /// Wakes one resting thread: false where there is none.
+    pub(crate) fn wake_one(&self) -> bool {
         fence(SeqCst);
         if self.count.load(SeqCst) > 0
             && let Some(thread) = self.change(Vec::pop)
         {
             thread.unpark();
+            return true;
         }
+        false
     }
 
     /// Tells the monitor that there is work about, should it sleep. Costs one load where it does not.

@@ -1,7 +1,10 @@
 //! Which requests are in flight, and how many were answered: for the drain report.
 
 use crate::{
-    message::{current_id::CurrentId, request::Request, request_id::RequestId},
+    message::{
+        current_ids::{CurrentIds, Ids},
+        request::Request,
+    },
     observe::{
         latencies::{Latencies, Totals},
         metrics::counts::Counts,
@@ -49,7 +52,7 @@ pub(crate) struct Worker {
     /// Its place among the threads.
     pub(super) number: usize,
     pub(super) latencies: Latencies,
-    id: CurrentId,
+    ids: CurrentIds,
 }
 
 /// What a worker thread does at one moment.
@@ -66,7 +69,7 @@ pub(crate) struct RunningRequest {
     pub(crate) route: String,
     /// When it began, in nanoseconds since the pool's birth.
     pub(crate) since: u64,
-    pub(crate) id: Option<RequestId>,
+    pub(crate) ids: Ids,
 }
 
 /// What was answered since the service was told to stop.
@@ -106,7 +109,7 @@ impl InFlight {
             counts,
             number,
             latencies: Latencies::default(),
-            id: CurrentId::of_this_thread(),
+            ids: CurrentIds::of_this_thread(),
         });
         self.workers().working.push(Arc::clone(&worker));
         worker
@@ -137,7 +140,7 @@ impl InFlight {
             let request = (route != NOTHING).then(|| RunningRequest {
                 route: name(route, &template),
                 since: worker.since.load(Relaxed),
-                id: worker.id.get(),
+                ids: worker.ids.get(),
             });
             ThreadState {
                 number: worker.number,

@@ -1,21 +1,26 @@
-//! Scrapes of `/metrics` on the port of the routes: answered on a thread of their own, which the first one starts.
+//! Scrapes of `/metrics`, on the port of the routes and on the admin port: answered on a thread of their own, one at a time,
+//! which the first one starts.
 //!
-//! They wait for no worker, for they matter most when all are busy. The leader cannot answer them as it does probes: what
-//! the kernel and the program's own collectors have to say may take longer than a probe may wait.
+//! They wait for no worker, for they matter most when all are busy. Whoever drives sockets cannot answer them as it does
+//! probes: what the kernel and the program's own collectors have to say may take longer than a probe may wait.
 
 use super::dispatcher::Dispatcher;
-use crate::{engine::Exchange, spawn};
+use crate::{engine::Exchange, message::response::Response, spawn};
 use crossbeam_channel::{Sender, bounded};
 use std::{
     io,
     sync::{Arc, OnceLock},
 };
 
-/// So many wait at most: more than Prometheus' servers that scrape one pod.
-const MOST_WAITING: usize = 16;
+/// So many wait at most: more than there are Prometheus servers that scrape one pod, and with the one that is answered
+/// fewer than the connections that engines let in beyond `MAX_CONNECTIONS`. Where a collector never returns, there would be
+/// no place left for probes.
+const MOST_WAITING: usize = 4;
 
-/// A request, and whether its connection ends with the answer.
-type Scrape = (Box<dyn Exchange>, bool);
+/// How a scrape's answer is sent, as its port does it.
+pub(crate) type Reply = fn(&Dispatcher, Box<dyn Exchange>, Response);
+
+type Scrape = (Box<dyn Exchange>, Reply);
 
 #[derive(Default)]
 pub(super) struct Scrapes(OnceLock<Option<Sender<Scrape>>>);
@@ -25,7 +30,7 @@ impl Scrapes {
     pub(super) fn answer(
         &self,
         exchange: Box<dyn Exchange>,
-        close: bool,
+        reply: Reply,
         dispatcher: &Arc<Dispatcher>,
     ) -> Result<(), Box<dyn Exchange>> {
         let sender = self.0.get_or_init(|| {
@@ -37,7 +42,7 @@ impl Scrapes {
         });
         match sender {
             Some(sender) => sender
-                .try_send((exchange, close))
+                .try_send((exchange, reply))
                 .map_err(|refused| refused.into_inner().0),
             None => Err(exchange),
         }
@@ -48,9 +53,9 @@ impl Scrapes {
 fn start(dispatcher: Arc<Dispatcher>) -> io::Result<Sender<Scrape>> {
     let (sender, scrapes) = bounded::<Scrape>(MOST_WAITING);
     let answer_all = move || {
-        for (mut exchange, close) in scrapes {
+        for (mut exchange, reply) in scrapes {
             let answer = dispatcher.metrics.answer(exchange.request());
-            dispatcher.answer_apart(exchange, answer, close);
+            reply(&dispatcher, exchange, answer);
         }
     };
     spawn::named("metrics", answer_all)?;

@@ -95,21 +95,27 @@ impl Pool {
         };
         drop(members);
         if too_many {
-            self.idle.wake_all();
+            self.wake_all();
         }
+    }
+
+    /// Wakes all who rest, and who pulls: each wakes the next as it ends.
+    fn wake_all(&self) {
+        self.idle.wake_all();
+        self.engine.wake();
     }
 
     /// Whether the thread of this number, which has no work, is to end.
     #[cold]
     pub(super) fn ends(&self, number: usize) -> bool {
         if self.is_closed() {
-            self.idle.wake_all();
+            self.wake_all();
             return true;
         }
         let leaves = self.leaves(number);
         if leaves {
             // It may be the one that would have led.
-            self.idle.wake_one();
+            self.wake_one();
         }
         leaves
     }

@@ -6,7 +6,7 @@ use prometheus_client::registry::Registry;
 impl<S: Send + Sync + 'static> Service<S> {
     /// Registers metrics of the program's own, beside seaworthy's, to be scraped at `/metrics`: on `ADMIN_PORT` where
     /// that is set, on `PORT` where it is not. `register` runs at once. A collector in the registry runs at each scrape,
-    /// on the thread `metrics`, or `admin` where there is an admin port, and should not block: the probes there would wait.
+    /// on the thread `metrics`, one scrape at a time: one that blocks holds up other scrapes, and no probe.
     ///
     /// ```
     /// use seaworthy::{Request, Service, prometheus_client::metrics::counter::Counter};
@@ -24,7 +24,7 @@ impl<S: Send + Sync + 'static> Service<S> {
     ///
     /// # Panics
     /// [`run`](Service::run) and [`start`](Service::start) panic where a name is there twice or is one of seaworthy's. A
-    /// `Family` without a member has no name to look at yet.
+    /// `Family` without a member has no name to look at yet: where that turns out to be taken, a scrape logs it as an error.
     #[must_use]
     pub fn metrics(mut self, register: impl FnOnce(&mut Registry)) -> Service<S> {
         self.metrics.has_own = true;
@@ -33,8 +33,8 @@ impl<S: Send + Sync + 'static> Service<S> {
     }
 
     /// Appends `text` to what `/metrics` answers, for what another crate counts and writes in Prometheus' classic text
-    /// format. It is asked at each scrape, on the threads that collectors run on, and should not block. That format is
-    /// then the only one that is answered.
+    /// format. It is asked at each scrape, on the thread that collectors run on. That format is then the only one that is
+    /// answered.
     ///
     /// # Panics
     /// As [`metrics`](Service::metrics).

@@ -38,6 +38,14 @@ fn scrape(dispatcher: &Dispatcher) -> String {
     String::from_utf8(answer.body().unwrap().to_vec()).unwrap()
 }
 
+/// The value of a counter or gauge without labels.
+fn told(dispatcher: &Dispatcher, name: &str) -> u64 {
+    let text = scrape(dispatcher);
+    let mut samples = text.lines().filter_map(|line| line.split_once(' '));
+    let (_, value) = samples.find(|(sample, _)| *sample == name).unwrap();
+    value.parse().unwrap()
+}
+
 #[test]
 fn what_a_drain_cuts_off_is_told_to_a_scrape() {
     let (begun, has_begun) = mpsc::sync_channel(1);

@@ -8,7 +8,7 @@ use crate::{
     fairness, files, forwarded, health, hosted, http, layers, library, life, lifetimes,
     live_configuration, logging, metrics, otlp, pages, places, pool, probes, queue, resize,
     reviewed, rolling_update, service, sharing, shortages, signals, slow_clients, stalls, streams,
-    timeouts, traces,
+    timeouts, traces, wakeups,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -21,6 +21,7 @@ const HIDDEN: &str =
     "tiny_http reads a head, and a body up to 1 KiB, before anyone else learns that it has begun";
 const LIMITLESS: &str = "tiny_http has no limit on connections, and hides them";
 const THREADS: &str = "tiny_http has a thread for each connection, and cannot do without";
+const LOOKING: &str = "every connection of tiny_http has a thread, and another looks at their sockets from time to time";
 const BLOCKING: &str = "bodies over 1 KiB and long answers keep a worker waiting for a slow client";
 
 /// Tests as `module::name`, rows of the tables in `http/tables.rs` as `row: name`.
@@ -58,6 +59,12 @@ const TINY_HTTP: &[(&str, &str)] = &[
     (
         "bodies::a_client_that_stops_sending_behind_its_last_chunk_gets_its_answer",
         "tiny_http takes the connection's end for the end of the chunks: what may have been cut is refused",
+    ),
+    // What a request wakes.
+    ("wakeups::an_idle_pod_is_woken_by_its_tick_alone", LOOKING),
+    (
+        "wakeups::a_request_that_comes_by_itself_wakes_one_thread",
+        LOOKING,
     ),
     // Limits.
     (
@@ -204,7 +211,7 @@ fn the_list_names_only_what_exists() {
         ("sharing", sharing::CASES),
         ("signals", signals::CASES),
         ("stalls", stalls::CASES),
-        ("sharing", sharing::CASES),
+        ("wakeups", wakeups::CASES),
     ];
     let cases = modules
         .iter()

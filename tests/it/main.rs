@@ -14,6 +14,7 @@ mod exceptions;
 
 mod access_log;
 mod background;
+mod benchmarks;
 mod bodies;
 mod calling;
 mod chaos;
@@ -59,3 +60,4 @@ mod stalls;
 mod streams;
 mod timeouts;
 mod traces;
+mod wakeups;

@@ -26,6 +26,8 @@ both_engines! {
 
 const PAGES: [&str; 4] = ["/statusz", "/flagz", "/threadz", "/tracez"];
 const TOKEN: &str = "correct-horse";
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const TRACEPARENT: &str = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 fn with_admin(service: Service, engine: Engine) -> (Running, SocketAddr) {
     let more = [("ADMIN_PORT", "0"), ("ADMIN_TOKEN", TOKEN)];
@@ -259,7 +261,7 @@ fn threadz_tells_what_runs_the_oldest_first(engine: Engine) {
     for name in ["first", "second"] {
         let mut client = Client::connect(running.addr());
         client.send(format!(
-            "GET /held/{name} HTTP/1.1\r\nHost: test\r\nX-Request-Id: id-{name}\r\n\r\n"
+            "GET /held/{name} HTTP/1.1\r\nHost: test\r\nX-Request-Id: id-{name}\r\n{TRACEPARENT}\r\n\r\n"
         ));
         has_begun.recv().unwrap();
         clients.push(client);
@@ -273,8 +275,10 @@ fn threadz_tells_what_runs_the_oldest_first(engine: Engine) {
         .filter(|line| line.contains("/held/{name}"))
         .collect();
     assert_eq!(rows.len(), 2, "{text}");
-    assert!(rows[0].ends_with("id-first"), "{text}");
-    assert!(rows[1].ends_with("id-second"), "{text}");
+    for (row, id) in rows.iter().zip(["id-first", "id-second"]) {
+        assert!(row.ends_with(&format!("{id:<12}{TRACE}")), "{text}");
+    }
+    assert!(page(admin, "/threadz").contains(TRACE));
     assert!(text.contains("\n2 of "), "{text}");
     drop(release);
     for client in &mut clients {
@@ -282,7 +286,7 @@ fn threadz_tells_what_runs_the_oldest_first(engine: Engine) {
     }
     eventually("nothing runs any more, and no id is left", || {
         let text = get(admin, "/threadz").text().to_owned();
-        text.contains("\n0 of ") && !text.contains("id-")
+        text.contains("\n0 of ") && !text.contains("id-") && !text.contains(TRACE)
     });
     end(running);
 }
@@ -302,7 +306,7 @@ fn tracez_tells_what_failed_and_what_was_slow_without_a_query(engine: Engine) {
         running.addr(),
         "GET",
         "/fails/7?password=hunter2",
-        &[id],
+        &[id, TRACEPARENT],
         "",
     )
     .expect(502);
@@ -319,11 +323,20 @@ fn tracez_tells_what_failed_and_what_was_slow_without_a_query(engine: Engine) {
             .find(|line| words.iter().all(|word| line.contains(word)));
         assert!(found.is_some(), "{words:?} is missing: {text}");
     };
-    line(failed, &["502", "GET /fails/7 ", "/fails/{id}", "failed-1"]);
+    line(
+        failed,
+        &["502", "GET /fails/7 ", "/fails/{id}", "failed-1", TRACE],
+    );
+    assert_eq!(
+        text.matches(TRACE).count(),
+        1,
+        "the others have none: {text}"
+    );
     line(failed, &["500", "GET /panics"]);
     line(slow, &["200", "GET /slow", "ms"]);
     assert!(!text.contains("hunter2"), "{text}");
-    assert!(page(admin, "/tracez").contains("failed-1"));
+    let html = page(admin, "/tracez");
+    assert!(html.contains("failed-1") && html.contains(TRACE), "{html}");
     end(running);
 }
 

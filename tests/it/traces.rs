@@ -1,7 +1,9 @@
 //! Traces as other services and a collector see them: what is passed on, what arrives, and the ids in the log.
 
 use std::io::Read;
+use std::net::TcpListener;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use seaworthy::{Request, Response, Service, trace};
 use serde_json::Value;
@@ -19,6 +21,7 @@ both_engines! {
     a_failure_of_the_server_is_an_error_with_its_cause_and_one_of_a_client_is_none,
     the_last_spans_are_exported_before_the_process_ends,
     a_collector_that_is_not_there_costs_spans_and_no_requests,
+    a_collector_that_never_answers_holds_up_no_end,
     a_handler_and_its_threads_know_their_trace,
 }
 
@@ -259,6 +262,30 @@ fn a_collector_that_is_not_there_costs_spans_and_no_requests(engine: Engine) {
     let exit = server.stop().expect_clean();
     let told = "spans are lost: the collector does not take them";
     assert!(!records(&exit, told).is_empty(), "{exit:?}");
+}
+
+fn a_collector_that_never_answers_holds_up_no_end(engine: Engine) {
+    let silence = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let address = silence.local_addr().expect("it is bound");
+    let server = Setup::new(engine)
+        .set("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}"))
+        .set("OTEL_EXPORTER_OTLP_TIMEOUT", "1000")
+        .set("OTEL_BSP_SCHEDULE_DELAY", "600000")
+        .set("OTEL_BSP_MAX_QUEUE_SIZE", "60")
+        .set("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1")
+        .set("SHUTDOWN_TIMEOUT", "60s")
+        .start()
+        .ready();
+    let mut client = server.client();
+    for _ in 0..60 {
+        client.get("/").expect(200);
+    }
+    let began = Instant::now();
+    let exit = server.stop().expect_clean();
+    // Each batch would take a second.
+    assert!(began.elapsed() < Duration::from_secs(30), "{exit:?}");
+    let told = "spans are left at the end: the collector has not taken them in time";
+    assert_eq!(records(&exit, told).len(), 1, "{exit:?}");
 }
 
 fn a_handler_and_its_threads_know_their_trace(engine: Engine) {

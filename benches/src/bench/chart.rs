@@ -22,6 +22,8 @@ pub struct Row {
 pub enum Tone {
     Ours,
     Kin,
+    /// What the others are in proportion to.
+    Measure,
     Others,
 }
 
@@ -36,7 +38,8 @@ pub struct Panel {
 
 const LABEL: f64 = 175.0;
 const PLOT: f64 = 190.0;
-const VALUE: f64 = 90.0;
+/// A number with its ratio to the limit.
+const VALUE: f64 = 125.0;
 const ROW: f64 = 22.0;
 const HEAD: f64 = 44.0;
 const FOOT: f64 = 26.0;
@@ -50,12 +53,13 @@ const STYLE: &str = "\
 text{font:13px system-ui,sans-serif;fill:#1f2328}\
 .title{font-size:17px;font-weight:600}.panel{font-weight:600}\
 .note{font-size:11px;fill:#656d76}.ours,.kin{font-weight:600}\
-.bar{fill:#a8b1bb}.ours.bar{fill:#0969da}.kin.bar{fill:#80b4f0}\
+.measure{font-style:italic}\
+.bar{fill:#a8b1bb}.ours.bar{fill:#0969da}.kin.bar{fill:#80b4f0}.measure.bar{fill:#d8dee4}\
 .dot{fill:#7d8590}.ours.dot{fill:#0969da}.kin.dot{fill:#6ba4e8}\
 .line{stroke:#c4cad1;stroke-width:2}.ours.line,.kin.line{stroke:#8cbdf0}\
 .spread{stroke:#1f2328;stroke-width:1}.grid{stroke:#d8dee4;stroke-width:1}\
 @media(prefers-color-scheme:dark){text{fill:#e6edf3}.note{fill:#8d96a0}\
-.bar{fill:#59636e}.ours.bar{fill:#4493f8}.kin.bar{fill:#2a5a9c}\
+.bar{fill:#59636e}.ours.bar{fill:#4493f8}.kin.bar{fill:#2a5a9c}.measure.bar{fill:#30363d}\
 .dot{fill:#8d96a0}.ours.dot{fill:#4493f8}.kin.dot{fill:#3670b8}\
 .line{stroke:#3d444d}.ours.line,.kin.line{stroke:#1f4f8f}.spread{stroke:#e6edf3}.grid{stroke:#30363d}}";
 
@@ -105,6 +109,7 @@ fn draw_panel(svg: &mut String, panel: &Panel, left: f64, top: f64) {
         let tone = match row.tone {
             Tone::Ours => "ours ",
             Tone::Kin => "kin ",
+            Tone::Measure => "measure ",
             Tone::Others => "",
         };
         let label = escape(&row.label);
@@ -121,7 +126,7 @@ fn draw_panel(svg: &mut String, panel: &Panel, left: f64, top: f64) {
 }
 
 fn draw_bar(svg: &mut String, point: &Point, scale: &Scale, tone: &str, left: f64, y: f64) -> f64 {
-    let Summary { median, min, max } = point.summary;
+    let Summary { median, min, max, .. } = point.summary;
     let (width, from, to) = (scale.place(median), scale.place(min), scale.place(max));
     put(
         svg,
@@ -222,8 +227,10 @@ mod tests {
     use super::*;
 
     fn row(points: &[f64]) -> Row {
-        let point =
-            |&median: &f64| Point { summary: Summary { median, min: median, max: median }, text: median.to_string() };
+        let point = |&median: &f64| Point {
+            summary: Summary { median, min: median, max: median, rounds: 1 },
+            text: median.to_string(),
+        };
         Row { label: "a<b".into(), points: points.iter().map(point).collect(), tone: Tone::Others }
     }
 

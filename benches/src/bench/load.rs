@@ -9,9 +9,14 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::machine::ended_children_cpu;
+
 /// What oha calls an error and yet no server failed: the request was under way when the time was
 /// up, or it was never sent, since nobody listens any more or the connection had been closed.
 const NOT_FAILED: [&str; 3] = ["deadline", "refused", "canceled"];
+
+/// So many CPUs it can use at most.
+pub const WRK_THREADS: u32 = 1;
 
 const WRK_SCRIPT: &str = include_str!("wrk.lua");
 
@@ -36,13 +41,14 @@ pub struct Seen {
     pub p50: f64,
     pub p99: f64,
     pub p999: f64,
+    /// The CPUs that the generator itself took.
+    pub took: f64,
 }
 
 /// As many requests as the connections carry, each sent when the one before it is answered.
 pub fn closed(port: u16, target: Target, time: Duration) -> io::Result<Seen> {
-    let output = wrk_command(port, target, time)?.output()?;
-    let report = String::from_utf8_lossy(&output.stdout);
-    parse_wrk(&report).ok_or_else(|| unexpected("wrk", &output.stderr, &report))
+    let wrk = wrk_command(port, target, time)?.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    read_report("wrk", wrk, parse_wrk)
 }
 
 /// The same for as long as the returned process lives.
@@ -61,7 +67,7 @@ fn wrk_command(port: u16, target: Target, time: Duration) -> io::Result<Command>
     fs::write(script(), text + WRK_SCRIPT)?;
     let mut command = Command::new("wrk");
     command
-        .args(["--threads", "1", "--timeout", "2s", "--latency"])
+        .args(["--threads", &WRK_THREADS.to_string(), "--timeout", "2s", "--latency"])
         .args(["--connections", &target.connections.to_string()])
         .args(["--duration", &format!("{}s", time.as_secs().max(1))])
         .arg("--script")
@@ -109,14 +115,18 @@ pub fn open_command(port: u16, target: Target, rate: u32, time: Duration) -> Com
 
 /// Waits for oha's end and reads its report.
 pub fn finish(oha: Child) -> io::Result<Seen> {
-    let output = oha.wait_with_output()?;
-    let report = String::from_utf8_lossy(&output.stdout);
-    parse_oha(&report).ok_or_else(|| unexpected("oha", &output.stderr, &report))
+    read_report("oha", oha, parse_oha)
 }
 
-fn unexpected(tool: &str, stderr: &[u8], stdout: &str) -> io::Error {
-    let stderr = String::from_utf8_lossy(stderr);
-    io::Error::other(format!("{tool} told nothing that is understood: {stderr}{stdout}"))
+fn read_report(tool: &str, generator: Child, parse: fn(&str) -> Option<Seen>) -> io::Result<Seen> {
+    let before = ended_children_cpu();
+    let output = generator.wait_with_output()?;
+    let took = ended_children_cpu().saturating_sub(before).as_secs_f64();
+    let [report, errors] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    match parse(&report) {
+        Some(seen) => Ok(Seen { took: took / seen.seconds, ..seen }),
+        None => Err(io::Error::other(format!("{tool} told nothing that is understood: {errors}{report}"))),
+    }
 }
 
 pub fn parse_wrk(report: &str) -> Option<Seen> {
@@ -140,6 +150,7 @@ pub fn parse_wrk(report: &str) -> Option<Seen> {
         p50: time(line.p50),
         p99: time(line.p99),
         p999: time(line.p999),
+        took: 0.0,
     })
 }
 
@@ -163,6 +174,7 @@ pub fn parse_oha(report: &str) -> Option<Seen> {
         p50: percentile("p50"),
         p99: percentile("p99"),
         p999: percentile("p99.9"),
+        took: 0.0,
     })
 }
 
@@ -183,6 +195,7 @@ mod tests {
             p50: 0.0001,
             p99: 0.002,
             p999: 0.003,
+            took: 0.0,
         };
         assert_eq!(seen, expected);
         assert_eq!(parse_wrk("unable to connect\n"), None);
@@ -210,6 +223,7 @@ mod tests {
             p50: 0.001,
             p99: 0.01,
             p999: 0.1,
+            took: 0.0,
         };
         assert_eq!(seen, expected);
     }

@@ -26,7 +26,7 @@ pub fn describe(cgroups: &str) -> Machine {
     let kibibytes: f64 = field(&meminfo, "MemTotal").trim_end_matches(" kB").parse().unwrap_or(0.0);
     Machine {
         cpu: field(&cpuinfo, "model name").into(),
-        cpus: std::thread::available_parallelism().map_or(1, |count| count.get()),
+        cpus: cpus(),
         virtual_machine: field(&cpuinfo, "flags").split(' ').any(|flag| flag == "hypervisor"),
         memory_bytes: kibibytes * 1024.0,
         kernel: first_line("uname", &["-sr"]),
@@ -66,18 +66,32 @@ pub fn raise_descriptor_limit() -> u64 {
     }
 }
 
-/// What else the machine did meanwhile, in CPUs.
+/// What kept a measurement from being one of the server alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Disturbance {
-    /// Taken by other processes.
+    /// CPUs taken by other processes.
     pub others: f64,
-    /// Withheld by the hypervisor.
+    /// CPUs withheld by the hypervisor.
     pub stolen: f64,
+    /// The share that the load generator used of what it could use: near one, it is the generator
+    /// that was measured.
+    #[serde(default)]
+    pub generator: f64,
 }
+
+const MOST_OTHERS: f64 = 0.1;
+const MOST_STOLEN: f64 = 0.02;
+const MOST_GENERATOR: f64 = 0.95;
 
 impl Disturbance {
     pub fn matters(&self) -> bool {
-        self.others > 0.1 || self.stolen > 0.02
+        self.degree() > 1.0
+    }
+
+    /// How far the worst of them is over what is put up with, which is 1.
+    pub fn degree(&self) -> f64 {
+        let degrees = [self.others / MOST_OTHERS, self.stolen / MOST_STOLEN, self.generator / MOST_GENERATOR];
+        degrees.into_iter().fold(0.0, f64::max)
     }
 }
 
@@ -98,20 +112,35 @@ impl Watch {
         let seconds = self.started.elapsed().as_secs_f64();
         let now = machine_busy();
         let busy = now.busy.saturating_sub(self.machine.busy);
-        let others = busy.saturating_sub(our_cpu().saturating_sub(self.ours));
+        let others = busy.saturating_sub(our_cpu().saturating_sub(self.ours)).saturating_sub(TICKS_ASTRAY);
         let stolen = now.stolen.saturating_sub(self.machine.stolen);
-        Disturbance { others: others.as_secs_f64() / seconds, stolen: stolen.as_secs_f64() / seconds }
+        Disturbance { others: others.as_secs_f64() / seconds, stolen: stolen.as_secs_f64() / seconds, generator: 0.0 }
     }
 }
 
+/// By how much the machine's time, told in ticks of 10 ms, may be above the sum of what its
+/// processes ran, told in nanoseconds: some for each CPU. Over a second it is nothing, but a dozen
+/// starts take a tenth of one.
+const TICKS_ASTRAY: Duration = Duration::from_millis(30);
+
 fn our_cpu() -> Duration {
-    let of = |who| {
-        getrusage(who).map_or(Duration::ZERO, |usage| {
-            let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
-            Duration::from_micros(micros.unsigned_abs())
-        })
-    };
-    of(UsageWho::RUSAGE_SELF) + of(UsageWho::RUSAGE_CHILDREN)
+    cpu_of(UsageWho::RUSAGE_SELF) + ended_children_cpu()
+}
+
+/// Of all children that have ended and been waited for.
+pub fn ended_children_cpu() -> Duration {
+    cpu_of(UsageWho::RUSAGE_CHILDREN)
+}
+
+fn cpu_of(who: UsageWho) -> Duration {
+    getrusage(who).map_or(Duration::ZERO, |usage| {
+        let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+        Duration::from_micros(micros.unsigned_abs())
+    })
+}
+
+pub fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, |count| count.get())
 }
 
 #[derive(Debug, PartialEq)]
@@ -153,8 +182,23 @@ mod tests {
 
     #[test]
     fn what_matters() {
-        assert!(!Disturbance { others: 0.05, stolen: 0.0 }.matters());
-        assert!(Disturbance { others: 0.5, stolen: 0.0 }.matters());
-        assert!(Disturbance { others: 0.0, stolen: 0.1 }.matters());
+        let quiet = Disturbance { others: 0.05, stolen: 0.01, generator: 0.9 };
+        assert!(!quiet.matters());
+        assert!(Disturbance { others: 0.5, ..quiet }.matters());
+        assert!(Disturbance { stolen: 0.1, ..quiet }.matters());
+        assert!(Disturbance { generator: 0.99, ..quiet }.matters());
+    }
+
+    #[test]
+    fn the_worst_of_them_counts() {
+        let busy = Disturbance { others: 0.3, stolen: 0.0, generator: 0.0 };
+        let stolen = Disturbance { others: 0.0, stolen: 0.1, generator: 0.0 };
+        assert!(stolen.degree() > busy.degree());
+    }
+
+    #[test]
+    fn what_was_kept_before_generators_were_watched_can_be_read() {
+        let kept: Disturbance = serde_json::from_str(r#"{"others": 0.2, "stolen": 0.0}"#).unwrap();
+        assert_eq!(kept, Disturbance { others: 0.2, stolen: 0.0, generator: 0.0 });
     }
 }

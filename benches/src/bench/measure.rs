@@ -17,6 +17,9 @@ use crate::server::Server;
 use crate::trace::Trace;
 use crate::variant::{self, Variant};
 
+/// From so many answers on, a few of them lie beyond one in a thousand.
+const ENOUGH_FOR_P999: f64 = 3000.0;
+
 pub type Values = BTreeMap<Metric, f64>;
 
 /// What a measurement found, and what should be said of it.
@@ -24,11 +27,13 @@ pub type Values = BTreeMap<Metric, f64>;
 pub struct Measured {
     pub values: Values,
     pub note: String,
+    /// The share that the load generator used of what it could.
+    pub generator: f64,
 }
 
 impl From<Values> for Measured {
     fn from(values: Values) -> Measured {
-        Measured { values, note: String::new() }
+        Measured { values, ..Measured::default() }
     }
 }
 
@@ -55,10 +60,10 @@ impl Bench<'_> {
         };
         let start = || variant::start(variant, scenario.env, self.cgroups, scenario.quota);
         match scenario.kind {
-            Kind::Closed(target) => self.closed(&start()?, target).map(Measured::from),
+            Kind::Closed(target) => self.closed(&start()?, target, scenario.quota),
             Kind::Open(target, rate) => self.open(&start()?, target, rate),
             Kind::Probe(target) => self.probe(&start()?, target),
-            Kind::Idle => self.idle(start()?),
+            Kind::Idle => self.idle(start()?, scenario.quota),
             Kind::Memory => memory(&start()?).map(Measured::from),
             Kind::Start => time_starts(variant, scenario).map(Measured::from),
             Kind::Stop => stop(start()?),
@@ -67,18 +72,21 @@ impl Bench<'_> {
         }
     }
 
-    fn closed(&self, server: &Server, target: Target) -> io::Result<Values> {
+    fn closed(&self, server: &Server, target: Target, quota: Option<u32>) -> io::Result<Measured> {
         load::closed(server.port, target, WARM_UP)?;
         let before = server.cpu()?;
         let seen = load::closed(server.port, target, self.time)?;
         let cpu = (server.cpu()? - before).as_secs_f64();
-        Ok(Values::from([
+        let values = Values::from([
             (Metric::CpuPerRequest, cpu / seen.answered),
             (Metric::RequestsPerSecond, seen.answered / seen.seconds),
             (Metric::P50, seen.p50),
             (Metric::P99, seen.p99),
             (Metric::Failed, seen.failed),
-        ]))
+        ]);
+        // Without a quota the two share the CPUs, as the report says of all that has none.
+        let generator = if quota.is_some() { seen.took / f64::from(load::WRK_THREADS) } else { 0.0 };
+        Ok(Measured { values, note: seen.failures, generator })
     }
 
     /// Twice as long as a closed loop, since one in a thousand is asked for.
@@ -91,10 +99,12 @@ impl Bench<'_> {
             (Metric::CpuPerRequest, cpu / seen.answered),
             (Metric::P50, seen.p50),
             (Metric::P99, seen.p99),
-            (Metric::P999, seen.p999),
+            (Metric::P999, if seen.answered < ENOUGH_FOR_P999 { f64::NAN } else { seen.p999 }),
             (Metric::Failed, seen.failed),
         ]);
-        Ok(Measured { values, note: seen.failures })
+        // oha has a thread for each CPU, and of those what the server leaves.
+        let could = crate::machine::cpus() as f64 - cpu / seen.seconds;
+        Ok(Measured { values, note: seen.failures, generator: seen.took / could.max(f64::MIN_POSITIVE) })
     }
 
     fn probe(&self, server: &Server, target: Target) -> io::Result<Measured> {
@@ -113,10 +123,10 @@ impl Bench<'_> {
             (Metric::P99, seen.p99),
             (Metric::ProbesFailed, (1.0 - seen.answered / asked).max(0.0)),
         ]);
-        Ok(Measured { values, note: seen.failures })
+        Ok(Measured { values, note: seen.failures, generator: 0.0 })
     }
 
-    fn idle(&self, server: Server) -> io::Result<Measured> {
+    fn idle(&self, server: Server, quota: Option<u32>) -> io::Result<Measured> {
         let before = server.charged();
         let connections: Vec<TcpStream> =
             (0..self.idle_connections).map_while(|_| client::idle_connection(server.port).ok()).collect();
@@ -125,18 +135,18 @@ impl Bench<'_> {
         let resident = server.memory()?;
         let charged = before.zip(server.charged()).map(|(before, after)| after - before);
         // Some servers have gone by now, and how many connections they could bear is the answer.
-        let busy = self.closed(&server, GREETING);
-        let note = busy.as_ref().err().map_or(String::new(), io::Error::to_string);
-        let mut values = busy.unwrap_or_default();
+        let mut measured = self
+            .closed(&server, GREETING, quota)
+            .unwrap_or_else(|error| Measured { note: error.to_string(), ..Measured::default() });
         let held = connections.iter().filter(|socket| client::is_open(socket)).count();
-        values.insert(Metric::MemoryIdle, resident);
-        values.insert(Metric::IdleHeld, held as f64);
+        measured.values.insert(Metric::MemoryIdle, resident);
+        measured.values.insert(Metric::IdleHeld, held as f64);
         if let Some(charged) = charged {
-            values.insert(Metric::ChargedPerIdle, charged / connections.len() as f64);
+            measured.values.insert(Metric::ChargedPerIdle, charged / connections.len() as f64);
         }
         // The server goes first, or it would have to notice ten thousand ends.
         drop(server);
-        Ok(Measured { values, note })
+        Ok(measured)
     }
 }
 
@@ -177,7 +187,7 @@ fn stop(mut server: Server) -> io::Result<Measured> {
         (Metric::ExitClean, f64::from(u8::from(clean))),
         (Metric::Failed, seen.failed),
     ]);
-    Ok(Measured { values, note: seen.failures })
+    Ok(Measured { values, note: seen.failures, generator: 0.0 })
 }
 
 /// Traced, all are slow; but how many calls a request takes is nearly the same in each run.

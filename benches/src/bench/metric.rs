@@ -76,6 +76,11 @@ impl Metric {
         !matches!(self, Metric::RequestsPerSecond | Metric::IdleHeld | Metric::ExitClean)
     }
 
+    /// Rather than counted, such as requests that failed: a ratio of those says nothing.
+    pub fn is_measured(self) -> bool {
+        !matches!(self.unit(), Unit::Count | Unit::Share)
+    }
+
     pub fn format(self, value: f64) -> String {
         if !value.is_finite() {
             return "–".into();
@@ -94,7 +99,7 @@ impl Metric {
 }
 
 /// Three digits that mean something.
-fn significant(value: f64) -> String {
+pub fn significant(value: f64) -> String {
     match value.abs() {
         size if size >= 99.95 => format!("{value:.0}"),
         size if size >= 9.995 => format!("{value:.1}"),

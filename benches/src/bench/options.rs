@@ -1,22 +1,30 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::scenario::{SCENARIOS, Scenario};
+use crate::readme;
+use crate::scenario::{self, SCENARIOS, Scenario};
+use crate::verdict::ENOUGH_ROUNDS;
 
 pub const HELP: &str = "\
 bench all                 everything, in interleaved rounds
-bench --quick             the headline in two minutes
+bench quoted              what the project's README quotes, and no more
+bench --quick             the headline in a few minutes
 bench SCENARIO...         only these; bench list names them
-bench report              writes the report again from its raw.json
+bench report              writes the report again from its raw.json, and from benches/report the
+                          section of the project's README
 
-  --rounds N              how often each is measured (5; 3 with --quick)
-  --seconds N             how long each load lasts (5; 1 with --quick)
+  --rounds N              how often each is measured (7, from which on there are verdicts; 3
+                          with --quick)
+  --seconds N             how long each load lasts (3; 1 with --quick)
+  --again N               how often what was disturbed is measured again, at most (3)
   --only A,B,name=PATH    only these variants, or a binary of your own
   --env NAME=VALUE        for every variant; may be repeated
   --out DIRECTORY         where the report goes (benches/report for all, else bench-report
                           beside the builds)
   --no-build              take the binaries as they are
+  --estimate              tells how long it would take, and measures nothing
 ";
 
 #[derive(Debug, PartialEq)]
@@ -25,6 +33,7 @@ pub enum Command {
     List,
     Report,
     Run,
+    Estimate,
 }
 
 pub struct Options {
@@ -32,6 +41,7 @@ pub struct Options {
     pub scenarios: Vec<&'static Scenario>,
     pub rounds: u32,
     pub seconds: u64,
+    pub again: u32,
     pub variants: Vec<String>,
     pub env: Vec<(String, String)>,
     pub out: Option<PathBuf>,
@@ -40,12 +50,19 @@ pub struct Options {
     pub build: bool,
 }
 
+impl Options {
+    pub fn time(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
 pub fn parse(args: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut options = Options {
         command: Command::Run,
         scenarios: Vec::new(),
         rounds: 0,
         seconds: 0,
+        again: 3,
         variants: Vec::new(),
         env: Vec::new(),
         out: None,
@@ -62,9 +79,14 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Options, String> {
         match arg.as_str() {
             "--help" | "-h" => options.command = Command::Help,
             "--quick" => quick = true,
+            "--estimate" => options.command = Command::Estimate,
             "--no-build" => options.build = false,
             "--rounds" => options.rounds = number(&arg, &value()?)?,
             "--seconds" => options.seconds = number(&arg, &value()?)?.into(),
+            "--again" => {
+                let times = value()?;
+                options.again = times.parse().map_err(|_| format!("--again takes a number from 0, not {times:?}"))?;
+            }
             "--only" => options.variants.extend(value()?.split(',').map(str::to_string)),
             "--out" => options.out = Some(value()?.into()),
             "--env" => {
@@ -78,8 +100,9 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Options, String> {
                 options.whole = true;
                 options.scenarios.extend(&SCENARIOS);
             }
+            "quoted" => options.scenarios.extend(SCENARIOS.iter().filter(|scenario| readme::quotes(scenario.name))),
             name => {
-                let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
+                let found = scenario::find(name);
                 options.scenarios.push(found.ok_or(format!("no scenario {name:?}; try: bench list"))?);
             }
         }
@@ -87,7 +110,7 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Options, String> {
     if options.scenarios.is_empty() {
         options.scenarios.extend(SCENARIOS.iter().filter(|scenario| !quick || scenario.quick));
     }
-    let (rounds, seconds) = if quick { (3, 1) } else { (5, 5) };
+    let (rounds, seconds) = if quick { (3, 1) } else { (ENOUGH_ROUNDS as u32, 3) };
     options.rounds = if options.rounds == 0 { rounds } else { options.rounds };
     options.seconds = if options.seconds == 0 { seconds } else { options.seconds };
     Ok(options)
@@ -118,12 +141,25 @@ mod tests {
         assert_eq!(names(&of("greeting start").unwrap()), ["greeting", "start"]);
         assert!(names(&of("--quick").unwrap()).contains(&"greeting"));
         assert!(!names(&of("--quick").unwrap()).contains(&"json"));
+        assert!(names(&of("quoted").unwrap()).contains(&"open-100"));
+        assert!(!names(&of("quoted").unwrap()).contains(&"json"));
+    }
+
+    #[test]
+    fn what_is_not_quick_has_rounds_enough_for_verdicts() {
+        assert_eq!(of("greeting").unwrap().rounds as usize, ENOUGH_ROUNDS);
+    }
+
+    #[test]
+    fn an_estimate_measures_nothing() {
+        assert_eq!(of("all --estimate").unwrap().command, Command::Estimate);
     }
 
     #[test]
     fn options_with_values() {
         let options = of("all --quick --rounds 7 --only axum,mine=/x --env A=b").unwrap();
-        assert_eq!((options.rounds, options.seconds), (7, 1));
+        assert_eq!((options.rounds, options.seconds, options.again), (7, 1, 3));
+        assert_eq!(of("all --again 0").unwrap().again, 0);
         assert_eq!(options.variants, ["axum", "mine=/x"]);
         assert_eq!(options.env, [("A".to_string(), "b".to_string())]);
     }
@@ -132,6 +168,7 @@ mod tests {
     fn what_is_wrong_is_named() {
         assert!(of("gretting").err().unwrap().contains("gretting"));
         assert!(of("all --rounds none").err().unwrap().contains("--rounds"));
+        assert!(of("all --again often").err().unwrap().contains("--again"));
         assert!(of("all --rounds").err().unwrap().contains("--rounds"));
     }
 

@@ -59,10 +59,11 @@ fn time_left(elapsed: Duration, done: Duration, planned: Duration) -> Duration {
     left.mul_f64(elapsed.as_secs_f64() / done.as_secs_f64())
 }
 
-fn in_words(time: Duration) -> String {
+pub fn in_words(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..100 => format!("{seconds} s"),
-        seconds => format!("{} min", (seconds + 30) / 60),
+        seconds @ 100..6000 => format!("{} min", (seconds + 30) / 60),
+        seconds => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
     }
 }
 
@@ -89,5 +90,6 @@ mod tests {
     fn words() {
         assert_eq!(in_words(Duration::from_secs(99)), "99 s");
         assert_eq!(in_words(Duration::from_secs(150)), "3 min");
+        assert_eq!(in_words(Duration::from_secs(7500)), "2 h 5 min");
     }
 }

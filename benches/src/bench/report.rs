@@ -1,162 +1,33 @@
 //! The report: charts for a glance, tables for a look, and what to make of them.
 
-use crate::chart::{self, Panel, Point, Row, Tone};
-use crate::goals::{OURS, is_ours, verdicts};
-use crate::metric::Metric;
+use crate::goals::judge_all;
+use crate::metric::{Metric, significant};
+use crate::pictures;
 use crate::results::{Results, Sample};
-use crate::scenario::{Kind, SCENARIOS, Scenario};
+use crate::scenario::{SCENARIOS, Scenario};
+use crate::variant::{self, LIMIT, OURS, is_ours};
+use crate::verdict::{self, ENOUGH_ROUNDS, Verdict};
 
-/// One picture of the report: a file, a title, and panels of a scenario's metrics.
-struct Picture {
-    file: &'static str,
-    title: &'static str,
-    panels: &'static [(&'static str, &'static [Metric])],
-}
-
-const CPU: &[Metric] = &[Metric::CpuPerRequest];
-const RATE: &[Metric] = &[Metric::RequestsPerSecond];
-const LATENCY: &[Metric] = &[Metric::P50, Metric::P99, Metric::P999];
-
-const PICTURES: [Picture; 6] = [
-    Picture {
-        file: "headline.svg",
-        title: "The short of it: shorter is better everywhere",
-        panels: &[
-            ("greeting", CPU),
-            ("memory-static", &[Metric::MemoryBusy]),
-            ("start-static", &[Metric::FirstAnswer]),
-            ("size", &[Metric::Size]),
-            ("idle", &[Metric::MemoryIdle]),
-            ("probe-blocked", &[Metric::P99]),
-        ],
-    },
-    Picture {
-        file: "cpu.svg",
-        title: "CPU per request, by what is asked for",
-        panels: &[
-            ("greeting", CPU),
-            ("json", CPU),
-            ("fresh", CPU),
-            ("down", CPU),
-            ("up", CPU),
-            ("work", CPU),
-            ("block", CPU),
-            ("greeting-1", CPU),
-            ("greeting-256", CPU),
-            ("greeting-static", CPU),
-        ],
-    },
-    Picture {
-        file: "throughput.svg",
-        title: "Requests per second: longer is better",
-        panels: &[
-            ("greeting-100m", RATE),
-            ("greeting", RATE),
-            ("greeting-1cpu", RATE),
-            ("greeting-free", RATE),
-            ("block", RATE),
-            ("block-default", RATE),
-        ],
-    },
-    Picture {
-        file: "latency.svg",
-        title: "Latency at a fixed rate, corrected for coordinated omission",
-        panels: &[("open-100m", LATENCY), ("open-1000", LATENCY), ("open-10000", LATENCY), ("open-block", LATENCY)],
-    },
-    Picture {
-        file: "probes.svg",
-        title: "Probes while everything is busy",
-        panels: &[("probe-blocked", &[Metric::P50, Metric::P99]), ("probe-computing", &[Metric::P50, Metric::P99])],
-    },
-    Picture {
-        file: "memory.svg",
-        title: "Memory, with the system's libc and static",
-        panels: &[
-            ("memory", &[Metric::MemoryRest]),
-            ("memory", &[Metric::MemoryBusy]),
-            ("memory-static", &[Metric::MemoryRest]),
-            ("memory-static", &[Metric::MemoryBusy]),
-            ("idle", &[Metric::MemoryIdle]),
-            ("idle", &[Metric::ChargedPerIdle]),
-        ],
-    },
-];
-
-/// The pictures for which something was measured.
-pub fn charts(results: &Results) -> Vec<(&'static str, String)> {
-    let drawn = |picture: &Picture| {
-        let alike = picture.panels.windows(2).all(|pair| pair[0].1 == pair[1].1);
-        let panels: Vec<Panel> =
-            picture.panels.iter().filter_map(|(name, metrics)| panel(results, find(name)?, metrics, alike)).collect();
-        (!panels.is_empty()).then(|| (picture.file, chart::draw(picture.title, &panels)))
-    };
-    PICTURES.iter().filter_map(drawn).collect()
-}
-
-fn find(name: &str) -> Option<&'static Scenario> {
-    SCENARIOS.iter().find(|scenario| scenario.name == name)
-}
-
-fn panel(results: &Results, scenario: &Scenario, metrics: &[Metric], alike: bool) -> Option<Panel> {
-    let mut rows: Vec<Row> = names(results, scenario.name)
-        .into_iter()
-        .map(|variant| Row {
-            label: variant.into(),
-            points: metrics
-                .iter()
-                .filter_map(|&metric| {
-                    let summary = results.summary(scenario.name, variant, metric)?;
-                    Some(Point { summary, text: metric.format(summary.median) })
-                })
-                .collect(),
-            tone: tone(variant),
-        })
-        .collect();
-    if rows.iter().all(|row| row.points.is_empty()) {
-        return None;
-    }
-    let less = metrics[0].less_is_better();
-    let rank = |row: &Row| match row.points.last() {
-        Some(point) if less => point.summary.median,
-        Some(point) => -point.summary.median,
-        None => f64::INFINITY,
-    };
-    rows.sort_by(|one, other| rank(one).total_cmp(&rank(other)));
-    let titles: Vec<&str> = metrics.iter().map(|metric| metric.title()).collect();
-    let number = if titles.len() > 1 { " (the number)" } else { "" };
-    let (measured, scene) = (titles.join(", ") + number, scenario.title());
-    // What tells the panels of a picture apart comes first.
-    let (title, note) = if alike { (scene, measured) } else { (measured, scene) };
-    Some(Panel { title, note, rows, axis: |value| Metric::P99.format(value).replace(".00", "").replace(".0 ", " ") })
-}
-
-fn tone(variant: &str) -> Tone {
-    match variant {
-        OURS => Tone::Ours,
-        kin if is_ours(kin) => Tone::Kin,
-        _ => Tone::Others,
-    }
-}
-
-/// The variants that took part in a scenario.
-fn names<'a>(results: &'a Results, scenario: &str) -> Vec<&'a str> {
-    let order = crate::variant::names();
-    let mut names = results.variants(&order);
-    names.retain(|name| results.of(scenario).any(|sample| sample.variant == *name));
-    names
-}
+/// After a number of which no round was undisturbed.
+const MARK: &str = " †";
 
 pub fn markdown(results: &Results) -> String {
     let mut text = String::from("# Synchronous threads beside async, measured\n\n");
     text += &preface(results);
     text += &goals(results);
-    for (file, _) in charts(results) {
-        let title = PICTURES.iter().find(|picture| picture.file == file).map_or("", |p| p.title);
-        text += &format!("![{title}]({file})\n\n");
+    for (file, svg) in pictures::charts(results) {
+        if svg.is_some() {
+            text += &format!("![{}]({file})\n\n", pictures::title(file));
+        }
     }
-    text += "## Every scenario\n\n\
-             Medians of the rounds, with the lowest and the highest in brackets; the best median \
-             is bold. `bench list` names the scenarios; each runs by its name.\n\n";
+    text += &format!(
+        "## Every scenario\n\n\
+         Medians of the undisturbed rounds, with the lowest and the highest in brackets; the best median is bold, the \
+         limit's aside. `2.00×` is the ratio to the limit: one thread, one epoll, one `recv` and one `send` a request. \
+         Somebody is ahead or behind where both have {ENOUGH_ROUNDS} undisturbed rounds or more and each of the one's \
+         lies beyond each of the other's, and level with the rest. † marks what was never undisturbed. `bench list` \
+         names the scenarios; each runs by its name.\n\n"
+    );
     for scenario in &SCENARIOS {
         text += &table(results, scenario);
     }
@@ -166,7 +37,6 @@ pub fn markdown(results: &Results) -> String {
 fn preface(results: &Results) -> String {
     let machine = &results.machine;
     let virtual_machine = if machine.virtual_machine { ", a virtual machine" } else { "" };
-    let disturbed = results.samples.iter().filter(|sample| sample.disturbance.matters()).count();
     let mut text = format!(
         "Measured on {} on {} CPUs of {}{virtual_machine}, {:.0} GiB, {}, {}. {}.\n\n\
          {} rounds of {} s each after a warm-up; in each round every scenario meets every variant, \
@@ -182,12 +52,10 @@ fn preface(results: &Results) -> String {
         results.rounds,
         results.seconds,
     );
-    if disturbed > 0 {
+    text += &again(results);
+    if (results.rounds as usize) < ENOUGH_ROUNDS {
         text += &format!(
-            "**{disturbed} of {} measurements were disturbed**: other processes took more than a \
-             tenth of a CPU, or the hypervisor withheld more than a fiftieth. Trust their CPU times \
-             and sizes more than their latencies.\n\n",
-            results.samples.len()
+            "**Too few rounds for verdicts**: from {ENOUGH_ROUNDS} on somebody can be ahead, until then all are level.\n\n"
         );
     }
     for missing in &results.missing {
@@ -196,15 +64,34 @@ fn preface(results: &Results) -> String {
     text
 }
 
+/// What was disturbed, and what became of it.
+fn again(results: &Results) -> String {
+    let taken_again: u32 = results.samples.iter().map(|sample| sample.attempts - 1).sum();
+    let disturbed = results.samples.iter().filter(|sample| sample.is_disturbed()).count();
+    if taken_again == 0 && disturbed == 0 {
+        return String::new();
+    }
+    format!(
+        "**{disturbed} of {} measurements stayed disturbed**, after {taken_again} had been taken again: other processes \
+         took more than a tenth of a CPU, the hypervisor withheld more than a fiftieth, or the load generator had no \
+         more to give. They have no part in the medians.\n\n",
+        results.samples.len()
+    )
+}
+
 fn goals(results: &Results) -> String {
-    let verdicts = verdicts(results);
-    if verdicts.is_empty() {
+    let judged = judge_all(results);
+    if judged.is_empty() {
         return String::new();
     }
     let mut text = String::from("| goal | measured | bound | |\n|---|---|---|---|\n");
-    for verdict in verdicts {
-        let reached = if verdict.reached { "reached" } else { "**missed**" };
-        text += &format!("| {} | {} | {} | {reached} |\n", verdict.text, verdict.measured, verdict.bound);
+    for goal in judged {
+        let reached = match goal.reached {
+            Some(true) => "reached",
+            Some(false) => "**missed**",
+            None => "too few rounds",
+        };
+        text += &format!("| {} | {} | {} | {reached} |\n", goal.text, goal.measured, goal.bound);
     }
     text + "\n"
 }
@@ -219,13 +106,10 @@ fn table(results: &Results, scenario: &Scenario) -> String {
     let titles: Vec<&str> = metrics.iter().map(|metric| metric.title()).collect();
     let mut text = format!("### `{}`: {}\n\n", scenario.name, scenario.title());
     text += &format!("| | {} |\n|---|{}\n", titles.join(" | "), "---|".repeat(metrics.len()));
-    let variants = names(results, scenario.name);
-    for variant in &variants {
-        let cells: Vec<String> =
-            metrics.iter().map(|&metric| cell(results, scenario, &variants, variant, metric)).collect();
-        text += &format!("| {variant} | {} |\n", cells.join(" | "));
-    }
+    let variants = results.variants(&variant::names());
+    text.extend(variants.into_iter().filter_map(|variant| row(results, scenario, &metrics, variant)));
     text += "\n";
+    text += &verdicts(results, scenario, &metrics);
     let mut noted = false;
     for sample in results.of(scenario.name) {
         if !sample.note.is_empty() {
@@ -239,38 +123,91 @@ fn table(results: &Results, scenario: &Scenario) -> String {
     text + &disturbances(results, scenario)
 }
 
-fn cell(results: &Results, scenario: &Scenario, variants: &[&str], variant: &str, metric: Metric) -> String {
-    let median = |variant: &str| Some(results.summary(scenario.name, variant, metric)?.median);
-    let Some(summary) = results.summary(scenario.name, variant, metric) else {
+/// The row of one that took part, or that could not and says why.
+fn row(results: &Results, scenario: &Scenario, metrics: &[Metric], variant: &str) -> Option<String> {
+    if let Some(why) = variant::cannot(variant, scenario.name) {
+        return Some(format!("| {variant} | *{why}* {}|\n", "| ".repeat(metrics.len() - 1)));
+    }
+    let takes_part = results.of(scenario.name).any(|sample| sample.variant == variant);
+    let cells = || metrics.iter().map(|&metric| cell(results, scenario, variant, metric)).collect::<Vec<_>>();
+    takes_part.then(|| format!("| {variant} | {} |\n", cells().join(" | ")))
+}
+
+fn cell(results: &Results, scenario: &Scenario, variant: &str, metric: Metric) -> String {
+    let Some(shown) = results.shown(scenario.name, variant, metric) else {
         return "–".into();
     };
-    let medians = || variants.iter().filter_map(|variant| median(variant));
+    let others = results.variants(&[]).into_iter().filter(|name| *name != LIMIT);
+    let medians: Vec<f64> =
+        others.filter_map(|name| Some(results.summary(scenario.name, name, metric)?.median)).collect();
     let best = match metric.less_is_better() {
-        true => medians().fold(f64::INFINITY, f64::min),
-        false => medians().fold(0.0, f64::max),
+        true => medians.iter().copied().fold(f64::INFINITY, f64::min),
+        false => medians.iter().copied().fold(0.0, f64::max),
     };
-    let [middle, min, max] = [summary.median, summary.min, summary.max].map(|v| metric.format(v));
-    let alike = medians().all(|median| median == best);
-    let middle = if summary.median == best && !alike { format!("**{middle}**") } else { middle };
-    if min == max { middle } else { format!("{middle} ({min} – {max})") }
+    let summary = shown.summary;
+    let alike = medians.iter().all(|median| *median == best);
+    let is_best = summary.median == best && !alike && variant != LIMIT && !shown.is_disturbed;
+    let middle = metric.format(summary.median);
+    let mut text = if is_best { format!("**{middle}**") } else { middle };
+    let [min, max] = [summary.min, summary.max].map(|value| metric.format(value));
+    if min != max {
+        text += &format!(" ({min} – {max})");
+    }
+    text + &suffix(results, scenario.name, variant, metric)
+}
+
+/// The median as it stands in a chart and in the README: with its ratio to the limit.
+pub fn number(results: &Results, scenario: &str, variant: &str, metric: Metric) -> String {
+    let shown = results.shown(scenario, variant, metric);
+    let median = shown.map_or("–".into(), |shown| metric.format(shown.summary.median));
+    median + &suffix(results, scenario, variant, metric)
+}
+
+fn suffix(results: &Results, scenario: &str, variant: &str, metric: Metric) -> String {
+    if results.shown(scenario, variant, metric).is_some_and(|shown| shown.is_disturbed) {
+        return MARK.into();
+    }
+    let times = results.times_the_limit(scenario, variant, metric);
+    times.map_or(String::new(), |times| format!(" {}×", significant(times)))
+}
+
+/// Where the subject stands by each metric, a line each; nothing where it is level with all.
+fn verdicts(results: &Results, scenario: &Scenario, metrics: &[Metric]) -> String {
+    let mut text = String::new();
+    for &metric in metrics {
+        let told = standing(results, scenario.name, metric);
+        if told.iter().any(|(_, verdict)| *verdict != Verdict::Level) {
+            text += &format!("- {} by {}: {}\n", results.subject(), metric.title(), verdict::in_words(&told));
+        }
+    }
+    if text.is_empty() { text } else { text + "\n" }
+}
+
+/// The verdict beside each other variant; the limit is no other.
+pub fn standing<'a>(results: &'a Results, scenario: &str, metric: Metric) -> Vec<(&'a str, Verdict)> {
+    let subject = results.subject();
+    let is_kin = |name: &str| subject == OURS && is_ours(name);
+    let is_other = |name: &&str| *name != LIMIT && *name != subject && !is_kin(name);
+    let others = results.taking_part(scenario).into_iter().filter(is_other);
+    others.filter_map(|name| Some((name, results.verdict(scenario, name, metric)?))).collect()
 }
 
 /// Which rounds to read with care.
 fn disturbances(results: &Results, scenario: &Scenario) -> String {
-    if matches!(scenario.kind, Kind::Size) {
-        return String::new();
-    }
-    let disturbed: Vec<&Sample> = results.of(scenario.name).filter(|sample| sample.disturbance.matters()).collect();
+    let disturbed: Vec<&Sample> = results.of(scenario.name).filter(|sample| sample.is_disturbed()).collect();
     if disturbed.is_empty() {
         return String::new();
     }
     let worst = |of: fn(&Sample) -> f64| disturbed.iter().map(|s| of(s)).fold(0.0, f64::max);
+    let rounds: Vec<String> =
+        disturbed.iter().map(|sample| format!("{}'s round {}", sample.variant, sample.round)).collect();
     format!(
-        "Disturbed: {} of {} (at worst others took {:.2} CPUs, and {:.2} were withheld).\n\n",
-        disturbed.len(),
-        results.of(scenario.name).count(),
+        "Left out as disturbed: {} (at worst others took {:.2} CPUs, {:.2} were withheld, and the load generator took \
+         {:.2} of what it could).\n\n",
+        rounds.join(", "),
         worst(|sample| sample.disturbance.others),
         worst(|sample| sample.disturbance.stolen),
+        worst(|sample| sample.disturbance.generator),
     )
 }
 
@@ -281,13 +218,16 @@ pub fn short(results: &Results) -> String {
         let values = results.of(scenario.name).flat_map(|sample| sample.values.keys());
         let Some(&metric) = values.min() else { continue };
         text += &format!("\n{}: {}\n", metric.title(), scenario.title());
-        for variant in names(results, scenario.name) {
-            let summary = results.summary(scenario.name, variant, metric);
-            let cell = summary.map_or("–".into(), |summary| {
-                let [middle, min, max] = [summary.median, summary.min, summary.max].map(|value| metric.format(value));
-                format!("{middle:>10}   {min} – {max}")
+        for variant in results.taking_part(scenario.name) {
+            let spread = results.shown(scenario.name, variant, metric).map_or(String::new(), |shown| {
+                let [min, max] = [shown.summary.min, shown.summary.max].map(|value| metric.format(value));
+                format!("{min} – {max}")
             });
-            text += &format!("  {variant:24}{cell}\n");
+            text += &format!("  {variant:24}{:16}   {spread}\n", number(results, scenario.name, variant, metric));
+        }
+        let standing = standing(results, scenario.name, metric);
+        if !standing.is_empty() {
+            text += &format!("  {} is {}\n", results.subject(), verdict::in_words(&standing));
         }
     }
     text
@@ -296,54 +236,74 @@ pub fn short(results: &Results) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::Disturbance;
-    use crate::measure::Values;
+    use crate::results::tests::sample;
 
-    fn sample(variant: &str, round: u32, cpu: f64, others: f64) -> Sample {
-        Sample {
-            scenario: "greeting".into(),
-            variant: variant.into(),
-            round,
-            values: Values::from([(Metric::CpuPerRequest, cpu), (Metric::Failed, 0.0)]),
-            note: if others > 0.0 { "odd".into() } else { String::new() },
-            disturbance: Disturbance { others, stolen: 0.0 },
-        }
+    fn disturbed(sample: Sample) -> Sample {
+        let mut sample = Sample { note: "odd".into(), round: 2, attempts: 4, ..sample };
+        sample.disturbance.others = 1.5;
+        sample
+    }
+
+    fn greeting(variant: &str, cpu: f64) -> Sample {
+        sample("greeting", variant, cpu)
     }
 
     fn results() -> Results {
         let samples = vec![
-            sample("axum", 1, 10e-6, 0.0),
-            sample(OURS, 1, 8e-6, 0.0),
-            sample(OURS, 2, 9e-6, 1.5),
-            sample("axum", 2, 10e-6, 0.0),
+            greeting(LIMIT, 5e-6),
+            greeting("axum", 10e-6),
+            greeting(OURS, 8e-6),
+            greeting(OURS, 9e-6),
+            disturbed(greeting(OURS, 99e-6)),
+            disturbed(greeting("hyper", 1e-6)),
         ];
         Results { samples, ..Results::default() }
     }
 
     #[test]
-    fn the_best_is_bold_and_spread_is_told() {
+    fn the_best_is_bold_and_spread_and_ratio_are_told() {
         let text = markdown(&results());
-        assert!(text.contains("| seaworthy | **8.50 µs** (8.00 µs – 9.00 µs) | 0 |"), "{text}");
-        assert!(text.contains("| axum | 10.0 µs | 0 |"), "{text}");
+        assert!(text.contains("| seaworthy | **8.50 µs** (8.00 µs – 9.00 µs) 1.70× |"), "{text}");
+        assert!(text.contains("| axum | 10.0 µs 2.00× |"), "{text}");
+        assert!(text.contains("| limit | 5.00 µs |"), "{text}");
     }
 
     #[test]
-    fn what_was_disturbed_is_said() {
+    fn what_stayed_disturbed_is_said_and_marked_and_does_not_count() {
         let text = markdown(&results());
-        assert!(text.contains("**1 of 4 measurements were disturbed**"), "{text}");
-        assert!(text.contains("Disturbed: 1 of 4 (at worst others took 1.50 CPUs"), "{text}");
+        assert!(text.contains("**2 of 6 measurements stayed disturbed**, after 6 had been taken again"), "{text}");
+        assert!(text.contains("Left out as disturbed: seaworthy's round 2, hyper's round 2"), "{text}");
+        assert!(text.contains("| hyper | 1.00 µs † |"), "{text}");
         assert!(text.contains("- seaworthy, round 2: odd"), "{text}");
     }
 
     #[test]
-    fn only_what_was_measured_is_drawn() {
-        let files: Vec<&str> = charts(&results()).into_iter().map(|(file, _)| file).collect();
-        assert_eq!(files, ["headline.svg", "cpu.svg"]);
+    fn what_a_variant_cannot_do_is_said_in_the_table() {
+        let samples = vec![sample("block", OURS, 1e-6), greeting(LIMIT, 5e-6)];
+        let text = markdown(&Results { samples, ..Results::default() });
+        assert!(text.contains("| limit | *answers nothing but the greeting* |"), "{text}");
     }
 
     #[test]
-    fn pictures_name_scenarios_that_exist() {
-        let mut names = PICTURES.iter().flat_map(|picture| picture.panels).map(|(name, _)| name);
-        assert!(names.all(|name| find(name).is_some()));
+    fn nobody_is_ahead_by_a_round_or_two() {
+        let text = markdown(&results());
+        assert!(text.contains("**Too few rounds for verdicts**"), "{text}");
+        assert!(text.contains("| too few rounds |") && !text.contains("- seaworthy by"), "{text}");
+    }
+
+    #[test]
+    fn of_two_builds_the_verdict_is_about_the_one_named_last() {
+        let rounds = |variant, cpu: f64| (0..ENOUGH_ROUNDS).map(move |_| greeting(variant, cpu));
+        let samples = rounds("before", 10e-6).chain(rounds("after", 8e-6)).collect();
+        let text = markdown(&Results { samples, subject: Some("after".into()), ..Results::default() });
+        assert!(text.contains("- after by CPU per request: ahead of before\n"), "{text}");
+    }
+
+    #[test]
+    fn by_rounds_enough_somebody_is() {
+        let rounds = |variant, cpu: f64| (0..ENOUGH_ROUNDS).map(move |_| greeting(variant, cpu));
+        let samples = rounds("axum", 10e-6).chain(rounds(OURS, 8e-6)).chain(rounds("hyper", 8e-6)).collect();
+        let text = markdown(&Results { samples, rounds: ENOUGH_ROUNDS as u32, ..Results::default() });
+        assert!(text.contains("- seaworthy by CPU per request: ahead of axum; level with hyper\n"), "{text}");
     }
 }

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::machine::{Disturbance, Machine};
 use crate::measure::Values;
 use crate::metric::Metric;
+use crate::scenario::{self, Scenario};
 use crate::stats::{Summary, summarise};
+use crate::variant::{self, LIMIT, OURS};
+use crate::verdict::Verdict;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Results {
@@ -14,6 +17,10 @@ pub struct Results {
     pub rounds: u32,
     pub seconds: u64,
     pub idle_connections: usize,
+    /// Whom verdicts are about where seaworthy has no part: the last that was named, as of two
+    /// builds the one after a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// What could not be built or checked, and why.
     pub missing: Vec<String>,
     /// In the order in which they were taken.
@@ -29,6 +36,28 @@ pub struct Sample {
     /// What went wrong, in one line.
     pub note: String,
     pub disturbance: Disturbance,
+    /// How often it was measured until this: again where it had been disturbed.
+    #[serde(default = "once")]
+    pub attempts: u32,
+}
+
+fn once() -> u32 {
+    1
+}
+
+impl Sample {
+    /// Then it counts only where the same was never measured undisturbed.
+    pub fn is_disturbed(&self) -> bool {
+        let can_be = scenario::find(&self.scenario).is_none_or(Scenario::can_be_disturbed);
+        can_be && self.disturbance.matters()
+    }
+}
+
+/// What is told of a variant in a scenario.
+pub struct Shown {
+    pub summary: Summary,
+    /// No round of it was undisturbed: it is marked, and nothing is concluded from it.
+    pub is_disturbed: bool,
 }
 
 impl Results {
@@ -45,18 +74,62 @@ impl Results {
         self.samples.iter().filter(move |sample| sample.scenario == scenario)
     }
 
+    /// The variants that took part in a scenario.
+    pub fn taking_part(&self, scenario: &str) -> Vec<&str> {
+        let mut names = self.variants(&variant::names());
+        names.retain(|name| self.samples.iter().any(|sample| sample.scenario == scenario && sample.variant == *name));
+        names
+    }
+
+    /// What stands in the report: the undisturbed rounds, or all for want of one.
+    pub fn shown(&self, scenario: &str, variant: &str, metric: Metric) -> Option<Shown> {
+        if let Some(summary) = self.summary(scenario, variant, metric) {
+            return Some(Shown { summary, is_disturbed: false });
+        }
+        let summary = self.summary_of(scenario, variant, metric, |_| true)?;
+        Some(Shown { summary, is_disturbed: true })
+    }
+
+    /// Of the undisturbed rounds.
     pub fn summary(&self, scenario: &str, variant: &str, metric: Metric) -> Option<Summary> {
-        let rounds = self.of(scenario).filter(|sample| sample.variant == variant);
+        self.summary_of(scenario, variant, metric, |sample| !sample.is_disturbed())
+    }
+
+    fn summary_of(
+        &self,
+        scenario: &str,
+        variant: &str,
+        metric: Metric,
+        counts: fn(&Sample) -> bool,
+    ) -> Option<Summary> {
+        let rounds = self.of(scenario).filter(|sample| sample.variant == variant && counts(sample));
         let values: Vec<f64> = rounds.filter_map(|sample| sample.values.get(&metric).copied()).collect();
         summarise(&values)
+    }
+
+    /// How many times what the limit takes, or carries.
+    pub fn times_the_limit(&self, scenario: &str, variant: &str, metric: Metric) -> Option<f64> {
+        let limit = self.summary(scenario, LIMIT, metric)?.median;
+        let comparable = metric.is_measured() && variant != LIMIT && limit > 0.0;
+        comparable.then_some(self.summary(scenario, variant, metric)?.median / limit)
+    }
+
+    pub fn subject(&self) -> &str {
+        self.subject.as_deref().unwrap_or(OURS)
+    }
+
+    /// Where the subject stands beside that variant, if both took part.
+    pub fn verdict(&self, scenario: &str, variant: &str, metric: Metric) -> Option<Verdict> {
+        let [one, other] = [self.subject(), variant].map(|variant| self.summary(scenario, variant, metric));
+        Some(Verdict::of(&one?, &other?, metric.less_is_better()))
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn sample(scenario: &str, variant: &str, cpu: f64) -> Sample {
+    pub fn sample(scenario: &str, variant: &str, cpu: f64) -> Sample {
         Sample {
             scenario: scenario.into(),
             variant: variant.into(),
@@ -64,6 +137,7 @@ mod tests {
             values: Values::from([(Metric::CpuPerRequest, cpu)]),
             note: String::new(),
             disturbance: Disturbance::default(),
+            attempts: 1,
         }
     }
 
@@ -72,9 +146,33 @@ mod tests {
         let samples = vec![sample("a", "x", 1.0), sample("b", "x", 9.0), sample("a", "x", 3.0)];
         let results = Results { samples, ..Results::default() };
         let summary = results.summary("a", "x", Metric::CpuPerRequest);
-        assert_eq!(summary, Some(Summary { median: 2.0, min: 1.0, max: 3.0 }));
+        assert_eq!(summary, Some(Summary { median: 2.0, min: 1.0, max: 3.0, rounds: 2 }));
         assert_eq!(results.summary("a", "y", Metric::CpuPerRequest), None);
         assert_eq!(results.summary("a", "x", Metric::P99), None);
+    }
+
+    #[test]
+    fn a_disturbed_round_does_not_count_beside_an_undisturbed_one() {
+        let disturbance = Disturbance { others: 1.0, ..Disturbance::default() };
+        let disturbed = |scenario| Sample { disturbance, ..sample(scenario, "x", 9.0) };
+        let samples = vec![sample("greeting", "x", 1.0), disturbed("greeting"), disturbed("json"), disturbed("size")];
+        let results = Results { samples, ..Results::default() };
+        let of = |scenario| {
+            let shown = results.shown(scenario, "x", Metric::CpuPerRequest).unwrap();
+            (shown.summary.median, shown.is_disturbed)
+        };
+        assert_eq!((of("greeting"), of("json")), ((1.0, false), (9.0, true)));
+        assert_eq!(results.summary("json", "x", Metric::CpuPerRequest), None);
+        assert_eq!(of("size"), (9.0, false), "the size of a file cannot be disturbed");
+    }
+
+    #[test]
+    fn ratios_to_the_limit() {
+        let samples = vec![sample("greeting", LIMIT, 5.0), sample("greeting", "x", 10.0), sample("json", "x", 1.0)];
+        let results = Results { samples, ..Results::default() };
+        let times = |scenario, variant| results.times_the_limit(scenario, variant, Metric::CpuPerRequest);
+        assert_eq!(times("greeting", "x"), Some(2.0));
+        assert_eq!((times("greeting", LIMIT), times("json", "x")), (None, None));
     }
 
     #[test]

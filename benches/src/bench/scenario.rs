@@ -62,6 +62,16 @@ impl Scenario {
         };
         fixed + Duration::from_millis(300)
     }
+
+    /// Whether what else the machine does can change what is measured. A size is a size, and
+    /// calls are counted.
+    pub fn can_be_disturbed(&self) -> bool {
+        !matches!(self.kind, Kind::Size | Kind::SystemCalls)
+    }
+}
+
+pub fn find(name: &str) -> Option<&'static Scenario> {
+    SCENARIOS.iter().find(|scenario| scenario.name == name)
 }
 
 pub const WARM_UP: Duration = Duration::from_secs(1);
@@ -113,7 +123,7 @@ const RESIDENT: Scenario = life("memory", "resident, at rest and at 32 connectio
 
 const FIRST_ANSWER: Scenario = life("start", "from exec to the first 200 on /readyz, no quota", None, Kind::Start);
 
-pub const SCENARIOS: [Scenario; 28] = [
+pub const SCENARIOS: [Scenario; 30] = [
     quick(BUSY_GREETING),
     with_static_binary("greeting-static", BUSY_GREETING),
     closed("greeting-1", "greeting, 1 connection, 500m", Some(500), get("/", 1)),
@@ -121,7 +131,11 @@ pub const SCENARIOS: [Scenario; 28] = [
     closed("greeting-100m", "greeting, 32 connections, 100m", Some(100), GREETING),
     closed("greeting-1cpu", "greeting, 32 connections, 1 CPU", Some(1000), GREETING),
     closed("greeting-free", "greeting, 32 connections, no quota", None, GREETING),
-    closed("fresh", "greeting, 32 at once on new connections, 500m", Some(500), Target { fresh: true, ..GREETING }),
+    with_env(
+        closed("fresh", "greeting, 32 at once on new connections, 500m", Some(500), Target { fresh: true, ..GREETING }),
+        // For the limit, which does not read what a client wishes.
+        &[("CLOSE", "1")],
+    ),
     closed("json", "JSON answer, 32 connections, 500m", Some(500), get("/json", 32)),
     closed("down", "64 KiB down, 32 connections, 500m", Some(500), get("/down", 32)),
     closed(
@@ -137,7 +151,9 @@ pub const SCENARIOS: [Scenario; 28] = [
     ),
     closed("block-default", "5 ms wait, 32 connections, default threads, 500m", Some(500), get("/block", 32)),
     open("open-100m", "greeting, 500 requests/s, 100m", Some(100), GREETING, 500),
-    open("open-1000", "greeting, 1,000 requests/s, 500m", Some(500), GREETING, 1_000),
+    quick(open("open-100", "greeting, 100 requests/s, 500m", Some(500), get("/", 16), 100)),
+    quick(open("open-1000", "greeting, 1,000 requests/s, 500m", Some(500), get("/", 16), 1_000)),
+    open("open-5000", "greeting, 5,000 requests/s, 500m", Some(500), get("/", 16), 5_000),
     open("open-10000", "greeting, 10,000 requests/s, 500m", Some(500), GREETING, 10_000),
     with_env(
         open("open-block", "5 ms wait, 1,000/s, 32 threads, 1 CPU", Some(1000), get("/block", 64), 1_000),

@@ -9,6 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
 use crate::cgroup::Cgroup;
@@ -74,13 +75,14 @@ impl Server {
         self.child.id()
     }
 
-    /// The CPU time so far: the group's where there is one, else the process's.
+    /// The CPU time so far: the group's where there is one, else that of the process, its ended
+    /// threads included. Either is what the scheduler counted, and no sum of ticks.
     pub fn cpu(&self) -> io::Result<Duration> {
         if let Some(time) = self.cgroup.as_ref().and_then(Cgroup::cpu) {
             return Ok(time);
         }
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        parse_stat(&stat).ok_or_else(|| io::Error::other("/proc/PID/stat is not as documented"))
+        let clock = clock_getcpuclockid(Pid::from_raw(self.child.id().cast_signed()))?;
+        Ok(clock_gettime(clock)?.into())
     }
 
     /// The memory that is resident, in bytes. `smaps_rollup` counts, where `status` estimates to
@@ -122,14 +124,6 @@ fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// User and system time, in ticks of 10 ms; the name before them may hold anything.
-fn parse_stat(stat: &str) -> Option<Duration> {
-    let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(Duration::from_millis(10 * (user + system)))
-}
-
 fn parse_resident(rollup: &str) -> Option<f64> {
     let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:"))?;
     let kibibytes: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
@@ -141,10 +135,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cpu_time_of_a_process_with_an_odd_name() {
-        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 100 0 0 0 150 50 0 0 20 0 4 0 100 1 2";
-        assert_eq!(parse_stat(stat), Some(Duration::from_secs(2)));
-        assert_eq!(parse_stat("7 (x) S 1"), None);
+    fn cpu_time_without_a_group_is_finer_than_a_tick() {
+        let child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let server = Server { child, port: 0, cgroup: None };
+        let deadline = Instant::now() + START_LIMIT;
+        while server.cpu().unwrap().is_zero() {
+            assert!(Instant::now() < deadline, "a process that has been started took no CPU");
+        }
+        assert!(server.cpu().unwrap() < START_LIMIT);
+        assert_ne!(server.cpu().unwrap().subsec_nanos() % 10_000_000, 0);
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! The arithmetic: what stands for several rounds, and in which order they go.
 
-use serde::{Deserialize, Serialize};
-
 /// The median of some rounds, and how far they lie apart.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
     pub median: f64,
     pub min: f64,
     pub max: f64,
+    pub rounds: usize,
 }
 
 pub fn summarise(values: &[f64]) -> Option<Summary> {
@@ -19,7 +18,7 @@ pub fn summarise(values: &[f64]) -> Option<Summary> {
         1 => sorted[middle],
         _ => (sorted[middle - 1] + sorted[middle]) / 2.0,
     };
-    Some(Summary { median, min, max })
+    Some(Summary { median, min, max, rounds: sorted.len() })
 }
 
 /// Enough chance to keep an order from favouring anybody: xorshift64*.
@@ -61,7 +60,7 @@ mod tests {
     #[test]
     fn spread() {
         let summary = summarise(&[2.0, 1.0, 5.0]);
-        assert_eq!(summary, Some(Summary { median: 2.0, min: 1.0, max: 5.0 }));
+        assert_eq!(summary, Some(Summary { median: 2.0, min: 1.0, max: 5.0, rounds: 3 }));
     }
 
     #[test]

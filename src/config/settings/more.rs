@@ -81,9 +81,11 @@ impl Settings {
         let read = read(self);
         let bad = self.errors.split_off(before);
         for bad in &bad {
-            let note = "it cannot be used, and counts as unset".to_owned();
             match self.entry(bad.name) {
-                Some(entry) => entry.note = Some(note),
+                Some(entry) => {
+                    let unset = || "it cannot be used, and counts as unset".to_owned();
+                    entry.note.get_or_insert_with(unset);
+                }
                 None => self.remember(bad.name, String::new(), Source::Default, false),
             }
         }

@@ -1,6 +1,6 @@
 //! What crosses between the reactor and the pool: connections that are leased to answer their request, and returned.
 
-use super::{census::Census, connection::Connection, socket};
+use super::{connection::Connection, events::Timer, socket};
 use crate::{
     engine::{Exchange, occupancy::Closed, rules::Rules},
     message::{request::Request, response::Response},
@@ -41,11 +41,20 @@ pub(super) struct Shared {
     /// Responses that the reactor has sent to their end.
     pub(super) sent_later: AtomicU64,
     interrupted: AtomicBool,
-    pub(super) census: Census,
-    /// The reactor waits for events, or is about to: whoever wants it otherwise has to wake it.
-    waits: AtomicBool,
+    /// How many threads wait for events, or are about to: whoever wants it otherwise has to wake one.
+    waiting: AtomicUsize,
+    pub(super) timer: Timer,
     /// The reactor waits for connections to end: because it is closing, or because it has too many.
     pub(super) waits_for_ends: AtomicBool,
+}
+
+/// Somebody waits for events, for as long as this lives.
+pub(super) struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
 }
 
 /// Connections on their way from the pool to the reactor.
@@ -82,8 +91,8 @@ impl Shared {
             stage: AtomicU8::new(Stage::Open as u8),
             sent_later: AtomicU64::new(0),
             interrupted: AtomicBool::new(false),
-            census: Census::default(),
-            waits: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+            timer: Timer::new(poll.registry())?,
             waits_for_ends: AtomicBool::new(false),
         })
     }
@@ -142,13 +151,13 @@ impl Shared {
     }
 
     /// The reactor takes in what was returned so far, and then waits: what is returned from now on has to wake it.
-    pub(super) fn begin_wait(&self) {
-        self.waits.store(true, SeqCst);
+    pub(super) fn begin_wait(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, SeqCst);
+        Waiting(&self.waiting)
     }
 
-    pub(super) fn end_wait(&self) {
-        // Who does not see it yet wakes the reactor for nothing.
-        self.waits.store(false, Relaxed);
+    pub(super) fn is_waited(&self) -> bool {
+        self.waiting.load(SeqCst) > 0
     }
 
     /// Gives a connection back to the reactor, and wakes it only where it has something to do at once.
@@ -187,7 +196,7 @@ impl Shared {
         }
         drop(returns);
         let matters = urgent || awaited.is_some() || self.waits_for_ends.load(SeqCst);
-        if matters && self.waits.load(SeqCst) {
+        if matters && self.is_waited() {
             self.wake();
         }
     }

@@ -21,8 +21,8 @@
 
 mod acceptor;
 mod buffer_pool;
-mod census;
 pub(crate) mod connection;
+mod events;
 mod lease;
 mod reactor;
 mod shortages;
@@ -35,18 +35,20 @@ use super::{
     rules::{Policy, Rules},
 };
 use crate::config::table::Config;
+use events::{Events, Waiter};
 use lease::{Shared, Stage};
-use reactor::Reactor;
+use reactor::{Reactor, Wait};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, atomic::Ordering::Relaxed},
-    time::Instant,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
 };
 
 /// See the module.
 pub(crate) struct Native {
     shared: Arc<Shared>,
+    waiter: Waiter,
     reactor: Mutex<Reactor>,
     addr: SocketAddr,
 }
@@ -65,9 +67,11 @@ pub(crate) fn start(
     let poll = mio::Poll::new()?;
     let shared = Arc::new(Shared::new(&poll, Rules::of(config, policy))?);
     let listener = mio::net::TcpListener::from_std(listener);
-    let reactor = Reactor::new(poll, listener, Arc::clone(&shared))?;
+    let registry = poll.registry().try_clone()?;
+    let reactor = Reactor::new(registry, listener, Arc::clone(&shared))?;
     Ok(Box::new(Native {
         shared,
+        waiter: Waiter::new(poll)?,
         reactor: Mutex::new(reactor),
         addr,
     }))
@@ -81,11 +85,42 @@ impl Native {
 
 impl Engine for Native {
     fn pull(&self, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled {
-        self.reactor().turn(until, ready)
+        let mut events = Events::new();
+        loop {
+            // Before it looks for what was returned, and not locked while it waits: another thread may wait beside it.
+            let waiting = self.shared.begin_wait();
+            let Some(wait) = self.reactor().prepare(until, ready) else {
+                return Pulled::Closed;
+            };
+            let arrived = match wait {
+                Wait::Not => None,
+                Wait::Events(bound) => {
+                    self.waiter.wait(bound, &mut events);
+                    Some(&events)
+                }
+            };
+            drop(waiting);
+            if self.reactor().turn(arrived, until, ready) {
+                return Pulled::Open;
+            }
+        }
     }
 
     fn wake(&self) {
         self.shared.interrupt();
+    }
+
+    fn serves_two(&self) -> bool {
+        Waiter::SERVES_TWO
+    }
+
+    fn is_pull_waiting(&self) -> bool {
+        self.shared.is_waited()
+    }
+
+    fn wake_within(&self, time: Duration) {
+        let now = Instant::now();
+        self.shared.timer.wake_by(now + time, now);
     }
 
     fn local_addr(&self) -> SocketAddr {
@@ -105,11 +140,7 @@ impl Engine for Native {
     }
 
     fn occupancy(&self) -> Occupancy {
-        let connections = match self.reactor.try_lock() {
-            Ok(reactor) => reactor.count(),
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().count(),
-            Err(TryLockError::WouldBlock) => self.shared.census.ask(|| self.shared.interrupt()),
-        };
+        let connections = self.reactor().count();
         self.shared.rules.occupancy(connections)
     }
 

@@ -5,31 +5,29 @@ mod closing;
 mod counting;
 mod later;
 mod relief;
+mod waiting;
 
 use super::{
     acceptor::Acceptor,
     buffer_pool::BufferPool,
     connection::{Connection, Context, Next},
+    events::{Arrived, EVENTS, Events, TIMER},
     lease::{Lease, Returned, Shared, Stage, WAKER},
     shortages::{Share, Shortages},
     table::{Place, Table},
 };
-use crate::engine::{Pulled, Ready, occupancy::Closed};
+use crate::engine::{Ready, occupancy::Closed};
 use later::Later;
-use mio::{Events, Interest, Poll, Token, event::Event, net::TcpStream};
+use mio::{Interest, Registry, Token, net::TcpStream};
 use std::{
     collections::VecDeque,
-    io,
+    io, mem,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
 /// The listener's token; connections count from 0.
 const LISTENER: Token = Token(usize::MAX - 1);
-
-/// How many events one wait returns at most. It is also how many short requests run before the sockets are looked at
-/// again, so it bounds how long a probe waits for them.
-const EVENTS: usize = 64;
 
 /// How much is read from a socket at a time.
 const SCRATCH: usize = 32 * 1024;
@@ -46,18 +44,28 @@ const READY_BYTES: usize = 128 * 1024;
 /// few milliseconds of CPU a minute.
 const SWEEP: Duration = Duration::from_millis(50);
 
-/// While connections are leased, their deadlines are not known here; nothing waits longer than this for them.
-const LONGEST_WAIT_WITH_LEASES: Duration = Duration::from_secs(1);
-
 /// What a new connection that has not sent a byte gets once the listener is closing.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
 
+/// What is to be waited for.
+pub(super) enum Wait {
+    /// For events, for so long at the most.
+    Events(Option<Duration>),
+    /// There are events already.
+    Not,
+}
+
 pub(super) struct Reactor {
-    poll: Poll,
-    events: Events,
-    /// How many of the events were handled already, and whether that leaves any for the next turn.
-    handled: usize,
-    has_events_left: bool,
+    registry: Registry,
+    /// Events that are not handled yet. A connection's place may be another's by now where two threads wait: what is
+    /// read of a socket in vain for that does no harm.
+    arrived: VecDeque<Arrived>,
+    /// A turn has begun, and has not come to its end.
+    is_in_turn: bool,
+    /// The timer has fired: for what this knows of, or for who set it.
+    is_due: bool,
+    /// The timer was set for this time or an earlier one, and has not fired since.
+    set_for: Option<Instant>,
     ready_bytes: usize,
     acceptor: Option<Acceptor>,
     table: Table,
@@ -78,17 +86,17 @@ pub(super) struct Reactor {
 
 impl Reactor {
     pub(super) fn new(
-        poll: Poll,
+        registry: Registry,
         mut listener: mio::net::TcpListener,
         shared: Arc<Shared>,
     ) -> io::Result<Reactor> {
-        poll.registry()
-            .register(&mut listener, LISTENER, Interest::READABLE)?;
+        registry.register(&mut listener, LISTENER, Interest::READABLE)?;
         Ok(Reactor {
-            poll,
-            events: Events::with_capacity(EVENTS),
-            handled: 0,
-            has_events_left: false,
+            registry,
+            arrived: VecDeque::with_capacity(EVENTS),
+            is_in_turn: false,
+            is_due: false,
+            set_for: None,
             ready_bytes: 0,
             acceptor: Some(Acceptor::new(listener)),
             table: Table::new(),
@@ -106,108 +114,64 @@ impl Reactor {
         })
     }
 
-    /// Drives every connection until a request is whole, `until` has come, or somebody woke the engine.
-    pub(super) fn turn(&mut self, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled {
-        self.recover(ready);
-        loop {
-            let now = Instant::now();
-            // One wait's events are one round, over however many turns: no place is taken anew before its end, so that no
-            // event is taken for another connection's, and no event waits for more than what came with it.
-            let is_new_round = !self.has_events_left;
-            if is_new_round {
-                self.shared.begin_wait();
-            }
-            self.take_in_returned(now, ready);
-            if is_new_round {
-                self.follow_stage(now);
-            }
-            let is_closed = self.acceptor.is_none() && self.table.is_empty();
-            if self.stage == Stage::Cut || (self.stage == Stage::Closing && is_closed) {
-                self.later.hand_over(ready);
-                return Pulled::Closed;
-            }
-            if is_new_round {
-                let has_work = !ready.is_empty() || self.later.has_work();
-                self.wait_for_events(until, now, has_work);
-            }
-            let now = Instant::now();
-            self.handle_events(now, ready);
-            if !self.has_events_left {
-                self.step_those_in_line(now, ready);
-                self.accept(now, ready);
-                self.sweep(now, ready);
-                self.look_at_readers(now);
-                self.later.free_some();
-            }
-            self.later.hand_over(ready);
-            if self.shared.census.is_wanted() {
-                self.tell_census();
-            }
-            if !ready.is_empty()
-                || self.shared.take_interrupt()
-                || until.is_some_and(|until| until <= now)
-            {
-                return Pulled::Open;
-            }
+    /// Deals with what a wait returned, and with what is due. True where a pull ends: something is ready, a time has come, or
+    /// somebody woke the engine.
+    pub(super) fn turn(
+        &mut self,
+        arrived: Option<&Events>,
+        until: Option<Instant>,
+        ready: &mut Vec<Ready>,
+    ) -> bool {
+        self.is_in_turn = true;
+        self.arrived
+            .extend(arrived.iter().flat_map(|events| events.iter()));
+        let now = Instant::now();
+        self.handle_events(now, ready);
+        if self.arrived.is_empty() {
+            self.step_those_in_line(now, ready);
+            self.accept(now, ready);
+            self.sweep(now, ready);
+            self.look_at_readers(now);
+            self.later.free_some();
         }
-    }
-
-    /// Waits until something happens or is due; not at all where `only_look`.
-    fn wait_for_events(&mut self, until: Option<Instant>, now: Instant, only_look: bool) {
-        let wait = match only_look {
-            true => Some(Duration::ZERO),
-            false => self.time_left(until, now),
-        };
-        let polled = self.poll.poll(&mut self.events, wait);
-        self.shared.end_wait();
-        self.handled = 0;
-        if let Err(error) = polled
-            && error.kind() != io::ErrorKind::Interrupted
-        {
-            log::error!(reason:% = error; "waiting for events failed");
+        self.later.hand_over(ready);
+        self.is_in_turn = false;
+        let is_over = !ready.is_empty()
+            || mem::take(&mut self.is_due)
+            || self.shared.take_interrupt()
+            || until.is_some_and(|until| until <= now);
+        if is_over && self.shared.is_waited() {
+            // For who stands by: these deadlines may be nobody else's for a while. Who begins to wait looks at them first.
+            let due = self.next_due(until, now);
+            self.set_timer(due, now);
         }
-    }
-
-    /// How long nothing is due.
-    fn time_left(&self, until: Option<Instant>, now: Instant) -> Option<Duration> {
-        let mut first = self.next_sweep();
-        let mut consider = |due: Option<Instant>| {
-            if due.is_some_and(|due| first.is_none_or(|first| due < first)) {
-                first = due;
-            }
-        };
-        consider(until);
-        let acceptor = self.acceptor.as_ref();
-        consider(acceptor.and_then(|acceptor| acceptor.next_attempt(now)));
-        consider((self.table.leased > 0).then(|| now + LONGEST_WAIT_WITH_LEASES));
-        consider(self.next_look_at_readers(now));
-        first.map(|first| first.saturating_duration_since(now))
+        is_over
     }
 
     fn handle_events(&mut self, now: Instant, ready: &mut Vec<Ready>) {
-        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
-        let mut left = events.iter().skip(self.handled);
         self.ready_bytes = 0;
         while self.ready_bytes < READY_BYTES
-            && let Some(event) = left.next()
+            && let Some(event) = self.arrived.pop_front()
         {
-            self.handled += 1;
-            match event.token() {
-                WAKER => {}
-                LISTENER => self.acceptor.iter_mut().for_each(Acceptor::try_soon),
-                Token(place) => self.handle_event(place, event, now, ready),
-            }
+            self.handle_event(event, now, ready);
         }
-        self.has_events_left = left.next().is_some();
-        self.events = events;
     }
 
-    fn handle_event(&mut self, place: usize, event: &Event, now: Instant, ready: &mut Vec<Ready>) {
-        let closed = event.is_read_closed();
+    fn handle_event(&mut self, event: Arrived, now: Instant, ready: &mut Vec<Ready>) {
+        let closed = event.is_read_closed;
+        let place = match event.token {
+            WAKER => return,
+            TIMER => {
+                self.is_due = true;
+                self.set_for = None;
+                return self.shared.timer.has_fired(now);
+            }
+            LISTENER => return self.acceptor.iter_mut().for_each(Acceptor::try_soon),
+            Token(place) => place,
+        };
         match self.table.places.get_mut(place) {
             Some(Place::Held(lease)) => {
-                lease.connection.may_be_readable |=
-                    event.is_readable() || closed || event.is_error();
+                lease.connection.may_be_readable |= event.is_readable;
                 lease.connection.client_has_closed |= closed;
                 if !lease.is_in_line {
                     self.step(place, now, ready, Connection::advance);
@@ -248,7 +212,7 @@ impl Reactor {
             match self.returned.pop_front() {
                 Some(Returned::Connection(lease)) => {
                     let has_more = self.has_more_to_do(&lease);
-                    if has_more && self.has_events_left {
+                    if has_more && !self.arrived.is_empty() {
                         self.returned.push_back(Returned::Connection(lease));
                         continue;
                     }
@@ -370,8 +334,7 @@ impl Reactor {
             lease.watches_room = true;
             let interest = Interest::READABLE | Interest::WRITABLE;
             if let Err(error) =
-                self.poll
-                    .registry()
+                self.registry
                     .reregister(lease.connection.stream(), Token(place), interest)
             {
                 log::error!(reason:% = error; "a connection cannot be watched");

@@ -27,7 +27,10 @@ use prometheus_client::{
 };
 use std::{
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 /// Where the numbers are.
@@ -43,6 +46,7 @@ pub(crate) trait Source: Send + Sync {
 pub(crate) struct Metrics {
     /// Whether there is anything of the program's.
     pub(crate) has_own: bool,
+    has_told_clash: AtomicBool,
     registered: Option<Registered>,
     pub(crate) appended: Vec<Box<dyn Fn() -> String + Send + Sync>>,
     pub(crate) events: Arc<Events>,
@@ -86,10 +90,17 @@ impl Metrics {
         };
         match panics::catch(|| self.text(format)) {
             Ok(text) => {
+                if let Some(name) = self.new_clash(&text) {
+                    log::error!(name = name; "two metrics have one name, and no scraper can tell them apart");
+                }
                 let content_type = HeaderValue::from_static(format.content_type());
                 text.into_response()
                     .with_header(header::CONTENT_TYPE, content_type)
                     .with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+                    .with_header(
+                        header::X_CONTENT_TYPE_OPTIONS,
+                        HeaderValue::from_static("nosniff"),
+                    )
             }
             Err(panicked) => {
                 log::error!(panic:% = panicked; "a collector of metrics panicked");
@@ -110,6 +121,17 @@ impl Metrics {
                 "there are two metrics named {name:?}: rename the one that the program registers"
             )
         }
+    }
+
+    /// The name that two metrics have, where it has not been told yet: a family without a member has no name when the
+    /// service starts, and a text that is appended may say anything at any time.
+    fn new_clash<'t>(&self, text: &'t str) -> Option<&'t str> {
+        if !self.has_own || self.has_told_clash.load(Relaxed) {
+            return None;
+        }
+        let name = names::twice(text)?;
+        self.has_told_clash.store(true, Relaxed);
+        Some(name)
     }
 
     fn text(&self, format: Format) -> String {
@@ -181,6 +203,31 @@ fn wanted(request: &Request) -> Format {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prometheus_client::metrics::{counter::Counter, family::Family};
+
+    #[test]
+    fn a_family_that_has_a_name_with_its_first_member_is_told_to_clash_then_and_once() {
+        let mut metrics = Metrics {
+            has_own: true,
+            ..Metrics::default()
+        };
+        let family = Family::<Vec<(String, String)>, Counter>::default();
+        let registered = family.clone();
+        metrics
+            .registry()
+            .register("process_cpu_seconds", "Mine", registered);
+        metrics.check_names();
+        let text = metrics.text(Format::OpenMetrics);
+        assert_eq!(metrics.new_clash(&text), None);
+        family.get_or_create(&Vec::new()).inc();
+        for format in [Format::Classic, Format::OpenMetrics] {
+            metrics.has_told_clash.store(false, Relaxed);
+            let text = metrics.text(format);
+            let name = metrics.new_clash(&text).unwrap_or_default();
+            assert!(name.starts_with("process_cpu_seconds"), "{name}");
+            assert_eq!(metrics.new_clash(&text), None, "the log has it already");
+        }
+    }
 
     #[test]
     fn openmetrics_is_for_who_prefers_it() {

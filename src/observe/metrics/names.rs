@@ -8,7 +8,7 @@ struct Described<'t> {
     kind: &'t str,
 }
 
-/// The first name in a text of the classic format that another metric has too, in that format or in OpenMetrics.
+/// The first name in a text of either format that another metric has too, in that format or in OpenMetrics.
 pub(super) fn twice(text: &str) -> Option<&str> {
     ["TYPE", "HELP"]
         .into_iter()

@@ -20,6 +20,22 @@ const LONGEST_PAUSE_MS: u64 = 8000;
 /// A collector that asks for more is asked again nevertheless.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
+/// Why a batch is given up.
+pub(crate) enum GivenUp {
+    /// The collector has said that it will never take it.
+    Refused(String),
+    /// No collector has taken it in time.
+    TimedOut(String),
+}
+
+impl GivenUp {
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            GivenUp::Refused(reason) | GivenUp::TimedOut(reason) => reason,
+        }
+    }
+}
+
 /// The way to a collector.
 pub(crate) struct Delivery {
     target: Target,
@@ -47,7 +63,7 @@ impl Delivery {
     ///
     /// # Errors
     /// Why it is given up.
-    pub(crate) fn deliver(&mut self, body: &[u8]) -> Result<Option<PartialSuccess>, String> {
+    pub(crate) fn deliver(&mut self, body: &[u8]) -> Result<Option<PartialSuccess>, GivenUp> {
         let deadline = Instant::now() + self.timeout;
         let mut pause = FIRST_PAUSE_MS;
         self.wait_as_told(deadline)?;
@@ -59,7 +75,7 @@ impl Delivery {
                 Ok(answer) => {
                     let problem = format!("{} {}", answer.status(), answer.telling_line());
                     if !is_passing(answer.status()) {
-                        return Err(problem);
+                        return Err(GivenUp::Refused(problem));
                     }
                     self.not_before = retry_after(&answer).map(|wait| Instant::now() + wait);
                     problem
@@ -69,7 +85,7 @@ impl Delivery {
             let wait = Duration::from_millis(fastrand::u64(pause / 2..=pause));
             let until = self.not_before.unwrap_or_else(|| Instant::now() + wait);
             if until >= deadline {
-                return Err(problem);
+                return Err(GivenUp::TimedOut(problem));
             }
             thread::sleep(until.saturating_duration_since(Instant::now()));
             self.not_before = None;
@@ -77,10 +93,11 @@ impl Delivery {
         }
     }
 
-    fn wait_as_told(&mut self, deadline: Instant) -> Result<(), String> {
+    fn wait_as_told(&mut self, deadline: Instant) -> Result<(), GivenUp> {
         if let Some(until) = self.not_before {
             if until >= deadline {
-                return Err("the collector has asked to be left alone".to_owned());
+                let problem = "the collector has asked to be left alone";
+                return Err(GivenUp::TimedOut(problem.to_owned()));
             }
             thread::sleep(until.saturating_duration_since(Instant::now()));
             self.not_before = None;

@@ -5,9 +5,13 @@
 //! By these, nothing that they say keeps a service from starting: what cannot be used is a warning, and counts as unset, or
 //! there are no traces.
 
+mod sampler;
+
 use crate::{config::settings::Settings, http_client::target::Target};
 use percent_encoding::percent_decode_str;
 use std::time::Duration;
+
+pub(crate) use sampler::{Rule, Sampling};
 
 /// Where a collector takes traces, below the endpoint for all signals.
 const TRACES_PATH: &str = "/v1/traces";
@@ -32,24 +36,6 @@ pub(crate) struct Environment {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Which traces are recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sampling {
-    /// By the rule alone, whatever a parent says.
-    Root(Rule),
-    /// As the parent says, and where there is none by the rule.
-    ParentBased(Rule),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
-    AlwaysOn,
-    AlwaysOff,
-    /// Those whose trace id ends in 56 bits that are, as a number, no less than this: so that every service that looks at a
-    /// trace decides alike (<https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/>).
-    Ratio(u64),
-}
-
 /// Where and how spans are sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Exporting {
@@ -58,6 +44,8 @@ pub(crate) struct Exporting {
     pub(crate) headers: Headers,
     /// For one batch, its repetitions included.
     pub(crate) timeout: Duration,
+    /// For all that is left at the end.
+    pub(crate) export_timeout: Duration,
     /// How long the first span of a batch waits for others.
     pub(crate) schedule_delay: Duration,
     pub(crate) max_queue_size: usize,
@@ -85,7 +73,7 @@ impl Environment {
             let resource = resource(settings);
             let propagates = propagates(settings);
             let is_exported = is_exported(settings);
-            let sampling = sampling(settings);
+            let sampling = sampler::read(settings);
             let is_wanted = is_enabled && is_exported;
             (
                 sampling,
@@ -145,68 +133,6 @@ fn lists(settings: &mut Settings, name: &'static str, wanted: &str, known: &str)
     is_wanted || !is_other
 }
 
-fn sampling(settings: &mut Settings) -> Sampling {
-    const NAME: &str = "OTEL_TRACES_SAMPLER";
-    let given = settings.optional(NAME).unwrap_or_default();
-    let argument = settings.optional(ARGUMENT);
-    let given = given.to_ascii_lowercase();
-    let own = given.strip_prefix("parentbased_");
-    let rule = match own.unwrap_or(&given) {
-        "always_on" => Rule::AlwaysOn,
-        "always_off" => Rule::AlwaysOff,
-        "traceidratio" => ratio(settings, argument),
-        unknown => {
-            if !unknown.is_empty() {
-                let problem = "expected always_on, always_off or traceidratio, each with parentbased_ before it or without";
-                settings.reject(NAME, problem);
-            }
-            return Sampling::ParentBased(Rule::AlwaysOn);
-        }
-    };
-    match own {
-        Some(_) => Sampling::ParentBased(rule),
-        None => Sampling::Root(rule),
-    }
-}
-
-const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
-
-fn ratio(settings: &mut Settings, argument: Option<String>) -> Rule {
-    let ratio = match argument.as_deref().map(billionths) {
-        None => BILLION,
-        Some(Some(ratio)) if ratio <= BILLION => ratio,
-        Some(_) => {
-            settings.reject(
-                ARGUMENT,
-                "expected the part of traces to record, as a decimal number from 0.0 to 1.0",
-            );
-            BILLION
-        }
-    };
-    let all = u128::from(BILLION);
-    Rule::Ratio((u128::from(BILLION - ratio) * (1 << 56) / all) as u64)
-}
-
-const BILLION: u64 = 1_000_000_000;
-
-/// A decimal number such as `0.25` in billionths, of which there are no parts. Parsing floats would weigh 14 KB, for a table
-/// of powers.
-fn billionths(text: &str) -> Option<u64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_digits(whole) || !is_digits(fraction) || whole.len() + fraction.len() == 0 {
-        return None;
-    }
-    let whole: u64 = if whole.is_empty() {
-        0
-    } else {
-        whole.parse().ok()?
-    };
-    let fraction = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
-    let fraction = fraction.fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
-    whole.checked_mul(BILLION)?.checked_add(fraction)
-}
-
 /// Reads all that says where and how, and makes something of it where traces are wanted and there is an endpoint.
 fn exporting(
     settings: &mut Settings,
@@ -221,6 +147,7 @@ fn exporting(
         "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
     );
     let speaks = speaks(settings, target.is_some());
+    look_at_compression(settings, target.is_some());
     let schedule_delay = milliseconds(settings, "OTEL_BSP_SCHEDULE_DELAY", 5000);
     let max_queue_size = settings.number("OTEL_BSP_MAX_QUEUE_SIZE", 2048, 1..=LARGEST_QUEUE);
     let max_batch_size = batch_size(settings, max_queue_size);
@@ -229,6 +156,7 @@ fn exporting(
         target: target.filter(|_| speaks)?,
         headers,
         timeout: timeout.min(export_timeout),
+        export_timeout,
         schedule_delay,
         max_queue_size: max_queue_size as usize,
         max_batch_size: max_batch_size as usize,
@@ -238,8 +166,8 @@ fn exporting(
 
 /// The endpoint for all signals has the path of traces appended; the one of traces is used as it is.
 fn target(settings: &mut Settings, is_wanted: bool) -> Option<Target> {
-    let all = settings.optional("OTEL_EXPORTER_OTLP_ENDPOINT");
-    let own = settings.optional("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+    let all = endpoint(settings, "OTEL_EXPORTER_OTLP_ENDPOINT");
+    let own = endpoint(settings, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
     let (name, url) = match (own, all) {
         (Some(own), _) => ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", own),
         (None, Some(all)) => (
@@ -251,10 +179,6 @@ fn target(settings: &mut Settings, is_wanted: bool) -> Option<Target> {
     if !is_wanted {
         return None;
     }
-    if url.contains('@') {
-        // A password, from here on not to be shown.
-        settings.secret(name);
-    }
     let target = Target::parse(&url);
     if let Err(problem) = target {
         let expected = "expected a URL such as http://collector:4318";
@@ -263,14 +187,19 @@ fn target(settings: &mut Settings, is_wanted: bool) -> Option<Target> {
     target.ok()
 }
 
+/// What may have a password in front of its host, or a key in its query, is not to be shown, whether it is used or not.
+fn endpoint(settings: &mut Settings, name: &'static str) -> Option<String> {
+    let url = settings.optional(name)?;
+    if url.contains(['@', '?']) {
+        settings.secret(name);
+    }
+    Some(url)
+}
+
 /// The protocol of traces counts before that of all signals. Complains only where there is somewhere to send to.
 fn speaks(settings: &mut Settings, is_wanted: bool) -> bool {
-    const NAMES: [&str; 2] = [
-        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-        "OTEL_EXPORTER_OTLP_PROTOCOL",
-    ];
-    let given = NAMES.map(|name| settings.optional(name).map(|given| (name, given)));
-    let Some((name, given)) = given.into_iter().flatten().next() else {
+    let own = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL";
+    let Some((name, given)) = first_given(settings, [own, "OTEL_EXPORTER_OTLP_PROTOCOL"]) else {
         return true;
     };
     let problem = match given.as_str() {
@@ -282,6 +211,24 @@ fn speaks(settings: &mut Settings, is_wanted: bool) -> bool {
         settings.reject(name, problem);
     }
     !matches!(given.as_str(), "grpc" | "http/json")
+}
+
+/// Complains of what is not spoken, where there is somewhere to send to: spans are sent as they are.
+fn look_at_compression(settings: &mut Settings, is_wanted: bool) {
+    let own = "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION";
+    let given = first_given(settings, [own, "OTEL_EXPORTER_OTLP_COMPRESSION"]);
+    if let Some((name, _)) = given.filter(|(_, given)| is_wanted && given != "none") {
+        settings.reject(name, "not spoken here: expected none, which is used");
+    }
+}
+
+/// Reads both, of which the first counts before the second.
+fn first_given(
+    settings: &mut Settings,
+    names: [&'static str; 2],
+) -> Option<(&'static str, String)> {
+    let given = names.map(|name| settings.optional(name).map(|given| (name, given)));
+    given.into_iter().flatten().next()
 }
 
 /// Those of traces are in place of those of all signals.
@@ -361,12 +308,15 @@ fn milliseconds(settings: &mut Settings, name: &'static str, default: u64) -> Du
     Duration::from_millis(settings.number(name, default, 0..=LONGEST_WAIT_MS))
 }
 
-/// Never more than the queue holds.
+/// Never more than the queue holds; a default that does not fit says nothing.
 fn batch_size(settings: &mut Settings, queue_size: u64) -> u64 {
     const NAME: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
     let given = settings.number(NAME, 512, 1..=LARGEST_QUEUE);
     if given > queue_size {
         let why = format!("at most OTEL_BSP_MAX_QUEUE_SIZE, {queue_size}");
+        if settings.is_given(NAME) {
+            settings.reject(NAME, &format!("expected {why}, which is used"));
+        }
         settings.adjust(NAME, queue_size.to_string(), why);
     }
     given.min(queue_size)

@@ -5,7 +5,7 @@
 //! are none it sleeps without a timer.
 
 use super::{
-    deliver::Delivery,
+    deliver::{Delivery, GivenUp},
     encode::{self, Encoder, PartialSuccess, Spans},
     environment::Exporting,
     span::SpanData,
@@ -23,6 +23,10 @@ use std::{
     },
     time::{Duration, Instant},
 };
+
+/// How long a process that ends waits for a collector that has not taken the batch before in time: long enough for one that
+/// is back.
+const LAST_CHANCE: Duration = Duration::from_secs(1);
 
 /// How often it is logged that spans are lost, and how many.
 const LOSSES_INTERVAL: Duration = Duration::from_secs(60);
@@ -50,9 +54,12 @@ pub(crate) fn submit(span: SpanData) {
     }
 }
 
-/// Sends at once what was submitted before, and waits for that, `until` then. Whether all of it was sent or given up.
-pub(crate) fn flush(until: Instant) -> bool {
-    EXPORTER.get().is_none_or(|exporter| exporter.flush(until))
+/// Sends at once what was submitted before, and waits for that: until the deadline, `OTEL_BSP_EXPORT_TIMEOUT` long, or until
+/// the collector does not take a batch in time, whichever is first. How many spans were neither sent nor given up.
+pub(crate) fn flush(deadline: Instant) -> u64 {
+    EXPORTER
+        .get()
+        .map_or(0, |exporter| exporter.flush(deadline))
 }
 
 /// How many spans the collector has taken.
@@ -99,6 +106,7 @@ struct Exporter {
     capacity: usize,
     batch_size: usize,
     delay: Duration,
+    export_timeout: Duration,
     exported: AtomicU64,
     queue_full: AtomicU64,
     export_failed: AtomicU64,
@@ -114,6 +122,8 @@ struct Queue {
     settled: u64,
     /// Up to which of them none is to wait for others.
     flushed: u64,
+    /// How many batches in a row the collector has not taken in time.
+    timeouts: u64,
 }
 
 impl Queue {
@@ -140,6 +150,7 @@ impl Exporter {
             capacity: settings.max_queue_size,
             batch_size: settings.max_batch_size,
             delay: settings.schedule_delay,
+            export_timeout: settings.export_timeout,
             exported: AtomicU64::new(0),
             queue_full: AtomicU64::new(0),
             export_failed: AtomicU64::new(0),
@@ -168,20 +179,23 @@ impl Exporter {
         }
     }
 
-    fn flush(&self, until: Instant) -> bool {
+    fn flush(&self, deadline: Instant) -> u64 {
         let mut queue = self.queue();
-        let submitted = queue.submitted;
+        let (submitted, timeouts) = (queue.submitted, queue.timeouts);
         queue.flushed = submitted;
         self.work.notify_one();
-        while queue.settled < submitted {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = self.settled.wait_timeout(queue, left);
-            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        true
+        let longest = match timeouts {
+            0 => self.export_timeout,
+            _ => self.export_timeout.min(LAST_CHANCE),
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let is_going_on =
+            |queue: &mut Queue| queue.settled < submitted && queue.timeouts <= timeouts;
+        let waited = self
+            .settled
+            .wait_timeout_while(queue, left.min(longest), is_going_on);
+        let queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        submitted.saturating_sub(queue.settled)
     }
 
     fn run(&self, encoder: &Encoder, delivery: &mut Delivery) {
@@ -197,10 +211,20 @@ impl Exporter {
             let rejected = rejected.min(count);
             self.exported.fetch_add(count - rejected, Relaxed);
             self.export_failed.fetch_add(rejected, Relaxed);
-            self.queue().settled += count;
-            self.settled.notify_all();
+            self.settle(count, matches!(result, Err(GivenUp::TimedOut(_))));
             losses.tell(self.counts().1, &result);
         }
+    }
+
+    fn settle(&self, count: u64, has_timed_out: bool) {
+        let mut queue = self.queue();
+        queue.settled += count;
+        queue.timeouts = match has_timed_out {
+            true => queue.timeouts + 1,
+            false => 0,
+        };
+        drop(queue);
+        self.settled.notify_all();
     }
 
     /// Waits for the first span, and then for others as long as the delay and the size of a batch allow.
@@ -262,7 +286,7 @@ struct Losses {
 
 impl Losses {
     /// Logs what was lost since it was last told, at most once in a while.
-    fn tell(&mut self, dropped: Dropped, result: &Result<Option<PartialSuccess>, String>) {
+    fn tell(&mut self, dropped: Dropped, result: &Result<Option<PartialSuccess>, GivenUp>) {
         let (at, before) = self.told.unzip();
         let before = before.unwrap_or_default();
         let is_soon = at.is_some_and(|at| at.elapsed() < LOSSES_INTERVAL);
@@ -271,7 +295,7 @@ impl Losses {
         }
         self.told = Some((Instant::now(), dropped));
         let reason = match result {
-            Err(problem) => problem.as_str(),
+            Err(given_up) => given_up.reason(),
             Ok(Some(partial)) => partial.message.as_str(),
             Ok(None) => "the queue was full",
         };

@@ -11,6 +11,7 @@ use crate::{
     config::ip_range::IpRange,
     message::{
         head::Version,
+        log_context::enter_trace,
         request::Request,
         trace_context::{TraceContext, current},
     },
@@ -97,7 +98,7 @@ impl Tracer {
 
 fn enter(request: &mut Request, context: TraceContext) {
     request.set_trace(context.clone());
-    current::replace(Some(context));
+    enter_trace(context);
 }
 
 impl ServerSpan {

@@ -2,7 +2,7 @@
 
 use crate::{
     message::{
-        current_id::CurrentId, log_context::log_context, request::Request, request_id::RequestId,
+        current_ids::CurrentIds, log_context::log_context, request::Request, request_id::RequestId,
         response::Response,
     },
     routing::layer::{Layer, Next, ReadyMade},
@@ -73,7 +73,7 @@ impl<S> Layer<S, ReadyMade> for RequestIds {
         let id = brought.unwrap_or_else(RequestId::random);
         // Its log field has it forgotten at the request's end, too.
         log_context("request_id", &id);
-        CurrentId::set(&id);
+        CurrentIds::set_request(&id);
         request.extensions_mut().insert(id.clone());
         let value = HeaderValue::from_str(id.as_str()).expect("a sane id is a header's value");
         next.run(request).with_header(self.header.clone(), value)

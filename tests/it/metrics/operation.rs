@@ -1,11 +1,12 @@
 //! What happens to a service beside its requests: background services, drains.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use seaworthy::{Request, Restart, Schedule, Service, Stop};
+use seaworthy::{Request, Restart, Running, Schedule, Service, Stop};
 
 use super::value;
 use crate::service::serve_with;
@@ -15,6 +16,8 @@ both_engines! {
     background_services_tell_whether_they_run_and_how_often_they_had_to_begin_anew,
     a_drain_tells_its_deadline,
     a_collector_that_takes_its_time_holds_up_neither_probes_nor_requests,
+    scrapes_that_are_never_answered_leave_room_for_probes,
+    a_collector_that_never_returns_does_not_keep_the_service_from_ending,
 }
 
 fn background_services_tell_whether_they_run_and_how_often_they_had_to_begin_anew(engine: Engine) {
@@ -69,32 +72,95 @@ fn a_drain_tells_its_deadline(engine: Engine) {
     assert!((30.0..60.0).contains(&ahead), "{ahead} seconds ahead");
 }
 
-fn a_collector_that_takes_its_time_holds_up_neither_probes_nor_requests(engine: Engine) {
-    let (asked, is_asked) = mpsc::channel::<()>();
-    let (go_on, held) = mpsc::channel::<()>();
-    let held = Mutex::new(held);
-    let is_slow = Arc::new(AtomicBool::new(false));
-    let is_over = Arc::new(AtomicBool::new(false));
-    let (slow, over) = (Arc::clone(&is_slow), Arc::clone(&is_over));
-    let service = Service::new("test")
-        .get("/", |_: &Request| "hello")
-        .append_metrics(move || {
-            if slow.load(SeqCst) {
-                asked.send(()).unwrap();
-                let _ = held.lock().unwrap().recv_timeout(PATIENCE);
-                over.store(true, SeqCst);
-            }
-            "other_things 7".to_owned()
-        });
-    let running = serve_with(service, engine, &[("WORKERS", "1")]);
-    is_slow.store(true, SeqCst);
-    let mut scraper = Client::connect(running.addr());
+/// A service with a collector that waits, once it is told to, and those who tell it.
+struct SlowCollector {
+    running: Running,
+    is_slow: Arc<AtomicBool>,
+    is_asked: mpsc::Receiver<()>,
+    go_on: mpsc::Sender<()>,
+}
+
+impl SlowCollector {
+    fn start(engine: Engine, settings: &[(&str, &str)]) -> SlowCollector {
+        let (asked, is_asked) = mpsc::channel::<()>();
+        let (go_on, held) = mpsc::channel::<()>();
+        let held = Mutex::new(held);
+        let is_slow = Arc::new(AtomicBool::new(false));
+        let slow = Arc::clone(&is_slow);
+        let service = Service::new("test")
+            .get("/", |_: &Request| "hello")
+            .append_metrics(move || {
+                if slow.load(SeqCst) {
+                    let _ = asked.send(());
+                    let _ = held.lock().unwrap().recv();
+                }
+                "other_things 7".to_owned()
+            });
+        SlowCollector {
+            running: serve_with(service, engine, settings),
+            is_slow,
+            is_asked,
+            go_on,
+        }
+    }
+
+    /// A client whose scrape is in the collector's hands.
+    fn scrape(&self, address: SocketAddr) -> Client {
+        self.is_slow.store(true, SeqCst);
+        let scraper = send_scrape(address);
+        self.is_asked.recv_timeout(PATIENCE).unwrap();
+        scraper
+    }
+}
+
+fn send_scrape(address: SocketAddr) -> Client {
+    let mut scraper = Client::connect(address);
     scraper.send("GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n");
-    is_asked.recv_timeout(PATIENCE).unwrap();
-    get(running.addr(), "/readyz").expect(200);
-    get(running.addr(), "/").expect(200);
-    assert!(!is_over.load(SeqCst), "they waited for the collector");
-    go_on.send(()).unwrap();
-    let answer = scraper.response().expect(200);
-    assert_eq!(value(answer.text(), "other_things "), 7.0);
+    scraper
+}
+
+fn a_collector_that_takes_its_time_holds_up_neither_probes_nor_requests(engine: Engine) {
+    for settings in [
+        &[("WORKERS", "1")][..],
+        &[("WORKERS", "1"), ("ADMIN_PORT", "0")],
+    ] {
+        let slow = SlowCollector::start(engine, settings);
+        let (port, admin) = (slow.running.addr(), slow.running.admin_addr());
+        let mut scraper = slow.scrape(admin.unwrap_or(port));
+        // None of these is answered before the collector goes on, where it has to wait for it.
+        get(port, "/readyz").expect(200);
+        get(port, "/").expect(200);
+        if let Some(admin) = admin {
+            get(admin, "/livez").expect(200);
+            get(admin, "/statusz").expect(200);
+        }
+        slow.go_on.send(()).unwrap();
+        let answer = scraper.response().expect(200);
+        assert_eq!(value(answer.text(), "other_things "), 7.0);
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+}
+
+/// They hold places that are kept for probes, as connections beyond `MAX_CONNECTIONS` do.
+fn scrapes_that_are_never_answered_leave_room_for_probes(engine: Engine) {
+    let settings = [("MAX_CONNECTIONS", "1")];
+    let slow = SlowCollector::start(engine, &settings);
+    let address = slow.running.addr();
+    let mut scrapers = vec![slow.scrape(address)];
+    scrapers.extend((0..20).map(|_| send_scrape(address)));
+    for _ in 0..3 {
+        get(address, "/livez").expect(200);
+    }
+    let mut last = scrapers.pop().expect("there are some");
+    last.response().expect(503);
+    get(address, "/livez").expect(200);
+}
+
+fn a_collector_that_never_returns_does_not_keep_the_service_from_ending(engine: Engine) {
+    let settings = [("ADMIN_PORT", "0"), ("DRAIN_DELAY", "0")];
+    let slow = SlowCollector::start(engine, &settings);
+    let admin = slow.running.admin_addr().expect("it has an admin port");
+    let _scraper = slow.scrape(admin);
+    slow.running.stop();
+    assert_eq!(slow.running.wait().abandoned_total(), 0);
 }

@@ -306,36 +306,6 @@ proptest! {
     fn no_split_of_what_resembles_a_head_changes_the_outcome(bytes in almost_a_head()) {
         invariants::head(&bytes);
     }
-
-    #[test]
-    fn another_parser_sees_the_same_head(bytes in almost_a_head()) {
-        if let Ok((Progress::Complete { len }, head)) = read(&bytes) {
-            assert_read_as(&bytes, len, &head);
-        }
-    }
-}
-
-/// What is accepted is to `httparse` what it is to us. It knows no version above 1.1, and no limit on empty lines.
-#[track_caller]
-fn assert_read_as(bytes: &[u8], len: usize, head: &Head) {
-    let text = String::from_utf8_lossy(&bytes[..len]).into_owned();
-    let mut slots = [httparse::EMPTY_HEADER; 16];
-    let mut other = httparse::Request::new(&mut slots);
-    match other.parse(bytes) {
-        Ok(parsed) => assert_eq!(parsed, httparse::Status::Complete(len), "{text:?}"),
-        Err(httparse::Error::Version) if text.contains("HTTP/1.2") => return,
-        Err(error) => panic!("{text:?}: {error}"),
-    }
-    assert_eq!(other.method, Some(head.method.as_str()), "{text:?}");
-    assert_eq!(other.path, Some(head.target.text(bytes)), "{text:?}");
-    assert_eq!(
-        other.version,
-        Some((head.version == Version::Http11).into())
-    );
-    let fields = head.fields.iter();
-    let fields = fields.map(|field| (field.name.text(bytes), field.value.of(bytes)));
-    let others = other.headers.iter().map(|field| (field.name, field.value));
-    assert!(fields.eq(others), "{text:?}");
 }
 
 /// Heads made of the pieces that matter, in an order that seldom makes sense.

@@ -140,8 +140,7 @@ impl Reactor {
         connection.past = is_bounded.then(|| Box::new(Past::beginning(now)));
         let place = self.table.take_place();
         let registered =
-            self.poll
-                .registry()
+            self.registry
                 .register(connection.stream(), Token(place), Interest::READABLE);
         if let Err(error) = registered {
             log::warn!(reason:% = error; "a connection cannot be watched and is closed");

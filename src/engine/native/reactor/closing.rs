@@ -11,8 +11,8 @@ use crate::engine::{
     },
     occupancy::Closed,
 };
-use mio::Events;
 use std::{
+    mem,
     sync::atomic::Ordering::SeqCst,
     time::{Duration, Instant},
 };
@@ -90,17 +90,17 @@ impl Reactor {
     /// Which of the others had an event is not known any more, so each is taken to have had one.
     pub(super) fn recover(&mut self, ready: &mut Vec<Ready>) {
         let broken = self.stepping.take();
-        if broken.is_none() && self.events.capacity() > 0 {
+        if !mem::take(&mut self.is_in_turn) && broken.is_none() {
             return;
         }
         if let Some(place) = broken {
             self.note_end(place, Closed::Failed);
             self.close(place);
         }
-        self.events = Events::with_capacity(EVENTS);
-        self.has_events_left = false;
+        self.arrived.clear();
         self.acceptor.iter_mut().for_each(Acceptor::try_soon);
         let now = Instant::now();
+        self.shared.timer.has_fired(now);
         for place in 0..self.table.places.len() {
             match &mut self.table.places[place] {
                 Place::Held(_) => self.step(place, now, ready, Connection::look),
@@ -121,7 +121,7 @@ impl Reactor {
         self.stage = Stage::Cut;
         self.acceptor = None;
         self.shared.take_returned(&mut self.returned);
-        for one in std::mem::take(&mut self.returned) {
+        for one in mem::take(&mut self.returned) {
             if let Returned::Connection(lease) = one {
                 self.take_in(lease);
             }

@@ -26,10 +26,4 @@ impl Reactor {
         self.shared.for_each_returned(take_in);
         connections
     }
-
-    /// Tells those who have asked.
-    #[cold]
-    pub(super) fn tell_census(&self) {
-        self.shared.census.tell(self.count());
-    }
 }

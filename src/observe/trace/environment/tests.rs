@@ -1,4 +1,7 @@
+mod bad;
+
 use super::*;
+use bad::BAD;
 
 const COLLECTOR: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
 
@@ -27,6 +30,7 @@ fn without_an_endpoint_there_are_no_traces_and_not_a_word() {
         &[][..],
         &[("OTEL_EXPORTER_OTLP_ENDPOINT", "")],
         &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
+        &[("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")],
         &[COLLECTOR, ("OTEL_SDK_DISABLED", "true")],
         &[COLLECTOR, ("OTEL_SDK_DISABLED", "True")],
         &[COLLECTOR, ("OTEL_TRACES_EXPORTER", "none")],
@@ -51,6 +55,7 @@ fn an_endpoint_alone_has_everything_else_by_the_specification() {
         target: Target::parse("http://collector:4318/v1/traces").unwrap(),
         headers: Headers::default(),
         timeout: Duration::from_secs(10),
+        export_timeout: Duration::from_secs(30),
         schedule_delay: Duration::from_secs(5),
         max_queue_size: 2048,
         max_batch_size: 512,
@@ -106,7 +111,8 @@ fn a_batch_waits_as_long_and_is_as_large_as_is_said() {
     ]);
     assert_eq!(batches.schedule_delay, Duration::ZERO);
     assert_eq!((batches.max_queue_size, batches.max_batch_size), (100, 100));
-    assert_eq!(batches.timeout, Duration::from_secs(3));
+    let three = Duration::from_secs(3);
+    assert_eq!((batches.timeout, batches.export_timeout), (three, three));
     let endless = exporting(&[
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
         ("OTEL_BSP_EXPORT_TIMEOUT", "0"),
@@ -185,160 +191,6 @@ fn a_context_is_passed_on_unless_the_propagators_say_otherwise() {
     }
 }
 
-/// Each with the warning, and whether there are traces nevertheless.
-const BAD: [(&str, &str, &str, bool); 25] = [
-    (
-        "OTEL_SDK_DISABLED",
-        "yes",
-        r#"OTEL_SDK_DISABLED="yes": expected true or false"#,
-        true,
-    ),
-    (
-        "OTEL_RESOURCE_ATTRIBUTES",
-        "a",
-        r#"OTEL_RESOURCE_ATTRIBUTES="a": expected NAME=VALUE, several separated by commas"#,
-        true,
-    ),
-    (
-        "OTEL_RESOURCE_ATTRIBUTES",
-        "a=1,=2",
-        "expected NAME=VALUE",
-        true,
-    ),
-    (
-        "OTEL_RESOURCE_ATTRIBUTES",
-        "a=%FF",
-        "expected NAME=VALUE",
-        true,
-    ),
-    (
-        "OTEL_PROPAGATORS",
-        "b3,jaeger",
-        r#"OTEL_PROPAGATORS="b3,jaeger": expected of tracecontext, baggage and none"#,
-        true,
-    ),
-    (
-        "OTEL_TRACES_EXPORTER",
-        "zipkin",
-        r#"OTEL_TRACES_EXPORTER="zipkin": expected otlp or none"#,
-        true,
-    ),
-    (
-        "OTEL_TRACES_SAMPLER",
-        "jaeger_remote",
-        r#"OTEL_TRACES_SAMPLER="jaeger_remote": expected always_on, always_off or traceidratio"#,
-        true,
-    ),
-    (
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-        "https://collector:4318",
-        r#"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="https://collector:4318": expected a URL such as http://collector:4318: TLS is not spoken here; there are no traces"#,
-        false,
-    ),
-    (
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-        "collector:4317",
-        "expected a URL",
-        false,
-    ),
-    (
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-        "http://collector:0",
-        "a port is from 1",
-        false,
-    ),
-    (
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-        "http://me:secret@collector",
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: expected a URL such as http://collector:4318, without a user",
-        false,
-    ),
-    (
-        "OTEL_EXPORTER_OTLP_HEADERS",
-        "secret",
-        "OTEL_EXPORTER_OTLP_HEADERS: expected NAME=VALUE",
-        true,
-    ),
-    (
-        "OTEL_EXPORTER_OTLP_HEADERS",
-        "a=secret%0D%0Ab:c",
-        "OTLP_HEADERS: expected",
-        true,
-    ),
-    (
-        "OTEL_EXPORTER_OTLP_HEADERS",
-        "a secret=b",
-        "OTLP_HEADERS: expected",
-        true,
-    ),
-    (
-        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
-        "Content-Length=secret",
-        "HEADERS: expected",
-        true,
-    ),
-    (
-        "OTEL_EXPORTER_OTLP_TIMEOUT",
-        "10s",
-        r#"OTEL_EXPORTER_OTLP_TIMEOUT="10s": expected a whole number from 0 to 3600000"#,
-        true,
-    ),
-    (
-        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
-        "-1",
-        "expected a whole number",
-        true,
-    ),
-    (
-        "OTEL_EXPORTER_OTLP_PROTOCOL",
-        "grpc",
-        r#"OTEL_EXPORTER_OTLP_PROTOCOL="grpc": not spoken here: expected http/protobuf; there are no traces"#,
-        false,
-    ),
-    (
-        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-        "http/json",
-        "not spoken here",
-        false,
-    ),
-    (
-        "OTEL_EXPORTER_OTLP_PROTOCOL",
-        "carrier pigeon",
-        "expected http/protobuf, which is used",
-        true,
-    ),
-    (
-        "OTEL_BSP_SCHEDULE_DELAY",
-        "soon",
-        "expected a whole number from 0 to 3600000",
-        true,
-    ),
-    (
-        "OTEL_BSP_MAX_QUEUE_SIZE",
-        "0",
-        "expected a whole number from 1 to 1000000",
-        true,
-    ),
-    (
-        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
-        "1e3",
-        "expected a whole number",
-        true,
-    ),
-    (
-        "OTEL_BSP_EXPORT_TIMEOUT",
-        "3.5",
-        "expected a whole number",
-        true,
-    ),
-    (
-        "OTEL_SERVICE_NAME_FILE",
-        "/no/such/file",
-        "OTEL_SERVICE_NAME_FILE",
-        true,
-    ),
-];
-
 #[test]
 fn what_cannot_be_used_is_one_warning_that_says_what_would_be_and_the_service_starts() {
     for (name, value, warning, is_exported) in BAD {
@@ -387,4 +239,49 @@ fn what_is_shown_of_headers_is_that_there_are_some() {
     assert!(shown.clone().any(|shown| shown == "[redacted]"));
     assert!(!shown.clone().any(|shown| shown.contains("secret")));
     assert!(!format!("{environment:?}").contains("secret"));
+}
+
+#[test]
+fn a_batch_that_is_given_larger_than_the_queue_is_a_warning_and_as_large_as_that() {
+    let name = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
+    let pairs = [COLLECTOR, ("OTEL_BSP_MAX_QUEUE_SIZE", "100"), (name, "200")];
+    let mut settings = Settings::from_pairs(pairs);
+    let environment = Environment::read(&mut settings);
+    assert_eq!(environment.exporting.unwrap().max_batch_size, 100);
+    let expected =
+        format!("{name}=\"200\": expected at most OTEL_BSP_MAX_QUEUE_SIZE, 100, which is used");
+    assert_eq!(environment.warnings, [expected]);
+    let mut entries = settings.entries().iter();
+    let shown = entries.find(|entry| entry.name == name).unwrap();
+    assert_eq!(shown.shown, "100", "what `config` prints is what runs");
+    let unsaid = exporting(&[("OTEL_BSP_MAX_QUEUE_SIZE", "100")]);
+    assert_eq!(unsaid.max_batch_size, 100);
+}
+
+#[test]
+fn the_compression_of_traces_counts_before_that_of_all_signals() {
+    exporting(&[
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "none"),
+    ]);
+}
+
+#[test]
+fn what_may_be_a_key_in_an_endpoint_is_not_shown_whether_it_is_used_or_not() {
+    let all = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    let own = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+    for pairs in [
+        &[(all, "http://user:secret@collector")][..],
+        &[(own, "http://collector/v1/traces?key=secret")],
+        &[(all, "https://user:secret@collector")],
+        &[(all, "http://user:secret@a"), (own, "http://b")],
+        &[(all, "http://user:secret@a"), ("OTEL_SDK_DISABLED", "true")],
+    ] {
+        let mut settings = Settings::from_pairs(pairs.iter().copied());
+        let environment = Environment::read(&mut settings);
+        let mut shown = settings.entries().iter().map(|entry| &*entry.shown);
+        assert!(!shown.any(|shown| shown.contains("secret")), "{pairs:?}");
+        let warnings = environment.warnings.concat();
+        assert!(!warnings.contains("secret"), "{warnings}");
+    }
 }

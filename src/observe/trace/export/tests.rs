@@ -109,6 +109,7 @@ fn settings(url: &str) -> Exporting {
         target: Target::parse(url).unwrap(),
         headers: Headers(vec![("api-key".to_owned(), "x y".to_owned())]),
         timeout: LONG,
+        export_timeout: LONG,
         schedule_delay: Duration::ZERO,
         max_queue_size: 100,
         max_batch_size: 10,
@@ -128,6 +129,21 @@ fn soon() -> Instant {
     Instant::now() + LONG
 }
 
+/// Waits until all that was submitted is sent or given up.
+fn settle(exporter: &Exporter) {
+    let until = soon();
+    while exporter.flush(until) > 0 {
+        assert!(Instant::now() < until, "spans are left");
+    }
+}
+
+/// A collector that takes connections, and never says a word.
+fn silence() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    (listener, url)
+}
+
 fn failed(export_failed: u64) -> Dropped {
     Dropped {
         queue_full: 0,
@@ -145,7 +161,7 @@ fn a_batch_is_sent_when_it_is_full_however_long_the_delay() {
     submit(&exporter, 25);
     assert_eq!(collector.next().spans, 10);
     assert_eq!(collector.next().spans, 10);
-    assert!(exporter.flush(soon()));
+    settle(&exporter);
     assert_eq!(collector.next().spans, 5, "what is left, by a flush");
     assert_eq!(exporter.counts(), (25, Dropped::default()));
 }
@@ -176,7 +192,7 @@ fn a_connection_is_kept_and_one_that_has_ended_costs_no_span() {
     let mut connections = Vec::new();
     for _ in 0..4 {
         submit(&exporter, 1);
-        assert!(exporter.flush(soon()));
+        settle(&exporter);
         let received = collector.received.try_iter();
         connections.extend(received.map(|received| received.connection));
     }
@@ -193,7 +209,7 @@ fn a_collector_that_asks_for_a_pause_gets_it_and_then_the_spans() {
     submit(&exporter, 1);
     let (first, second) = (collector.next(), collector.next());
     assert!(second.at - first.at >= Duration::from_millis(990));
-    assert!(exporter.flush(soon()));
+    settle(&exporter);
     assert_eq!(exporter.counts(), (1, Dropped::default()));
 }
 
@@ -209,7 +225,7 @@ fn what_passes_is_tried_again() {
     let collector = Collector::new(&PASSING);
     let exporter = start(&settings(&collector.url));
     submit(&exporter, 1);
-    assert!(exporter.flush(soon()));
+    settle(&exporter);
     assert_eq!(collector.received.try_iter().count(), 5);
     assert_eq!(exporter.counts(), (1, Dropped::default()));
 }
@@ -220,9 +236,9 @@ fn a_pause_beyond_the_timeout_costs_the_batch_and_is_kept_to_by_the_next() {
     let collector = Collector::new(&[GONE, TAKEN]);
     let exporter = start(&settings(&collector.url));
     submit(&exporter, 1);
-    assert!(exporter.flush(soon()));
+    settle(&exporter);
     submit(&exporter, 1);
-    assert!(exporter.flush(soon()));
+    settle(&exporter);
     assert_eq!(collector.received.try_iter().count(), 1);
     assert_eq!(exporter.counts(), (0, failed(2)));
 }
@@ -238,7 +254,7 @@ fn what_a_collector_will_never_take_is_lost_once_and_counted() {
         let mut queue = exporter.queue();
         (0..3).for_each(|_| queue.push(&encode::span(&span()), 100));
         drop(queue);
-        assert!(exporter.flush(soon()));
+        settle(&exporter);
         assert_eq!(exporter.counts(), expected);
     }
     assert_eq!(collector.received.try_iter().count(), 3);
@@ -246,9 +262,7 @@ fn what_a_collector_will_never_take_is_lost_once_and_counted() {
 
 #[test]
 fn a_queue_that_is_full_loses_spans_and_never_holds_who_submits() {
-    // It takes connections, and never says a word.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (listener, url) = silence();
     let exporter = start(&settings(&url));
     submit(&exporter, 1);
     let stuck = listener.accept().unwrap();
@@ -261,38 +275,89 @@ fn a_queue_that_is_full_loses_spans_and_never_holds_who_submits() {
     };
     assert_eq!(exporter.counts(), (0, dropped));
     let until = Instant::now() + Duration::from_millis(100);
-    assert!(!exporter.flush(until), "the collector hangs");
+    assert_eq!(exporter.flush(until), 101, "the collector hangs");
     assert!(until.elapsed() < LONG / 2, "a flush ends at its deadline");
     drop(stuck);
 }
 
 #[test]
 fn a_collector_that_is_not_there_costs_the_spans_and_nothing_else() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (listener, url) = silence();
     drop(listener);
     let exporter = start(&Exporting {
         timeout: Duration::from_millis(100),
         ..settings(&url)
     });
     submit(&exporter, 1);
-    assert!(exporter.flush(soon()));
+    settle(&exporter);
     assert_eq!(exporter.counts(), (0, failed(1)));
     submit(&exporter, 1);
-    assert!(exporter.flush(soon()));
+    settle(&exporter);
     assert_eq!(exporter.counts(), (0, failed(2)));
+}
+
+#[test]
+fn a_process_that_ends_waits_for_no_batch_after_the_first_that_a_collector_does_not_take_in_time() {
+    let (_listener, url) = silence();
+    let exporter = start(&Exporting {
+        timeout: Duration::from_secs(1),
+        max_batch_size: 1,
+        ..settings(&url)
+    });
+    submit(&exporter, 60);
+    let began = Instant::now();
+    assert!(exporter.flush(soon()) > 0, "nobody takes them");
+    assert!(began.elapsed() < LONG / 2, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_process_that_ends_waits_a_second_for_a_collector_that_has_not_taken_the_batch_before() {
+    let (_listener, url) = silence();
+    let exporter = start(&settings(&url));
+    exporter.settle(0, true);
+    submit(&exporter, 1);
+    let began = Instant::now();
+    assert_eq!(exporter.flush(soon()), 1);
+    assert!(began.elapsed() >= LAST_CHANCE, "it may be back");
+    assert!(began.elapsed() < LONG / 2, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_process_that_ends_waits_no_longer_than_the_export_timeout() {
+    let (_listener, url) = silence();
+    let exporter = start(&Exporting {
+        export_timeout: Duration::from_millis(100),
+        ..settings(&url)
+    });
+    submit(&exporter, 1);
+    let began = Instant::now();
+    assert_eq!(exporter.flush(soon()), 1);
+    assert!(began.elapsed() < LONG / 2, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_batch_that_is_refused_does_not_keep_the_next_from_being_sent_at_the_end() {
+    const BAD: &str = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+    let collector = Collector::new(&[BAD, TAKEN]);
+    let exporter = start(&Exporting {
+        max_batch_size: 1,
+        ..settings(&collector.url)
+    });
+    submit(&exporter, 3);
+    assert_eq!(exporter.flush(soon()), 0);
+    assert_eq!(exporter.counts(), (2, failed(1)));
 }
 
 #[test]
 fn a_process_without_a_collector_exports_nothing_and_one_with_it_has_one() {
     super::submit(span());
-    assert!(super::flush(Instant::now()));
+    assert_eq!(super::flush(Instant::now()), 0);
     assert_eq!((exported(), dropped()), (0, Dropped::default()));
     let collector = Collector::new(&[TAKEN]);
     let settings = settings(&collector.url);
     super::start(&settings, "shop", "1.0").unwrap();
     super::submit(span());
-    assert!(super::flush(soon()));
+    assert_eq!(super::flush(soon()), 0);
     assert!(exported() >= 1, "this process may have others");
     let mut scraped = Exposition::new(Format::Classic);
     super::write(&mut scraped);

@@ -1,0 +1,17 @@
+//! The wait for events: on Linux by one thread or by two, elsewhere by one.
+
+mod arrived;
+#[cfg(target_os = "linux")]
+mod epoll;
+#[cfg(not(target_os = "linux"))]
+mod portable;
+#[cfg(target_os = "linux")]
+mod timer;
+
+pub(super) use arrived::Arrived;
+#[cfg(target_os = "linux")]
+pub(super) use epoll::{EVENTS, Events, Waiter};
+#[cfg(not(target_os = "linux"))]
+pub(super) use portable::{EVENTS, Events, TIMER, Timer, Waiter};
+#[cfg(target_os = "linux")]
+pub(super) use timer::{TIMER, Timer};

@@ -1,0 +1,87 @@
+//! When the next deadline is due, as a descriptor that the sockets' epoll watches: it is set only where an earlier time
+//! is needed than the one that is set already, and no wait needs a timer of its own. Whoever waits is woken, the thread
+//! that drives the sockets or the standby.
+
+use mio::{Interest, Registry, Token, unix::SourceFd};
+use nix::sys::{
+    time::TimeSpec,
+    timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
+};
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
+
+/// Its token; connections count from 0.
+pub(crate) const TIMER: Token = Token(usize::MAX - 2);
+
+/// No time is set.
+const NEVER: u64 = u64::MAX;
+
+pub(crate) struct Timer {
+    fd: TimerFd,
+    born: Instant,
+    /// The time that is set, in nanoseconds since `born`: to be read without the lock.
+    due: AtomicU64,
+    setting: Mutex<()>,
+}
+
+impl Timer {
+    /// # Errors
+    /// Where the system gives no timer.
+    pub(crate) fn new(registry: &Registry) -> io::Result<Timer> {
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let fd = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
+        let raw = fd.as_fd().as_raw_fd();
+        registry.register(&mut SourceFd(&raw), TIMER, Interest::READABLE)?;
+        Ok(Timer {
+            fd,
+            born: Instant::now(),
+            due: AtomicU64::new(NEVER),
+            setting: Mutex::default(),
+        })
+    }
+
+    /// From now on who waits is woken by this time, or earlier.
+    pub(crate) fn wake_by(&self, due: Instant, now: Instant) {
+        let nanos = self.nanos(due);
+        if self.due.load(SeqCst) <= nanos {
+            return;
+        }
+        let _setting = self.setting.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.due.load(SeqCst) <= nanos {
+            return;
+        }
+        // Nought would stop it.
+        let left = due
+            .saturating_duration_since(now)
+            .max(Duration::from_nanos(1));
+        let once = Expiration::OneShot(TimeSpec::from(left));
+        match self.fd.set(once, TimerSetTimeFlags::empty()) {
+            Ok(()) => self.due.store(nanos, SeqCst),
+            Err(error) => log::error!(reason:% = error; "the timer of deadlines cannot be set"),
+        }
+    }
+
+    /// How long a wait that begins now may last without being woken by this.
+    pub(crate) fn bound(&self, _: Option<Instant>, _: Instant) -> Option<Duration> {
+        None
+    }
+
+    /// Somebody was woken by it: it is set no more, unless it was set anew meanwhile.
+    pub(crate) fn has_fired(&self, now: Instant) {
+        let _setting = self.setting.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.due.load(SeqCst) <= self.nanos(now) {
+            self.due.store(NEVER, SeqCst);
+        }
+    }
+
+    fn nanos(&self, time: Instant) -> u64 {
+        time.saturating_duration_since(self.born).as_nanos() as u64
+    }
+}

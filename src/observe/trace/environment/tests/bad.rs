@@ -1,0 +1,167 @@
+//! What cannot be used of the environment.
+
+/// Each with the warning, and whether there are traces nevertheless.
+pub(super) const BAD: [(&str, &str, &str, bool); 27] = [
+    (
+        "OTEL_SDK_DISABLED",
+        "yes",
+        r#"OTEL_SDK_DISABLED="yes": expected true or false"#,
+        true,
+    ),
+    (
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "a",
+        r#"OTEL_RESOURCE_ATTRIBUTES="a": expected NAME=VALUE, several separated by commas"#,
+        true,
+    ),
+    (
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "a=1,=2",
+        "expected NAME=VALUE",
+        true,
+    ),
+    (
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "a=%FF",
+        "expected NAME=VALUE",
+        true,
+    ),
+    (
+        "OTEL_PROPAGATORS",
+        "b3,jaeger",
+        r#"OTEL_PROPAGATORS="b3,jaeger": expected of tracecontext, baggage and none"#,
+        true,
+    ),
+    (
+        "OTEL_TRACES_EXPORTER",
+        "zipkin",
+        r#"OTEL_TRACES_EXPORTER="zipkin": expected otlp or none"#,
+        true,
+    ),
+    (
+        "OTEL_TRACES_SAMPLER",
+        "jaeger_remote",
+        r#"OTEL_TRACES_SAMPLER="jaeger_remote": expected always_on, always_off or traceidratio"#,
+        true,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "https://collector:4318",
+        r#"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="https://collector:4318": expected a URL such as http://collector:4318: TLS is not spoken here; there are no traces"#,
+        false,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "collector:4317",
+        "expected a URL",
+        false,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "http://collector:0",
+        "a port is from 1",
+        false,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "http://me:secret@collector",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: expected a URL such as http://collector:4318, without a user",
+        false,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "secret",
+        "OTEL_EXPORTER_OTLP_HEADERS: expected NAME=VALUE",
+        true,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "a=secret%0D%0Ab:c",
+        "OTLP_HEADERS: expected",
+        true,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "a secret=b",
+        "OTLP_HEADERS: expected",
+        true,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+        "Content-Length=secret",
+        "HEADERS: expected",
+        true,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TIMEOUT",
+        "10s",
+        r#"OTEL_EXPORTER_OTLP_TIMEOUT="10s": expected a whole number from 0 to 3600000"#,
+        true,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+        "-1",
+        "expected a whole number",
+        true,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "grpc",
+        r#"OTEL_EXPORTER_OTLP_PROTOCOL="grpc": not spoken here: expected http/protobuf; there are no traces"#,
+        false,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+        "http/json",
+        "not spoken here",
+        false,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "carrier pigeon",
+        "expected http/protobuf, which is used",
+        true,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_COMPRESSION",
+        "gzip",
+        "not spoken here: expected none, which is used",
+        true,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+        "zstd",
+        "not spoken here: expected none, which is used",
+        true,
+    ),
+    (
+        "OTEL_BSP_SCHEDULE_DELAY",
+        "soon",
+        "expected a whole number from 0 to 3600000",
+        true,
+    ),
+    (
+        "OTEL_BSP_MAX_QUEUE_SIZE",
+        "0",
+        "expected a whole number from 1 to 1000000",
+        true,
+    ),
+    (
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+        "1e3",
+        "expected a whole number",
+        true,
+    ),
+    (
+        "OTEL_BSP_EXPORT_TIMEOUT",
+        "3.5",
+        "expected a whole number",
+        true,
+    ),
+    (
+        "OTEL_SERVICE_NAME_FILE",
+        "/no/such/file",
+        "OTEL_SERVICE_NAME_FILE",
+        true,
+    ),
+];
