@@ -23,14 +23,6 @@ impl Span {
         }
     }
 
-    /// The same stretch where what it was counted in begins at `start`.
-    pub(crate) fn moved(self, start: u32) -> Span {
-        Span {
-            start: self.start + start,
-            end: self.end + start,
-        }
-    }
-
     /// The stretch as bytes; `bytes` is what was parsed.
     pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
         &bytes[self.start as usize..self.end as usize]

@@ -66,34 +66,6 @@ pub(super) fn is_host_byte(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & HOST != 0
 }
 
-/// How many bytes there are before the first that no field value may hold.
-#[inline]
-pub(super) fn value_len(bytes: &[u8]) -> usize {
-    let mut rest = bytes;
-    // Eight at a time, up to those with a control byte among them, which may be a tab.
-    while let Some((eight, behind)) = rest.split_first_chunk()
-        && !has_control(u64::from_le_bytes(*eight))
-    {
-        rest = behind;
-    }
-    while let [byte, behind @ ..] = rest
-        && is_value_byte(*byte)
-    {
-        rest = behind;
-    }
-    bytes.len() - rest.len()
-}
-
-/// Whether one of these eight bytes is below a space or DEL. A high bit is set where subtracting has borrowed: by "Bit
-/// Twiddling Hacks", "Determine if a word has a byte less than n".
-fn has_control(eight: u64) -> bool {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let below_space = eight.wrapping_sub(EACH * 0x20) & !eight;
-    let or_del = eight ^ (EACH * 0x7f);
-    let is_del = or_del.wrapping_sub(EACH) & !or_del;
-    (below_space | is_del) & (EACH * 0x80) != 0
-}
-
 /// `value` without the optional whitespace around it (RFC 9110, section 5.6.3: spaces and tabs).
 pub(super) fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {

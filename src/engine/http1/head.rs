@@ -1,16 +1,23 @@
 //! The head of a request, from its first byte to the empty line.
 //!
-//! One pass over the bytes that finds the parts and settles the terms. It takes less than `httparse` did, and takes what
-//! that does but for what two readers of the same bytes might see differently: lines that end in a bare LF, any number
-//! of empty lines before the request, UTF-8 in the target.
+//! `httparse` 1.10 does the parsing. What it lets through and this module does not: lines that end
+//! in a bare LF, any number of empty lines before the request, UTF-8 in the target. What it refuses
+//! and this module does not: versions from HTTP/1.2 on. What it does not tell apart: a version that
+//! is malformed (400) from one that is merely unknown (505).
+
+use std::borrow::Cow;
+use std::mem::MaybeUninit;
 
 use crate::message::head::{Field, Head, Span, Version};
 use http::{Method, StatusCode};
 
-use super::bytes::{is_target_byte, is_token_byte, is_value_byte, value_len};
-use super::target::{MALFORMED_TARGET, take_apart};
+use super::bytes::{is_token_byte, is_value_byte};
+use super::target::read_target;
 use super::terms::Collector;
 use crate::message::refusal::Refusal;
+
+/// So many fields are parsed into memory on the stack, which costs nothing where it is not used.
+const FIELDS_ON_STACK: usize = 100;
 
 /// More empty lines before a request than this are no client's habit: RFC 9112, section 2.2 asks to
 /// ignore at least one.
@@ -100,7 +107,8 @@ pub(crate) fn read_head(
     }
     match find_end(window, start, scanned)? {
         Some(end) => {
-            parse(&window[..end], start, limits, head).map(|len| Progress::Complete { len })
+            let whole = in_known_version(&window[..end], start);
+            parse(&whole, start, limits, head).map(|len| Progress::Complete { len })
         }
         None if window.len() < max_len => Ok(Progress::Partial {
             scanned: window.len(),
@@ -171,174 +179,128 @@ fn over_limit(head: &[u8]) -> Refusal {
 /// Parses the head that begins at `start` and returns where it ends; a head that is not whole is an
 /// error too.
 fn parse(window: &[u8], start: usize, limits: &Limits, head: &mut Head) -> Result<usize, Refusal> {
-    let mut scanner = Scanner {
-        len: window.len(),
-        rest: &window[start..],
+    let mut slots = [const { MaybeUninit::uninit() }; FIELDS_ON_STACK];
+    let few = limits.max_headers.min(FIELDS_ON_STACK);
+    match parse_into(&mut slots[..few], window, start, limits, head) {
+        Err(TOO_MANY_FIELDS) if few < limits.max_headers => {
+            let mut slots = Vec::with_capacity(limits.max_headers);
+            let many = &mut slots.spare_capacity_mut()[..limits.max_headers];
+            parse_into(many, window, start, limits, head)
+        }
+        outcome => outcome,
+    }
+}
+
+/// As [`parse`], with room for so many fields.
+fn parse_into<'a>(
+    slots: &mut [MaybeUninit<httparse::Header<'a>>],
+    window: &'a [u8],
+    start: usize,
+    limits: &Limits,
+    head: &mut Head,
+) -> Result<usize, Refusal> {
+    let mut request = httparse::Request::new(&mut []);
+    let len = match request.parse_with_uninit_headers(&window[start..], slots) {
+        Ok(httparse::Status::Complete(len)) => start + len,
+        Ok(httparse::Status::Partial) => return Err(Refusal::bad("head not whole")),
+        Err(error) => return Err(refusal(error, &window[start..])),
     };
-    let method = scanner.until(b' ', is_token_byte).ok_or(MALFORMED_LINE)?;
-    head.method = match method.bytes {
-        // Nearly every request.
-        b"GET" => Method::GET,
-        method => Method::from_bytes(method).map_err(|_| MALFORMED_LINE)?,
+    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
+    else {
+        return Err(Refusal::bad("head not whole"));
     };
-    let Some(target) = scanner.until(b' ', is_target_byte) else {
-        return Err(match scanner.rest {
-            [] | [b' ' | b'\t' | b'\r' | b'\n', ..] => MALFORMED_LINE,
-            _ => MALFORMED_TARGET,
-        });
+
+    head.method =
+        Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::bad("malformed method"))?;
+    head.version = if minor == 0 {
+        Version::Http10
+    } else {
+        Version::Http11
     };
-    head.version = scanner.version()?;
-    head.target = target.span();
-    let parts = take_apart(&head.method, target.bytes)?;
-    let start = head.target.start;
-    head.path = parts.path.moved(start);
-    head.query = parts.query.map(|query| query.moved(start));
-    head.authority = parts.authority.map(|authority| authority.moved(start));
+    let offset = offset_of(target.as_bytes(), window);
+    let parts = read_target(&head.method, target.as_bytes())?;
+    let shift = |span: Span| Span::new(offset + span.start as usize, offset + span.end as usize);
+    head.target = Span::new(offset, offset + target.len());
+    head.path = shift(parts.path);
+    head.query = parts.query.map(shift);
+    head.authority = parts.authority.map(shift);
 
     head.clear_fields();
     let mut collector = Collector::default();
-    while !scanner.takes_line_end() {
-        if head.fields.len() >= limits.max_headers {
-            return Err(TOO_MANY_FIELDS);
+    for field in request.headers.iter() {
+        let name = offset_of(field.name.as_bytes(), window);
+        let value = offset_of(field.value, window);
+        // httparse takes a bare LF for a line end. Each line but the last ends where a name begins.
+        if window[name - 2] != b'\r' {
+            return Err(Refusal::bad("bare LF"));
         }
-        let name = scanner.until(b':', is_token_byte).ok_or(MALFORMED_NAME)?;
-        let value = scanner.value().ok_or(MALFORMED_VALUE)?;
-        collector.add(name.bytes, value.bytes)?;
+        collector.add(field.name.as_bytes(), field.value)?;
         let spans = Field {
-            name: name.span(),
-            value: value.span(),
+            name: Span::new(name, name + field.name.len()),
+            value: Span::new(value, value + field.value.len()),
         };
-        head.push_field(name.bytes, spans);
+        head.push_field(field.name.as_bytes(), spans);
+    }
+    if !window[..len].ends_with(b"\r\n\r\n") {
+        return Err(Refusal::bad("bare LF"));
     }
 
     let terms = collector.settle(head.version, limits.max_body_bytes)?;
     head.body = terms.body;
     head.keep_alive = terms.keep_alive;
     head.expect_continue = terms.expect_continue;
-    Ok(scanner.at())
+    Ok(len)
 }
 
-/// RFC 9112, section 3.
-const MALFORMED_LINE: Refusal = Refusal::bad("malformed request line");
-const MALFORMED_VERSION: Refusal = Refusal::bad("malformed version");
-
-/// RFC 9112, section 5: between a name and its colon there is no whitespace, and a line that begins with some, which
-/// would be part of the one before, is no field.
-const MALFORMED_NAME: Refusal = Refusal::bad("malformed field name, or a folded line");
-const MALFORMED_VALUE: Refusal = Refusal::bad("malformed field value");
-
-/// Goes through the bytes of a head, one part after the other.
-struct Scanner<'a> {
-    /// How many bytes there are in all.
-    len: usize,
-    rest: &'a [u8],
+/// Where `part`, a piece of `whole`, begins in it.
+fn offset_of(part: &[u8], whole: &[u8]) -> usize {
+    part.as_ptr().addr() - whole.as_ptr().addr()
 }
 
-/// A part, and where it begins.
-struct Part<'a> {
-    start: usize,
-    bytes: &'a [u8],
-}
-
-impl Part<'_> {
-    fn span(&self) -> Span {
-        Span::new(self.start, self.start + self.bytes.len())
+/// What an error of httparse means to the client.
+#[cold]
+fn refusal(error: httparse::Error, head: &[u8]) -> Refusal {
+    match error {
+        httparse::Error::Version if names_a_version(head) => Refusal::UNKNOWN_VERSION,
+        httparse::Error::Version => Refusal::bad("malformed version"),
+        httparse::Error::TooManyHeaders => TOO_MANY_FIELDS,
+        httparse::Error::HeaderName => Refusal::bad("malformed field name, or a folded line"),
+        httparse::Error::HeaderValue => Refusal::bad("malformed field value"),
+        httparse::Error::NewLine => Refusal::bad("malformed line end"),
+        httparse::Error::Token | httparse::Error::Status => Refusal::bad("malformed request line"),
     }
 }
 
-impl<'a> Scanner<'a> {
-    fn at(&self) -> usize {
-        self.len - self.rest.len()
+/// The head that begins at `start`, in HTTP/1.1 where it is in a later minor version: to us they are the same (RFC
+/// 9110, section 2.5), and httparse knows no later one. Every other byte stays where it is.
+#[cold]
+fn in_known_version(window: &[u8], start: usize) -> Cow<'_, [u8]> {
+    match version(&window[start..]) {
+        later @ [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => {
+            let minor = offset_of(later, window) + later.len() - 1;
+            let mut head = window.to_vec();
+            head[minor] = b'1';
+            head.into()
+        }
+        _ => window.into(),
     }
+}
 
-    /// The bytes of this class that come next, where that is any, and `end` behind them; goes past it, or else to the
-    /// byte that is neither.
-    #[inline]
-    fn until(&mut self, end: u8, is_of_class: impl Fn(u8) -> bool) -> Option<Part<'a>> {
-        let start = self.at();
-        let len = self.rest.iter().position(|&byte| !is_of_class(byte));
-        let (bytes, rest) = self.rest.split_at(len.unwrap_or(self.rest.len()));
-        self.rest = rest;
-        match rest {
-            [first, rest @ ..] if *first == end && !bytes.is_empty() => {
-                self.rest = rest;
-                Some(Part { start, bytes })
-            }
-            _ => None,
-        }
-    }
+/// Whether the third word of the request line is a version by its form: `HTTP/`, a digit, a dot and a
+/// digit (RFC 9112, section 2.3).
+fn names_a_version(head: &[u8]) -> bool {
+    matches!(
+        version(head),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']
+    )
+}
 
-    /// The version and the end of its line. Every later minor version is 1.1 to us (RFC 9110, section 2.5).
-    #[inline]
-    fn version(&mut self) -> Result<Version, Refusal> {
-        let (line, rest) = self
-            .rest
-            .split_first_chunk::<10>()
-            .ok_or(MALFORMED_VERSION)?;
-        self.rest = rest;
-        if line == b"HTTP/1.1\r\n" {
-            return Ok(Version::Http11);
-        }
-        match line {
-            b"HTTP/1.0\r\n" => Ok(Version::Http10),
-            // RFC 9112, section 2.3: a digit, a dot and another.
-            [
-                b'H',
-                b'T',
-                b'T',
-                b'P',
-                b'/',
-                b'1',
-                b'.',
-                b'1'..=b'9',
-                b'\r',
-                b'\n',
-            ] => Ok(Version::Http11),
-            [
-                b'H',
-                b'T',
-                b'T',
-                b'P',
-                b'/',
-                b'0'..=b'9',
-                b'.',
-                b'0'..=b'9',
-                b'\r',
-                b'\n',
-            ] => Err(Refusal::UNKNOWN_VERSION),
-            _ => Err(MALFORMED_VERSION),
-        }
-    }
-
-    /// The value of a field, without the whitespace around it, and the end of its line.
-    #[inline]
-    fn value(&mut self) -> Option<Part<'a>> {
-        while let [b' ' | b'\t', rest @ ..] = self.rest {
-            self.rest = rest;
-        }
-        let start = self.at();
-        let (mut bytes, rest) = self.rest.split_at(value_len(self.rest));
-        self.rest = rest;
-        if !self.takes_line_end() {
-            return None;
-        }
-        while let [before @ .., b' ' | b'\t'] = bytes {
-            bytes = before;
-        }
-        Some(Part { start, bytes })
-    }
-
-    /// Whether a line ends here, by a CRLF and nothing else; if so, goes past it.
-    #[inline]
-    fn takes_line_end(&mut self) -> bool {
-        match self.rest.split_first_chunk() {
-            Some((b"\r\n", rest)) => {
-                self.rest = rest;
-                true
-            }
-            _ => false,
-        }
-    }
+/// The third word of the request line, and whatever stands behind it there.
+fn version(head: &[u8]) -> &[u8] {
+    let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    line.splitn(3, |&byte| byte == b' ')
+        .nth(2)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

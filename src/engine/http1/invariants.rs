@@ -7,7 +7,7 @@ use super::bytes::{is_token_byte, is_value_byte};
 use super::*;
 use crate::message::head::{BodyLength, Head, Version};
 
-/// Small, so that short inputs reach the limits.
+/// Small, so that short inputs reach the limits; more fields than are parsed on the stack, so that they get beyond it.
 pub(crate) const LIMITS: Limits = Limits {
     max_head_bytes: 512,
     max_headers: 110,
@@ -169,27 +169,6 @@ fn decode_in_pieces(
     Ok((used, done, body))
 }
 
-/// Another parser accepts the head too, and sees the same parts in it. It knows no version above 1.1.
-fn check_against_httparse(bytes: &[u8], head: &Head) {
-    let bytes = &in_http_1_1(bytes);
-    let mut slots = [httparse::EMPTY_HEADER; LIMITS.max_headers];
-    let mut other = httparse::Request::new(&mut slots);
-    assert_eq!(
-        other.parse(bytes),
-        Ok(httparse::Status::Complete(bytes.len()))
-    );
-    assert_eq!(other.method, Some(head.method.as_str()));
-    assert_eq!(other.path, Some(head.target.text(bytes)));
-    assert_eq!(
-        other.version,
-        Some((head.version == Version::Http11).into())
-    );
-    let fields = head.fields.iter();
-    let fields = fields.map(|field| (field.name.text(bytes), field.value.of(bytes)));
-    let others = other.headers.iter();
-    assert!(fields.eq(others.map(|field| (field.name, field.value))));
-}
-
 /// An accepted head is what a strict reader, and a naive one, would make of the same bytes.
 fn check_head(bytes: &[u8], head: &Head) {
     assert!(bytes.len() <= LIMITS.max_head_bytes);
@@ -210,7 +189,6 @@ fn check_head(bytes: &[u8], head: &Head) {
         }
     }
     check_target(bytes, head);
-    check_against_httparse(bytes, head);
 
     let (mut lengths, mut codings, mut hosts) = (Vec::new(), 0, 0);
     for field in &head.fields {

@@ -2,6 +2,7 @@
 
 use http::{Method, StatusCode};
 
+use super::bytes::is_target_byte;
 use super::terms::is_host;
 use crate::message::head::Span;
 use crate::message::refusal::Refusal;
@@ -17,29 +18,12 @@ pub(crate) struct Target {
     pub(crate) authority: Option<Span>,
 }
 
-/// RFC 9112, section 3.2. A `#` never leaves a client that means well (RFC 9110, section 7.1), and two readers may differ
-/// on what it cuts off.
-pub(super) const MALFORMED_TARGET: Refusal =
-    Refusal::bad("target with a fragment or other than visible ASCII");
-
-/// Takes a request target apart that was found by another parser, or says why it is none.
-#[cfg(any(test, fuzzing, feature = "tiny_http"))]
-pub(crate) fn read_target(method: &Method, target: &[u8]) -> Result<Target, Refusal> {
-    match target
-        .iter()
-        .all(|&byte| super::bytes::is_target_byte(byte))
-    {
-        true => take_apart(method, target),
-        false => Err(MALFORMED_TARGET),
-    }
-}
-
-/// Takes apart what holds only bytes that a request target may hold, or says why it is none.
+/// Takes a request target apart, or says why it is none.
 ///
 /// CONNECT is refused with 501, not 400: its authority-form target is valid, but no resource of an
 /// origin server can support it (RFC 9110, sections 9.3.6 and 15.6.2). With any other method
 /// authority-form is a 400.
-pub(super) fn take_apart(method: &Method, target: &[u8]) -> Result<Target, Refusal> {
+pub(crate) fn read_target(method: &Method, target: &[u8]) -> Result<Target, Refusal> {
     if *method == Method::CONNECT {
         return Err(Refusal::new(
             StatusCode::NOT_IMPLEMENTED,
@@ -47,8 +31,8 @@ pub(super) fn take_apart(method: &Method, target: &[u8]) -> Result<Target, Refus
         ));
     }
     match target {
-        [b'/', ..] => Ok(split_query(target, 0, None)),
-        b"*" if *method == Method::OPTIONS => Ok(split_query(target, 0, None)),
+        [b'/', ..] => split_query(target, 0, None),
+        b"*" if *method == Method::OPTIONS => split_query(target, 0, None),
         b"*" => Err(Refusal::bad("asterisk-form target without OPTIONS")),
         _ => read_absolute(target),
     }
@@ -77,12 +61,19 @@ fn read_absolute(target: &[u8]) -> Result<Target, Refusal> {
     if host == path || target[host] == b':' || !is_host(&target[host..path]) {
         return Err(Refusal::bad("malformed authority in the target"));
     }
-    Ok(split_query(target, path, Some(Span::new(host, path))))
+    split_query(target, path, Some(Span::new(host, path)))
 }
 
-/// Splits `target` from `path` on at the first `?`.
-fn split_query(target: &[u8], path: usize, authority: Option<Span>) -> Target {
+/// Splits `target` from `path` on at the first `?`. Only visible ASCII, and no fragment: a `#`
+/// never leaves a client that means well (RFC 9110, section 7.1), and two readers may differ on
+/// what it cuts off.
+fn split_query(target: &[u8], path: usize, authority: Option<Span>) -> Result<Target, Refusal> {
     let rest = &target[path..];
+    if !rest.iter().all(|&byte| is_target_byte(byte)) {
+        return Err(Refusal::bad(
+            "target with a fragment or other than visible ASCII",
+        ));
+    }
     let question = rest
         .iter()
         .position(|&byte| byte == b'?')
@@ -95,11 +86,11 @@ fn split_query(target: &[u8], path: usize, authority: Option<Span>) -> Target {
         _ => Span::new(path, path_end),
     };
     let query = question.map(|at| Span::new(at + 1, target.len()));
-    Target {
+    Ok(Target {
         path,
         query,
         authority,
-    }
+    })
 }
 
 #[cfg(test)]

@@ -221,7 +221,14 @@ fn a_head_over_the_limit_is_refused_at_the_limit() {
 
 #[test]
 fn as_many_fields_as_are_allowed_are_taken_and_not_one_more() {
-    for max_headers in [1, 2, 100, 1000] {
+    for max_headers in [
+        1,
+        2,
+        FIELDS_ON_STACK - 1,
+        FIELDS_ON_STACK,
+        FIELDS_ON_STACK + 1,
+        1000,
+    ] {
         let limits = Limits {
             max_head_bytes: 65536,
             max_headers,
