@@ -22,7 +22,7 @@ pub mod parts {
             routes,
         },
     };
-    use http::{Method, StatusCode};
+    use http::StatusCode;
     use std::{sync::Arc, time::Instant};
 
     const LIMITS: Limits = Limits {
@@ -76,13 +76,7 @@ pub mod parts {
     /// # Panics
     /// Never: memory takes everything.
     pub fn write_response(response: Response, client: &mut Vec<u8>) {
-        let mut outgoing = Outgoing::new(
-            &Method::GET,
-            Version::Http11,
-            response,
-            false,
-            Instant::now(),
-        );
+        let mut outgoing = Outgoing::new(false, Version::Http11, response, false, Instant::now());
         let sent = outgoing.send(client, usize::MAX);
         debug_assert!(sent.is_ok(), "memory takes everything");
     }

@@ -77,14 +77,17 @@ impl Share {
 
     /// Brings what a connection is charged for up or down to what it holds now. False where that takes the sum over
     /// the budget; the charge stands all the same, for the bytes are there until the connection lets go of them.
+    #[inline]
     pub(crate) fn settle(&self, charged: &mut usize, holds: usize) -> bool {
+        holds == *charged || self.settle_change(charged, holds)
+    }
+
+    fn settle_change(&self, charged: &mut usize, holds: usize) -> bool {
         let before = std::mem::replace(charged, holds);
         if holds <= before {
-            if holds < before {
-                let used = self.used.fetch_sub(before - holds, Relaxed) - (before - holds);
-                if self.unchecked.load(Relaxed) > used.saturating_add(self.step) {
-                    self.note_reading(used);
-                }
+            let used = self.used.fetch_sub(before - holds, Relaxed) - (before - holds);
+            if self.unchecked.load(Relaxed) > used.saturating_add(self.step) {
+                self.note_reading(used);
             }
             return true;
         }

@@ -8,7 +8,6 @@ use crate::{
     },
     message::{body::Body, head::Version, response::Response},
 };
-use http::Method;
 use std::{
     cell::Cell,
     io::{self, ErrorKind, IoSlice, Write},
@@ -65,10 +64,10 @@ pub(crate) enum Sending {
 }
 
 impl Outgoing {
-    /// Frames a response to a request of this method and version. With `close`, it says that the connection ends.
+    /// Frames a response to a request of this version, to HEAD where `is_head`. With `close`, it says that the connection ends.
     /// `now` is its date.
     pub(crate) fn new(
-        method: &Method,
+        is_head: bool,
         version: Version,
         response: Response,
         close: bool,
@@ -81,9 +80,9 @@ impl Outgoing {
             body,
             ..
         } = response;
-        let (framing, with_body) = http1::framing(method, version, status, body.len());
+        let (framing, with_body) = http1::framing(is_head, version, status, body.len());
         let mut framed = SPARE.take();
-        date::with_date(now, |date| {
+        date::with_date(now, |date_line| {
             http1::write_head(
                 &mut framed,
                 status,
@@ -92,7 +91,7 @@ impl Outgoing {
                 &framing,
                 close,
                 version,
-                date,
+                date_line,
             );
         });
         let rest = match body {

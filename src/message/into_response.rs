@@ -202,7 +202,7 @@ impl IntoResponse for Error {
         let text = self.message().to_owned();
         Response {
             status: self.status(),
-            headers: self.headers().clone(),
+            headers: self.headers().clone().into(),
             error: Some(self),
             ..text.into_response()
         }

@@ -13,6 +13,7 @@ pub(crate) mod head;
 pub(crate) mod into_response;
 pub(crate) mod log_context;
 pub(crate) mod logged;
+mod own_headers;
 #[cfg(feature = "serde")]
 mod pairs;
 pub(crate) mod problem;

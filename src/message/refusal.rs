@@ -3,10 +3,11 @@
 use super::{
     body::Body,
     error::Error,
+    own_headers::OwnHeaders,
     render::{Render, rendered},
     response::Response,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 
 /// Why a request is not served. Where an engine refuses one, its connection ends, since where the next request would
 /// begin cannot be trusted.
@@ -93,7 +94,7 @@ impl Refusal {
     /// The answer of a service that renders nothing itself.
     pub(crate) fn response(self) -> Response {
         let mut response = Response::text(self.status, self.reason);
-        response.headers = self.error().headers().clone();
+        response.headers = self.error().headers().clone().into();
         response
     }
 }
@@ -107,7 +108,7 @@ pub(crate) struct Refusals(Vec<Rendered>);
 
 struct Rendered {
     refusal: Refusal,
-    headers: HeaderMap,
+    headers: OwnHeaders,
     body: Vec<u8>,
     default_type: Option<&'static str>,
 }

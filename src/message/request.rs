@@ -296,6 +296,11 @@ impl Request {
         self.header_map.take();
     }
 
+    /// Whether nothing of a request is in it, for who checks.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.bytes.is_empty() && self.route.is_none() && self.header_map.get().is_none()
+    }
+
     /// For an engine that parses heads by itself, and for tests: the start line's parts.
     pub(crate) fn set_start_line(&mut self, method: Method, target: &str, version: Version) {
         let target_span = self.push_bytes(target.as_bytes());

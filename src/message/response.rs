@@ -1,6 +1,6 @@
 //! What a handler answers with.
 
-use super::{body::Body, error::Error};
+use super::{body::Body, error::Error, own_headers::OwnHeaders};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::{fmt, io::Read};
 
@@ -11,7 +11,7 @@ use std::{fmt, io::Read};
 /// under these names is not sent.
 pub struct Response {
     pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: OwnHeaders,
     pub(crate) body: Body,
     /// The content type where the headers name none; none for nothing.
     pub(crate) default_type: Option<&'static str>,
@@ -28,7 +28,7 @@ impl Response {
     pub fn new(status: StatusCode) -> Response {
         Response {
             status,
-            headers: HeaderMap::new(),
+            headers: OwnHeaders::default(),
             body: Body::default(),
             default_type: None,
             error: None,

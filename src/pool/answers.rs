@@ -27,9 +27,9 @@ impl Pool {
         counts: &Counts,
     ) -> bool {
         let all = &self.dispatcher.http_counts;
-        all.record(counts, exchange.request(), &mut response, took);
-        self.dispatcher
-            .log_access(exchange.request(), &response, took);
+        let request = exchange.request();
+        all.record(counts, request, &mut response, took);
+        self.dispatcher.log_access(request, &response, took);
         exchange.respond(response, close || self.dispatcher.state.is_stopping())
     }
 

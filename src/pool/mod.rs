@@ -341,11 +341,12 @@ impl Pool {
             return;
         }
         worker.counts.record_wait(waited);
-        worker.begin(exchange.request(), since);
+        let request = exchange.request();
+        worker.begin(request, since);
         // Kept, since a layer may do what it likes to its request.
-        let index = exchange.request().route.as_ref().map(|route| route.index);
-        let (response, took) = self.dispatcher.handle(exchange.request(), started);
-        self.note_ended(worker, exchange.request(), &response, since, took);
+        let index = request.route.as_ref().map(|route| route.index);
+        let (response, took) = self.dispatcher.handle(request, started);
+        self.note_ended(worker, request, &response, since, took);
         let route = index.map(|index| self.dispatcher.application.route(index));
         if let Some(route) = route {
             route.cost.record(took);

@@ -60,14 +60,13 @@ impl<S: Send + Sync + 'static> Application for Stateful<S> {
         let Some(found) = self.routes.at(request.method(), &path) else {
             return;
         };
-        let params = found.params.map_or(Some(Vec::new()), pattern::parameters);
-        let matched = match (found.is_allowed, &params) {
+        let matched = match (found.is_allowed, &found.params) {
             (false, _) => Matched::OtherMethods,
             (true, None) => Matched::Undecodable,
             (true, Some(_)) => Matched::Endpoint,
         };
         let route = Arc::clone(&found.endpoint.route);
-        request.note_route(route, matched, params.unwrap_or_default());
+        request.note_route(route, matched, found.params.unwrap_or_default());
     }
 
     fn run(&self, request: &mut Request) -> Response {

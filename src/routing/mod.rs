@@ -5,6 +5,7 @@ pub(crate) mod files;
 pub(crate) mod handler;
 pub(crate) mod layer;
 pub mod layers;
+mod literals;
 pub(crate) mod pattern;
 mod resource;
 pub(crate) mod routes;

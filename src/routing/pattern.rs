@@ -16,7 +16,7 @@ pub(crate) fn normal_path(path: &str) -> Cow<'_, str> {
 }
 
 /// Parameters' values in the template's order, wholly decoded; none where one is no UTF-8.
-pub(super) fn parameters(params: Params<'_, '_>) -> Option<Vec<String>> {
+pub(super) fn parameters(params: &Params<'_, '_>) -> Option<Vec<String>> {
     let mut values = Vec::with_capacity(params.len());
     for (_, value) in params.iter() {
         values.push(parameter(value)?);

@@ -5,6 +5,7 @@ mod lookup;
 use super::{
     handler::{BoxedHandler, Handler, boxed},
     layer::{Layer, SharedLayer, shared},
+    literals::Literals,
     pattern,
     resource::Resource,
 };
@@ -38,6 +39,8 @@ use std::{mem, sync::Arc, time::Duration};
 pub struct Routes<S = ()> {
     /// Templates to places in `resources`.
     paths: matchit::Router<usize>,
+    /// Those of them that a path has to be equal to, which are looked at first: none with parameters goes before them.
+    literals: Literals,
     /// Of whole groups, by their prefix, for what `paths` does not have.
     fallbacks: matchit::Router<usize>,
     resources: Vec<Resource>,
@@ -81,6 +84,7 @@ impl<S: 'static> Routes<S> {
     pub fn new() -> Routes<S> {
         Routes {
             paths: matchit::Router::new(),
+            literals: Literals::default(),
             fallbacks: matchit::Router::new(),
             resources: Vec::new(),
             endpoints: Vec::new(),
@@ -250,6 +254,7 @@ impl<S: 'static> Routes<S> {
         if let Err(error) = self.paths.insert(template, place) {
             panic!("the route {template:?} cannot be added: {error}");
         }
+        self.literals.insert(template, place);
         self.resources.push(Resource::new(template, false));
         place
     }

@@ -87,7 +87,12 @@ fn as_seen(mut response: Response, method: &Method) -> Response {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     }
     let length = response.body.len();
-    let (framing, has_body) = http1::framing(method, Version::Http11, response.status, length);
+    let (framing, has_body) = http1::framing(
+        *method == Method::HEAD,
+        Version::Http11,
+        response.status,
+        length,
+    );
     if let Framing::Length(length) = framing {
         headers.insert(header::CONTENT_LENGTH, length.into());
     }

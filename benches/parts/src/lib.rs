@@ -17,8 +17,9 @@ use seaworthy::{
 pub const WHOLE_ROAD: &str = "greeting";
 
 /// What is measured, by name. The first call makes it ready, and what it returns does it once.
-pub const PARTS: [(&str, fn() -> Box<dyn FnMut()>); 14] = [
-    (WHOLE_ROAD, greeting),
+pub const PARTS: [(&str, fn() -> Box<dyn FnMut()>); 15] = [
+    (WHOLE_ROAD, || greeting(1)),
+    ("greeting, of 32", || greeting(32)),
     ("head, wrk", || head(WRK)),
     ("head, kubelet", || head(KUBELET)),
     ("head, browser", || head(BROWSER)),
@@ -49,20 +50,29 @@ const BROWSER: &[u8] = b"GET /shop/cart?currency=EUR&sort=price HTTP/1.1\r\nHost
     Sec-Fetch-User: ?1\r\nDNT: 1\r\nPriority: u=0, i\r\n\r\n";
 
 /// The whole road, from a client's socket through engine, pool, router and handler and back: what the client itself
-/// takes for it, two system calls, is in it.
-fn greeting() -> Box<dyn FnMut()> {
+/// takes for it, two system calls, is in it. So many clients ask one after the other, and then wait for their answers: what
+/// is done once for all that is there is shared by them.
+fn greeting(clients: usize) -> Box<dyn FnMut()> {
     let settings = [("HOST", "127.0.0.1"), ("PORT", "0"), ("WORKERS", "2")];
     let config = Config::from_pairs(settings).expect("the settings are right");
     let service = Service::new("parts").get("/", |_: &Request| "Hello from Kubernetes!");
     let running = service.start(config).expect("loopback has a port");
     running.wait_ready(Duration::from_secs(60)).expect("nothing keeps it from starting");
-    let mut client = TcpStream::connect(running.addr()).expect("it listens");
+    let connect = |_| TcpStream::connect(running.addr()).expect("it listens");
+    let mut clients: Vec<TcpStream> = (0..clients).map(connect).collect();
+    let mut asking = 0;
     let mut answer = [0; 1024];
     Box::new(move || {
         let _serves_on = &running;
-        client.write_all(black_box(WRK)).expect("the connection is kept");
-        let count = client.read(&mut answer).expect("the request is answered");
-        assert!(black_box(&answer[..count]).starts_with(b"HTTP/1.1 200 OK"));
+        clients[asking].write_all(black_box(WRK)).expect("the connection is kept");
+        asking = (asking + 1) % clients.len();
+        if asking > 0 {
+            return;
+        }
+        for client in &mut clients {
+            let count = client.read(&mut answer).expect("the request is answered");
+            assert!(black_box(&answer[..count]).starts_with(b"HTTP/1.1 200 OK"));
+        }
     })
 }
 

@@ -222,18 +222,26 @@ fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// It may be empty: that is what a client sends whose target has no authority. User information is
 /// out, and so is IPvFuture, whose versions nobody knows.
 pub(super) fn is_host(value: &[u8]) -> bool {
-    let port = match value {
-        [b'[', address @ ..] => after_ipv6(address),
-        _ => after_name(value),
-    };
-    match port {
-        Some([b':', digits @ ..]) => digits.iter().all(u8::is_ascii_digit),
-        Some(rest) => rest.is_empty(),
-        None => false,
+    let is_no_part = |byte: &u8| !is_host_byte(*byte);
+    let name = value.iter().position(is_no_part).unwrap_or(value.len());
+    match &value[name..] {
+        [b'[', address @ ..] if name == 0 => after_ipv6(address).is_some_and(is_port),
+        rest @ [b'%', ..] => after_escapes(rest).is_some_and(is_port),
+        rest => is_port(rest),
+    }
+}
+
+/// Whether this is a port behind its colon, or nothing.
+fn is_port(value: &[u8]) -> bool {
+    match value {
+        [] => true,
+        [b':', digits @ ..] => digits.iter().all(u8::is_ascii_digit),
+        _ => false,
     }
 }
 
 /// What follows the IPv6 address and its closing bracket.
+#[cold]
 fn after_ipv6(value: &[u8]) -> Option<&[u8]> {
     let end = value.iter().position(|&byte| byte == b']')?;
     let address = std::str::from_utf8(&value[..end]).ok()?;
@@ -241,14 +249,12 @@ fn after_ipv6(value: &[u8]) -> Option<&[u8]> {
     Some(&value[end + 1..])
 }
 
-/// What follows the name (reg-name, which an IPv4 address is too).
-fn after_name(mut value: &[u8]) -> Option<&[u8]> {
+/// What follows the name (reg-name), from its first escape on.
+#[cold]
+fn after_escapes(mut value: &[u8]) -> Option<&[u8]> {
     loop {
-        let end = value
-            .iter()
-            .position(|&byte| !is_host_byte(byte))
-            .unwrap_or(value.len());
-        match &value[end..] {
+        match value {
+            [byte, rest @ ..] if is_host_byte(*byte) => value = rest,
             [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 value = rest;
             }

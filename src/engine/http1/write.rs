@@ -1,6 +1,6 @@
 //! Responses as bytes.
 
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use crate::message::head::Version;
 
@@ -24,42 +24,40 @@ pub(crate) enum Framing {
     Empty,
 }
 
-/// How to frame a response to `method`, and whether to send its body. `body_len` is `None` for a
+/// How to frame a response, to HEAD where `is_head`, and whether to send its body. `body_len` is `None` for a
 /// streamed body of unknown length.
 pub(crate) fn framing(
-    method: &Method,
+    is_head: bool,
     version: Version,
     status: StatusCode,
     body_len: Option<u64>,
 ) -> (Framing, bool) {
-    if status.is_informational() || status == StatusCode::NO_CONTENT {
+    match status.as_u16() {
         // Neither a length nor a coding (RFC 9110, section 8.6; RFC 9112, section 6.1).
-        return (Framing::Empty, false);
-    }
-    if status == StatusCode::NOT_MODIFIED {
+        100..200 | 204 => return (Framing::Empty, false),
         // A length would have to be that of the 200 (RFC 9110, section 8.6), which is not known
         // here.
-        return (Framing::Empty, false);
-    }
-    if status == StatusCode::RESET_CONTENT {
-        return (Framing::Length(0), false); // RFC 9110, section 15.3.6
+        304 => return (Framing::Empty, false),
+        // RFC 9110, section 15.3.6
+        205 => return (Framing::Length(0), false),
+        _ => {}
     }
     let framing = match body_len {
         Some(len) => Framing::Length(len),
         // HEAD may leave out what only a body would tell (RFC 9110, section 9.3.2), and the
         // connection can go on.
-        None if *method == Method::HEAD => Framing::Empty,
+        None if is_head => Framing::Empty,
         None if version == Version::Http10 => Framing::UntilClose,
         None => Framing::Chunked,
     };
-    (framing, *method != Method::HEAD)
+    (framing, !is_head)
 }
 
 /// Appends the head of a response. `version` is the request's.
 ///
 /// The fields that say where the response ends and what becomes of the connection, and the date,
 /// are written from the arguments; a handler's own are left out, so none is there twice or
-/// contradicts another.
+/// contradicts another. `date_line` is whole but for its end, and begins with that of the line before.
 #[expect(
     clippy::too_many_arguments,
     reason = "each decides one line of the head, and both engines call it once"
@@ -72,12 +70,11 @@ pub(crate) fn write_head(
     framing: &Framing,
     close: bool,
     version: Version,
-    date: &[u8; 29],
+    date_line: &[u8; 37],
 ) {
     // Each piece begins with the end of the line before it, which halves the number of pieces.
     write_status_line(out, status);
-    out.extend_from_slice(b"\r\nDate: ");
-    out.extend_from_slice(date);
+    out.extend_from_slice(date_line);
     match framing {
         Framing::Length(len) => {
             out.extend_from_slice(b"\r\nContent-Length: ");
@@ -94,23 +91,30 @@ pub(crate) fn write_head(
         out.extend_from_slice(b"\r\nConnection: keep-alive");
     }
     let mut content_type = default_content_type;
-    for (name, value) in headers {
-        if is_ours(name) {
-            continue;
-        }
-        if *name == header::CONTENT_TYPE {
-            content_type = None;
-        }
-        out.extend_from_slice(b"\r\n");
-        write_name(out, name);
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
+    if !headers.is_empty() {
+        write_fields(out, headers, &mut content_type);
     }
     if let Some(content_type) = content_type {
         out.extend_from_slice(b"\r\nContent-Type: ");
         out.extend_from_slice(content_type.as_bytes());
     }
     out.extend_from_slice(b"\r\n\r\n");
+}
+
+/// Appends a handler's own fields, among which a content type takes the default one's place.
+fn write_fields(out: &mut Vec<u8>, headers: &HeaderMap, default_type: &mut Option<&'static str>) {
+    for (name, value) in headers {
+        if is_ours(name) {
+            continue;
+        }
+        if *name == header::CONTENT_TYPE {
+            *default_type = None;
+        }
+        out.extend_from_slice(b"\r\n");
+        write_name(out, name);
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+    }
 }
 
 /// Appends one chunk of a chunked body; nothing for no data, since an empty chunk would end the

@@ -28,9 +28,9 @@ impl BufferPool {
         request
     }
 
-    /// Keeps it, without anything of what is in it, where there is room.
-    pub(crate) fn keep(&mut self, mut request: Box<Request>) {
-        request.clear();
+    /// Keeps one that is clear, where there is room.
+    pub(crate) fn keep(&mut self, request: Box<Request>) {
+        debug_assert!(request.is_clear());
         let held = self.held + request.holds();
         if self.requests.len() < COUNT && held <= BYTES {
             self.held = held;
@@ -50,7 +50,7 @@ mod tests {
 
     fn sized(bytes: usize) -> Box<Request> {
         let mut request = Box::<Request>::default();
-        request.bytes = vec![0; bytes];
+        request.bytes = Vec::with_capacity(bytes);
         request
     }
 
@@ -65,7 +65,7 @@ mod tests {
         }
         assert_eq!(pool.len(), COUNT);
         for _ in 0..COUNT {
-            assert!(pool.take().bytes.is_empty());
+            pool.take();
         }
         assert_eq!((pool.held, pool.take().holds()), (0, 0));
     }

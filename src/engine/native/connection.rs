@@ -12,7 +12,7 @@ pub(crate) mod waiting;
 use super::buffer_pool::BufferPool;
 use crate::{
     engine::{
-        discarded::Discarded,
+        discarded::{Discarded, MUCH_MEMORY},
         http1::{Chunks, Refusal},
         lifetime::Past,
         occupancy::Closed,
@@ -231,11 +231,12 @@ impl<S: Stream> Connection<S> {
     /// Whether the owner has something to do with it before the next event: bytes of another request are here, or
     /// may be.
     pub(crate) fn has_more(&self) -> bool {
-        self.may_be_readable
-            || self
-                .input
-                .as_ref()
-                .is_some_and(|input| !input.bytes.is_empty())
+        self.may_be_readable || self.has_input()
+    }
+
+    fn has_input(&self) -> bool {
+        let input = self.input.as_ref();
+        input.is_some_and(|input| !input.bytes.is_empty())
     }
 
     /// Reads, parses and sends as far as the stream allows, for one turn at most.
@@ -268,7 +269,8 @@ impl<S: Stream> Connection<S> {
                         Ok(false) => self.read(context),
                         Ok(true) => {
                             self.hand_out();
-                            Some(Next::Request)
+                            self.settle_charges(context.rules);
+                            return Next::Request;
                         }
                         // As it is, to be tried again.
                         Err(Refusal::NO_MEMORY) if !is_last_resort => return Next::NoMemory,
@@ -277,7 +279,7 @@ impl<S: Stream> Connection<S> {
                 }
             };
             if let Some(next) = step {
-                self.settle(context);
+                self.settle(context.buffers, context.rules);
                 return next;
             }
         }
@@ -300,18 +302,23 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Lets go of memory that is not needed, and accounts for the rest.
-    fn settle(&mut self, context: &mut Context<'_>) {
+    pub(crate) fn settle(&mut self, buffers: &mut BufferPool, rules: &Rules) {
         let rests = matches!(
             self.state,
             State::Idle | State::Fresh(_) | State::Lingering(_) | State::Closed
         );
         if rests && let Some(mut input) = self.input.take() {
-            self.discarded.extend(Discarded::of_request(&mut input));
-            context.buffers.keep(input);
+            self.discard_much_of(&mut input);
+            // One that was answered is clear already.
+            if !self.is_idle() {
+                input.clear();
+            }
+            buffers.keep(input);
         }
-        self.settle_charges(context.rules);
+        self.settle_charges(rules);
     }
 
+    #[inline]
     fn settle_charges(&mut self, rules: &Rules) {
         let (request, response) = (self.request_holds(), self.response_holds());
         let memory = &rules.memory;
@@ -353,17 +360,20 @@ impl<S: Stream> Connection<S> {
     fn let_go_of_request(&mut self) {
         self.behind = None;
         if let Some(mut input) = self.input.take() {
-            self.discarded.extend(Discarded::of_request(&mut input));
+            self.discard_much_of(&mut input);
+        }
+    }
+
+    fn discard_much_of(&mut self, request: &mut Request) {
+        if request.holds() > MUCH_MEMORY {
+            self.discarded.extend(Discarded::of_request(request));
         }
     }
 
     fn let_go_of_response(&mut self) {
-        if let Some(left) = self
-            .outgoing
-            .take()
-            .and_then(|mut outgoing| outgoing.take_apart())
-        {
-            self.discarded.push(left);
+        if let Some(outgoing) = &mut self.outgoing {
+            self.discarded.extend(outgoing.take_apart());
+            self.outgoing = None;
         }
     }
 }

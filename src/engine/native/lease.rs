@@ -11,7 +11,10 @@ use std::{
     io, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst},
+        atomic::{
+            AtomicBool, AtomicU8, AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     time::Instant,
 };
@@ -128,7 +131,8 @@ impl Shared {
                 true => mem::swap(into, &mut returns.returned),
                 false => into.append(&mut returns.returned),
             }
-            self.returned_count.store(0, SeqCst);
+            // Nobody else looks at it without the lock.
+            self.returned_count.store(0, Relaxed);
         }
     }
 

@@ -64,6 +64,8 @@ pub(super) struct Reactor {
     is_in_turn: bool,
     /// The timer has fired: for what this knows of, or for who set it.
     is_due: bool,
+    /// The timer was set for this time or an earlier one, and has not fired since.
+    set_for: Option<Instant>,
     ready_bytes: usize,
     acceptor: Option<Acceptor>,
     table: Table,
@@ -94,6 +96,7 @@ impl Reactor {
             arrived: VecDeque::with_capacity(EVENTS),
             is_in_turn: false,
             is_due: false,
+            set_for: None,
             ready_bytes: 0,
             acceptor: Some(Acceptor::new(listener)),
             table: Table::new(),
@@ -137,11 +140,10 @@ impl Reactor {
             || mem::take(&mut self.is_due)
             || self.shared.take_interrupt()
             || until.is_some_and(|until| until <= now);
-        if is_over {
-            // For whoever stands by: these deadlines may be nobody else's for a while.
+        if is_over && self.shared.is_waited() {
+            // For who stands by: these deadlines may be nobody else's for a while. Who begins to wait looks at them first.
             let due = self.next_due(until, now);
-            due.iter()
-                .for_each(|due| self.shared.timer.wake_by(*due, now));
+            self.set_timer(due, now);
         }
         is_over
     }
@@ -161,6 +163,7 @@ impl Reactor {
             WAKER => return,
             TIMER => {
                 self.is_due = true;
+                self.set_for = None;
                 return self.shared.timer.has_fired(now);
             }
             LISTENER => return self.acceptor.iter_mut().for_each(Acceptor::try_soon),
@@ -207,15 +210,18 @@ impl Reactor {
         self.shared.take_returned(&mut self.returned);
         for _ in 0..self.returned.len() {
             match self.returned.pop_front() {
-                Some(Returned::Connection(lease))
-                    if !self.arrived.is_empty() && self.has_more_to_do(&lease) =>
-                {
-                    self.returned.push_back(Returned::Connection(lease));
-                }
                 Some(Returned::Connection(lease)) => {
+                    let has_more = self.has_more_to_do(&lease);
+                    if has_more && !self.arrived.is_empty() {
+                        self.returned.push_back(Returned::Connection(lease));
+                        continue;
+                    }
                     let place = lease.place;
                     self.take_in(lease);
-                    self.step(place, now, ready, Connection::advance);
+                    match has_more || self.stage != Stage::Open {
+                        true => self.step(place, now, ready, Connection::advance),
+                        false => self.let_rest(place),
+                    }
                 }
                 Some(Returned::Ended(place)) => self.free(place),
                 None => {}
@@ -242,6 +248,16 @@ impl Reactor {
             lease.connection.client_has_closed |= client_has_closed;
         }
         self.table.put(place, lease);
+    }
+
+    /// The connection has nothing to do until its next request: its buffers are for others.
+    fn let_rest(&mut self, place: usize) {
+        if let Some(Place::Held(lease)) = self.table.places.get_mut(place) {
+            let connection = &mut lease.connection;
+            connection.settle(&mut self.buffers, &self.shared.rules);
+            self.later.discard(&mut connection.discarded);
+            self.keep(place);
+        }
     }
 
     /// Lets one connection take a step, and does what it says.

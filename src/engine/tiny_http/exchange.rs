@@ -156,7 +156,13 @@ impl Exchange for TinyExchange {
             || self.head.is_last
             || !self.head.terms.keep_alive
             || self.shared.peers().ends_with(self.peer, &self.shared.rules);
-        let outgoing = Outgoing::new(&self.method, self.version, response, close, Instant::now());
+        let outgoing = Outgoing::new(
+            self.method == Method::HEAD,
+            self.version,
+            response,
+            close,
+            Instant::now(),
+        );
         self.release_body();
         let answer = Answer {
             shared: Arc::clone(&self.shared),

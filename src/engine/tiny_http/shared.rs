@@ -173,7 +173,13 @@ impl Shared {
     fn refuse_method(&self, peer: SocketAddr, method: &Method, hold: Hold, refusal: Refusal) {
         log::debug!(peer:% = canonical_peer(peer), reason = refusal.reason; "request refused");
         let (response, now) = (self.rules.refused(refusal), Instant::now());
-        let answer = Outgoing::new(method, Version::Http11, response, true, now);
+        let answer = Outgoing::new(
+            *method == Method::HEAD,
+            Version::Http11,
+            response,
+            true,
+            now,
+        );
         let deadline = now + self.rules.live.write_timeout.get();
         let why = Closed::by_refusal(refusal);
         self.begin_close(LingeringClose::refusing(peer, hold, answer, deadline), why);

@@ -1,39 +1,44 @@
 //! From a method and a path to the endpoint that answers, and what can be asked of a group's routes as a whole.
 
 use super::{Endpoint, Routes};
-use crate::routing::{layer::SharedLayer, resource::Resource};
+use crate::routing::{layer::SharedLayer, pattern, resource::Resource};
 use http::{HeaderValue, Method};
-use matchit::Params;
 
 /// What a path and a method lead to.
-pub(crate) struct Found<'r, 'p, S> {
+pub(crate) struct Found<'r, S> {
     pub(crate) endpoint: &'r Endpoint<S>,
     /// False where the path is there with other methods only; the endpoint is one of those then.
     pub(crate) is_allowed: bool,
-    /// As they were sent; none where the template has none.
-    pub(crate) params: Option<Params<'r, 'p>>,
+    /// In the template's order, decoded; none where one is no UTF-8.
+    pub(crate) params: Option<Vec<String>>,
 }
 
 impl<S: 'static> Routes<S> {
     /// What answers a method on a path.
-    pub(crate) fn at<'r, 'p>(&'r self, method: &Method, path: &'p str) -> Option<Found<'r, 'p, S>> {
+    pub(crate) fn at(&self, method: &Method, path: &str) -> Option<Found<'_, S>> {
+        if let Some(place) = self.literals.at(path) {
+            return Some(self.found(&self.resources[place], method, Some(Vec::new())));
+        }
         let Ok(found) = self.paths.at(path) else {
             let found = self.fallbacks.at(path).ok()?;
             let resource = &self.resources[*found.value];
             let has_params = resource.template.contains('{');
-            let params = has_params.then_some(found.params);
+            let params = match has_params {
+                true => pattern::parameters(&found.params),
+                false => Some(Vec::new()),
+            };
             return Some(self.found(resource, method, params));
         };
-        let params = (!found.params.is_empty()).then_some(found.params);
+        let params = pattern::parameters(&found.params);
         Some(self.found(&self.resources[*found.value], method, params))
     }
 
-    fn found<'r, 'p>(
-        &'r self,
+    fn found(
+        &self,
         resource: &Resource,
         method: &Method,
-        params: Option<Params<'r, 'p>>,
-    ) -> Found<'r, 'p, S> {
+        params: Option<Vec<String>>,
+    ) -> Found<'_, S> {
         let index = resource.endpoint(method);
         Found {
             endpoint: &self.endpoints[index.unwrap_or_else(|| resource.first())],

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
+const DATE: &[u8; 37] = b"\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT";
 
 fn head(headers: &HeaderMap, framing: Framing, close: bool, version: Version) -> String {
     let mut out = b"before".to_vec();
@@ -46,10 +46,9 @@ fn a_response_is_framed_as_its_request_and_status_allow() {
         ("9110 15.4.5: 304 to HEAD", "HEAD", Http11, 304, Some(5), (Empty, false)),
     ];
     for (row, method, version, status, body_len, expected) in rows {
-        let method = Method::from_bytes(method.as_bytes()).unwrap();
         let status = StatusCode::from_u16(status).unwrap();
         assert_eq!(
-            framing(&method, version, status, body_len),
+            framing(method == "HEAD", version, status, body_len),
             expected,
             "{row}"
         );
@@ -216,7 +215,7 @@ proptest! {
             Framing::Chunked => prop_assert_eq!(codings, [b"chunked"]),
             _ => prop_assert!(codings.is_empty()),
         }
-        prop_assert_eq!(read(header::DATE), [DATE]);
+        prop_assert_eq!(read(header::DATE), [&DATE[b"\r\nDate: ".len()..]]);
         prop_assert!(read(header::CONNECTION).len() <= 1);
     }
 }

@@ -22,8 +22,11 @@ const ALWAYS_SERVED: usize = 1024;
 impl<S: Stream> Connection<S> {
     /// Looks for a whole request in the input. Whatever is read of a body is taken out of the raw bytes here.
     pub(super) fn parse(&mut self, context: &Context<'_>) -> Result<bool, Refusal> {
+        if !self.has_input() {
+            return Ok(false);
+        }
         self.account(context.rules)?;
-        let Some(input) = self.input.as_mut().filter(|input| !input.bytes.is_empty()) else {
+        let Some(input) = &mut self.input else {
             return Ok(false);
         };
         if matches!(self.state, State::Fresh(_) | State::Idle) {
@@ -35,8 +38,6 @@ impl<S: Stream> Connection<S> {
             }
             input.peer = Some(self.peer);
             self.state = State::Head(0);
-            self.deadline = context.now + context.rules.live.head_timeout.get();
-            self.pace = Pace::begin(context.now);
         }
         if let State::Head(scanned) = self.state {
             let progress = http1::read_head(
@@ -46,8 +47,12 @@ impl<S: Stream> Connection<S> {
                 &mut input.head,
             )?;
             let len = match progress {
-                Progress::Partial { scanned } => {
-                    self.state = State::Head(scanned);
+                Progress::Partial { scanned: len } => {
+                    if scanned == 0 {
+                        self.deadline = context.now + context.rules.live.head_timeout.get();
+                        self.pace = Pace::begin(context.now);
+                    }
+                    self.state = State::Head(len);
                     return Ok(false);
                 }
                 Progress::Complete { len } => len,

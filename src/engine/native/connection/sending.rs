@@ -13,7 +13,6 @@ use crate::{
     },
     message::{head::Version, request::RequestBody, response::Response},
 };
-use http::Method;
 use log::Level;
 use std::{
     fmt::Display,
@@ -40,13 +39,9 @@ impl<S: Stream> Connection<S> {
             past.ends(&rules.lifetime, self.peer, now)
         };
         let close = close || is_over || !self.asked.keep_alive;
-        let method = match self.asked.is_head {
-            true => Method::HEAD,
-            false => Method::GET,
-        };
-        let outgoing = Outgoing::new(&method, self.asked.version, response, close, now);
+        let outgoing = Outgoing::new(self.asked.is_head, self.asked.version, response, close, now);
         let close = close || outgoing.ends_with_connection;
-        self.begin_sending(outgoing, close, now, rules);
+        self.begin_sending(outgoing, close, now);
         self.pump(now, rules)
     }
 
@@ -63,18 +58,13 @@ impl<S: Stream> Connection<S> {
         self.let_go_of_request();
         // What follows a refused head is no request, and it is what lingering is for.
         self.may_be_readable = true;
-        let outgoing = Outgoing::new(&Method::GET, Version::Http11, response, true, context.now);
-        self.begin_sending(outgoing, true, context.now, context.rules);
+        let outgoing = Outgoing::new(false, Version::Http11, response, true, context.now);
+        self.begin_sending(outgoing, true, context.now);
+        self.expect_progress(context.now, context.rules);
         None
     }
 
-    pub(super) fn begin_sending(
-        &mut self,
-        mut outgoing: Outgoing,
-        close: bool,
-        now: Instant,
-        rules: &Rules,
-    ) {
+    pub(super) fn begin_sending(&mut self, mut outgoing: Outgoing, close: bool, now: Instant) {
         if let Some(interim) = self.outgoing.take() {
             outgoing.follow(&interim);
         }
@@ -85,7 +75,9 @@ impl<S: Stream> Connection<S> {
         self.close_after = close;
         self.state = State::Sending;
         self.pace = Pace::begin(now);
-        self.expect_progress(now, rules);
+        self.progress = 0;
+        // Nearly every response goes out whole at once, and needs no other.
+        self.deadline = now;
     }
 
     pub(super) fn expect_progress(&mut self, now: Instant, rules: &Rules) {
@@ -105,12 +97,12 @@ impl<S: Stream> Connection<S> {
 
     /// Sends, and reads the response's reader where there is one, on this thread, until the client takes no more.
     pub(crate) fn pump(&mut self, mut now: Instant, rules: &Rules) -> Next {
-        if self.deadline <= now {
-            // The client has made room in time; it was the pool that came late.
-            self.expect_progress(now, rules);
-        }
         let next = loop {
             let next = self.send(now, rules, usize::MAX);
+            if self.is_answering() && self.deadline <= now {
+                // It has only begun, or the client has made room in time and it was the pool that came late.
+                self.expect_progress(now, rules);
+            }
             let Some(outgoing) = self.outgoing.as_mut().filter(|_| next == Next::Stream) else {
                 break next;
             };

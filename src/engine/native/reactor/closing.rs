@@ -46,9 +46,8 @@ impl Reactor {
 
     /// When a deadline is to be looked at next.
     pub(super) fn next_sweep(&self) -> Option<Instant> {
-        let earliest = self.last_sweep.map(|last| last + SWEEP);
-        self.next_sweep
-            .max(earliest.filter(|_| self.next_sweep.is_some()))
+        let due = self.next_sweep?;
+        Some(self.last_sweep.map_or(due, |last| due.max(last + SWEEP)))
     }
 
     /// Follows the stage: at the first turn of closing, what is idle is due, and the backlog is called for.

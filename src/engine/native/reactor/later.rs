@@ -33,7 +33,14 @@ impl Later {
         self.line.pop_front()
     }
 
+    #[inline]
     pub(super) fn discard(&mut self, discarded: &mut Vec<Discarded>) {
+        if !discarded.is_empty() {
+            self.put_off(discarded);
+        }
+    }
+
+    fn put_off(&mut self, discarded: &mut Vec<Discarded>) {
         while let Some(one) = discarded.pop() {
             match one {
                 Discarded::Memory(buffer) => self.to_free.push(buffer),
@@ -43,6 +50,7 @@ impl Later {
     }
 
     /// Frees a piece of what is to be freed.
+    #[inline]
     pub(super) fn free_some(&mut self) {
         if let Some(buffer) = self.to_free.last_mut()
             && !buffer.free_some()
@@ -52,6 +60,7 @@ impl Later {
     }
 
     /// Hands to the workers what only they may drop.
+    #[inline]
     pub(super) fn hand_over(&mut self, ready: &mut Vec<Ready>) {
         while let Some(reader) = self.readers.pop() {
             ready.push(Ready::Discarded(Box::new(reader)));

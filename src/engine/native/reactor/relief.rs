@@ -38,21 +38,25 @@ impl Reactor {
     /// When to look at them, if at all.
     pub(super) fn next_look_at_readers(&self, now: Instant) -> Option<Instant> {
         let is_soon_short = self.shared.rules.memory.responses.is_half_used();
-        let next = self
-            .shortages
-            .looked_at_readers
-            .map(|last| last + BETWEEN_LOOKS);
-        is_soon_short.then(|| next.unwrap_or(now))
+        let last = self.shortages.looked_at_readers;
+        is_soon_short.then(|| last.map_or(now, |last| last + BETWEEN_LOOKS))
     }
 
     /// Where memory is short, closes clients that hold some of it and are slower than `MIN_BODY_RATE`, the slowest
     /// first, until it is not short any more.
     pub(super) fn relieve(&mut self, share: Share, now: Instant, ready: &mut Vec<Ready>) {
+        if share.is_short(&self.shared.rules.memory) {
+            self.close_slow_clients(share, now, ready);
+        }
+    }
+
+    #[cold]
+    fn close_slow_clients(&mut self, share: Share, now: Instant, ready: &mut Vec<Ready>) {
         let shared = Arc::clone(&self.shared);
         let is_short = || share.is_short(&shared.rules.memory);
         let look_again = self.shortages.look_again[share as usize];
         let nobody_is_slow = shared.rules.min_body_rate == 0;
-        if nobody_is_slow || !is_short() || look_again.is_some_and(|time| now < time) {
+        if nobody_is_slow || look_again.is_some_and(|time| now < time) {
             return;
         }
         // What a client brings about on its way out must not begin all this anew.

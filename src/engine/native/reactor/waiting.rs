@@ -33,23 +33,36 @@ impl Reactor {
         }
         let due = self.next_due(until, now);
         let has_work = !ready.is_empty() || self.later.has_work();
-        Some(Wait::Events(
-            match has_work || due.is_some_and(|due| due <= now) {
-                true => Some(Duration::ZERO),
-                false => self.shared.timer.bound(due, now),
-            },
-        ))
+        if has_work || due.is_some_and(|due| due <= now) {
+            return Some(Wait::Events(Some(Duration::ZERO)));
+        }
+        self.set_timer(due, now);
+        Some(Wait::Events(self.shared.timer.bound(due, now)))
+    }
+
+    /// Has whoever waits woken by then. Nearly always it is set for an earlier time already.
+    pub(super) fn set_timer(&mut self, due: Option<Instant>, now: Instant) {
+        if let Some(due) = due
+            && self.set_for.is_none_or(|set| due < set)
+        {
+            self.shared.timer.wake_by(due, now);
+            self.set_for = Some(due);
+        }
     }
 
     /// When something is due next.
     pub(super) fn next_due(&self, until: Option<Instant>, now: Instant) -> Option<Instant> {
-        let accept = self
-            .acceptor
-            .as_ref()
-            .and_then(|acceptor| acceptor.next_attempt(now));
-        let leases = (self.table.leased > 0).then(|| now + LONGEST_WAIT_WITH_LEASES);
-        let readers = self.next_look_at_readers(now);
-        let all = [until, self.next_sweep(), accept, leases, readers];
-        all.into_iter().flatten().min()
+        let mut first = self.next_sweep();
+        let mut consider = |due: Option<Instant>| {
+            if due.is_some_and(|due| first.is_none_or(|first| due < first)) {
+                first = due;
+            }
+        };
+        consider(until);
+        let acceptor = self.acceptor.as_ref();
+        consider(acceptor.and_then(|acceptor| acceptor.next_attempt(now)));
+        consider((self.table.leased > 0).then(|| now + LONGEST_WAIT_WITH_LEASES));
+        consider(self.next_look_at_readers(now));
+        first
     }
 }

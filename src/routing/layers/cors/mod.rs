@@ -180,7 +180,7 @@ impl Cors {
             ] {
                 value.and_then(|value| headers.insert(name, value));
             }
-            response.headers = headers;
+            response.headers = headers.into();
         }
         for name in [ORIGIN, REQUEST_METHOD, REQUEST_HEADERS] {
             vary_on(&mut response.headers, name);
