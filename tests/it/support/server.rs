@@ -148,7 +148,8 @@ impl Setup {
                 .thread_block()
                 .expect("signals can be blocked");
         }
-        let child = process::Command::new("sh")
+        // By its path: without an environment, std looks for a name after a `fork`, which copies all that this process has.
+        let child = process::Command::new("/bin/sh")
             .args(["-c", &before, BINARY])
             .env_clear()
             .envs(&self.environment)
