@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 
 /// Once so many tests wait to be alone, they go one after the other, before anything else begins: the machine has to
 /// run dry of other tests once for all of them, and no more of the harness's threads than these are idle meanwhile.
-const BATCH: usize = 6;
+const BATCH: usize = 10;
 
 struct Turns {
     together: usize,
