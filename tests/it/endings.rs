@@ -205,7 +205,8 @@ fn the_log_says_of_a_request_what_its_client_was_told(engine: Engine) {
         .set("ACCESS_LOG", "all")
         .set("WORKERS", 1)
         .set("QUEUE_CAPACITY", 0)
-        .set("STARTUP_DELAY", "500ms")
+        // Time for a busy machine to ask meanwhile.
+        .set("STARTUP_DELAY", "2s")
         .start();
     let mut told = vec![server.get("/").expect(503).status];
     let server = server.ready();
