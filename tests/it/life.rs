@@ -223,7 +223,7 @@ fn requests_waiting_for_a_worker_are_answered_before_the_pod_ends(engine: Engine
         .set("QUEUE_CAPACITY", "3")
         .start()
         .ready();
-    let mut clients = server.fill("/delay/2");
+    let (mut clients, _) = server.fill("/delay/2");
     assert_eq!(clients.len(), 6, "three run and three wait");
     server.signal("TERM");
     for client in &mut clients {

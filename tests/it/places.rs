@@ -90,6 +90,7 @@ fn heads_that_never_end_hold_no_place_that_another_needs(engine: Engine) {
     let admin = free_port();
     let server = Setup::new(engine)
         .set("MAX_CONNECTIONS", 20)
+        .set("MIN_BODY_RATE", 0)
         .set("WORKERS", 16)
         .set("ADMIN_PORT", admin)
         .set("HEAD_TIMEOUT", "60s")

@@ -30,7 +30,7 @@ fn past_the_workers_and_the_queue_clients_are_told_at_once_to_come_again(engine:
     let watch = Watch::start(server.address, "/healthz");
     let sent = Instant::now();
     for client in &mut clients {
-        client.send("GET /delay/0.5 HTTP/1.1\r\nHost: test\r\n\r\n");
+        client.send("GET /delay/1 HTTP/1.1\r\nHost: test\r\n\r\n");
     }
     let waiting: Vec<_> = clients
         .into_iter()
@@ -55,9 +55,9 @@ fn past_the_workers_and_the_queue_clients_are_told_at_once_to_come_again(engine:
         (3..=4).contains(&served.len()),
         "two run and two wait: {served:?}"
     );
-    let within = |halves: u128| {
-        let times = served.iter().map(|(_, took)| took.as_millis() / 500);
-        times.filter(|took| *took == halves).count()
+    let within = |from: u64| {
+        let times = served.iter().map(|(_, took)| took.as_secs());
+        times.filter(|seconds| *seconds == from).count()
     };
     assert_eq!(
         (within(1), within(2)),
@@ -70,7 +70,7 @@ fn past_the_workers_and_the_queue_clients_are_told_at_once_to_come_again(engine:
             .header("retry-after")
             .expect("a client is told when to come again");
         assert!(seconds.parse::<u32>().is_ok(), "Retry-After: {seconds}");
-        assert!(*took < Duration::from_millis(450), "at once was {took:?}");
+        assert!(*took < Duration::from_millis(900), "at once was {took:?}");
     }
     // 50 ms are promised; 46 refusals and 50 threads of this test are in the way of the slowest tenth.
     assert!(
