@@ -58,7 +58,7 @@ fn a_background_service_that_fails_is_restarted_and_the_pod_is_unready_meanwhile
 fn a_background_service_that_panics_again_and_again_ends_the_service_at_its_limit(engine: Engine) {
     let service = Service::new("test")
         .background("flaky", || -> () { panic!("on purpose") })
-        .on_failure(Restart::backoff("1ms", "5s").limit(3));
+        .on_failure(Restart::backoff("1ms", "1h").limit(3));
     let report = start(service, engine, &[]).wait();
     assert_eq!(report.ending, Ending::ServiceFailed);
     let failures = [("flaky", "panicked: on purpose, after 3 restarts".to_owned())];

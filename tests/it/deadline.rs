@@ -47,7 +47,7 @@ fn what_still_waits_at_the_deadline_is_cut_and_counted_too(engine: Engine) {
         .set("SHUTDOWN_TIMEOUT", "500ms")
         .start()
         .ready();
-    let mut waiting = server.fill("/delay/30");
+    let (mut waiting, _) = server.fill("/delay/30");
     assert_eq!(waiting.len(), 4, "two run and two wait");
     let exit = server.stop();
     assert_eq!((exit.code, exit.signal), (Some(75), None), "{exit:#?}");

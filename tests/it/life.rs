@@ -18,6 +18,7 @@ both_engines! {
     a_connection_that_has_not_spoken_yet_gets_a_second_in_a_drain,
     a_request_half_sent_when_the_drain_begins_is_answered,
     a_download_in_progress_is_finished_in_a_drain,
+    a_drain_does_not_wait_for_more_of_a_request_whose_header_was_empty,
     the_admin_port_answers_probes_until_the_end,
 }
 
@@ -222,7 +223,7 @@ fn requests_waiting_for_a_worker_are_answered_before_the_pod_ends(engine: Engine
         .set("QUEUE_CAPACITY", "3")
         .start()
         .ready();
-    let mut clients = server.fill("/delay/2");
+    let (mut clients, _) = server.fill("/delay/2");
     assert_eq!(clients.len(), 6, "three run and three wait");
     server.signal("TERM");
     for client in &mut clients {
@@ -308,6 +309,24 @@ fn a_download_in_progress_is_finished_in_a_drain(engine: Engine) {
     expect_refusal(&server);
     let rest = slow.count_to_end();
     assert!(rest >= SIZE, "{rest} of {SIZE} bytes");
+    server.exit().expect_clean();
+}
+
+/// Clients write a space before an empty value, or none: neither is the beginning of another request.
+fn a_drain_does_not_wait_for_more_of_a_request_whose_header_was_empty(engine: Engine) {
+    let server = Setup::new(engine)
+        .set("HEAD_TIMEOUT", "60s")
+        .set("SHUTDOWN_TIMEOUT", "60s")
+        .start()
+        .ready();
+    let mut clients = ["Origin: \r\n", "Origin:\r\n"].map(|header| {
+        let mut client = server.client();
+        client.send(format!("GET / HTTP/1.1\r\nHost: test\r\n{header}\r\n"));
+        client.response().expect(200);
+        client
+    });
+    server.signal("TERM");
+    clients.iter_mut().for_each(Client::expect_close);
     server.exit().expect_clean();
 }
 

@@ -18,7 +18,7 @@ both_engines! {
     a_file_that_a_variable_overrules_is_warned_about,
     a_drain_delay_that_was_changed_is_the_one_that_is_kept,
     connections_that_are_open_end_with_their_next_answer_once_an_age_is_set,
-    swaps_under_load_cost_no_request_and_are_never_read_by_halves,
+    swaps_under_load_cost_no_request_and_are_never_read_by_halves: long,
 }
 
 const CHANGED: &str = "the configuration has changed";

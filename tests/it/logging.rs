@@ -17,7 +17,7 @@ both_engines! {
     a_log_whose_reader_is_gone_changes_nothing_for_clients,
     a_log_on_a_full_disk_changes_nothing_for_clients,
     a_process_without_a_stdout_serves_all_the_same,
-    a_log_that_nobody_reads_holds_up_no_client_and_says_what_is_missing: alone,
+    a_log_that_nobody_reads_holds_up_no_client_and_says_what_is_missing: long,
     a_log_that_nobody_reads_does_not_hold_up_the_end,
 }
 

@@ -3,6 +3,9 @@
 //!
 //! A test is a plain function of an [`Engine`](support::Engine), named in its module's `both_engines!` list; it then
 //! exists twice, as `native::name` and `tiny_http::name`. What tiny_http cannot pass stands in [`exceptions`].
+//!
+//! `cargo test` runs them side by side. What takes long because it loads the machine, or measures it, is left to
+//! `cargo test --test it -- --ignored`: the harness says how many those are.
 
 #![cfg(unix)]
 

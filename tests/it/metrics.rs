@@ -39,7 +39,7 @@ fn service() -> Service {
 }
 
 /// The value of the one sample that begins so.
-fn value(text: &str, sample: &str) -> f64 {
+pub(crate) fn value(text: &str, sample: &str) -> f64 {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix(sample));
     let found = lines
         .next()

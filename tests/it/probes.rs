@@ -260,7 +260,7 @@ fn probes_answer_while_every_worker_is_blocked_and_the_queue_is_full(engine: Eng
         .set("QUEUE_CAPACITY", "2")
         .start()
         .ready();
-    let blocked = server.fill("/delay/4");
+    let (blocked, _) = server.fill("/delay/4");
     assert_eq!(blocked.len(), 4, "two run and two wait");
     let began = Instant::now();
     let fresh = Times::of(50, || drop(server.get("/healthz").expect(200)));

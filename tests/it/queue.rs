@@ -8,7 +8,7 @@ use std::time::Duration;
 use seaworthy::{Request, Service};
 
 use crate::service::{end, start};
-use crate::support::{Client, Engine, PATIENCE};
+use crate::support::{Client, Engine, PATIENCE, established, eventually};
 
 both_engines! {
     a_request_whose_client_has_reset_its_connection_in_the_queue_is_not_run,
@@ -45,7 +45,10 @@ fn a_request_whose_client_has_reset_its_connection_in_the_queue_is_not_run(engin
     // Were one of them not in the queue yet, it would not be run either.
     thread::sleep(Duration::from_millis(100));
     left.into_iter().for_each(Client::reset);
-    thread::sleep(Duration::from_millis(50));
+    // A child that another test is just starting keeps them open until its `exec`.
+    eventually("the resets have arrived", || {
+        established(running.addr()) == 2
+    });
     release.send(()).unwrap();
     held.response().expect(200);
     for client in [&mut half_closed, &mut whole] {

@@ -16,8 +16,8 @@ both_engines! {
     a_resized_pod_has_the_workers_and_the_memory_of_its_new_size,
     what_was_set_stays_when_the_pod_is_resized,
     fewer_cpus_in_the_cpuset_are_fewer_workers,
-    uploads_that_begin_after_a_shrink_to_16_mebibytes_do_not_get_the_pod_killed: alone,
-    resizes_back_and_forth_under_load_lose_nothing_and_leave_nothing: alone,
+    uploads_that_begin_after_a_shrink_to_16_mebibytes_do_not_get_the_pod_killed,
+    resizes_back_and_forth_under_load_lose_nothing_and_leave_nothing: long,
 }
 
 /// Waits for the record of the resize of this number, counted from 1.

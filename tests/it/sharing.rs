@@ -42,7 +42,7 @@ fn a_short_request_does_not_wait_behind_a_handler_that_turned_long(engine: Engin
     let mut moody = Client::connect(running.addr());
     let mut short = Client::connect(running.addr());
     let mut waits = Vec::new();
-    for _ in 0..15 {
+    for _ in 0..9 {
         for _ in 0..TRAINING {
             moody.get("/moody").expect(200);
             short.get("/").expect(200);

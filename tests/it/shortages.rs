@@ -8,8 +8,8 @@ use crate::chaos::Scene;
 use crate::support::{Broken, Cgroup, Client, Engine, Resources, Server, Setup, Turn, eventually};
 
 both_engines! {
-    with_few_descriptors_every_newcomer_is_answered: alone,
-    a_pod_that_ran_out_of_descriptors_recovers: alone,
+    with_few_descriptors_every_newcomer_is_answered,
+    a_pod_that_ran_out_of_descriptors_recovers: long,
     without_another_thread_to_be_had_newcomers_are_answered: alone,
     a_pod_that_ran_out_of_threads_recovers: alone,
 }

@@ -86,7 +86,7 @@ fn a_keyboard_interrupt_drains_without_the_delay(engine: Engine) {
         .set("WORKERS", 1)
         .set("QUEUE_CAPACITY", 0);
     let server = one_at_a_time.set("DRAIN_DELAY", "60s").start().ready();
-    let [busy] = &mut server.fill("/delay/1")[..] else {
+    let [busy] = &mut server.fill("/delay/1").0[..] else {
         panic!("one worker, and no queue");
     };
     server.signal("INT");

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::chaos::Scene;
-use crate::support::{Client, Engine, Setup, Times};
+use crate::support::{Client, Engine, Server, Setup, Times};
 
 both_engines! {
-    slow_heads_slow_nobody_else_down: alone,
-    slow_bodies_slow_nobody_else_down: alone,
-    slow_readers_slow_nobody_else_down: alone,
+    slow_heads_slow_nobody_else_down: long,
+    slow_bodies_slow_nobody_else_down: long,
+    slow_readers_slow_nobody_else_down: long,
 }
 
 fn slow_heads_slow_nobody_else_down(engine: Engine) {
@@ -40,8 +40,9 @@ fn slow_bodies_slow_nobody_else_down(engine: Engine) {
 
 /// Asserts that 300 clients who begin so, and then go on in drops, cost the others nothing, and are served themselves.
 fn expect_no_slower(engine: Engine, begin: &str, drip: fn(&mut Client), finish: fn(&mut Client)) {
-    let scene = Scene::open(engine, Setup::new(engine).set("WORKERS", "4"));
-    let usual = Times::of_gets(scene.server.address, "/", 300);
+    let setup = Setup::new(engine).set("WORKERS", "4");
+    let undisturbed = setup.clone().start().ready();
+    let scene = Scene::open(engine, setup);
     let mut slow: Vec<Client> = (0..300)
         .map(|_| {
             let mut client = scene.server.client();
@@ -58,44 +59,51 @@ fn expect_no_slower(engine: Engine, begin: &str, drip: fn(&mut Client), finish: 
         }
         slow
     });
-    let beside = Times::of_gets(scene.server.address, "/", 300);
+    expect_about_the_same(&scene.server, &undisturbed);
     enough.store(true, Ordering::Relaxed);
     let mut slow = dripping.join().expect("nobody is cut off before his time");
-    expect_about_the_same(&beside, &usual);
     slow.iter_mut().for_each(finish);
     drop(slow);
     scene.close(8);
 }
 
-/// Twice the usual is allowed, and the noise of a small machine.
+/// Asks a server that has slow clients and one that has none by turns, so that whatever else this machine does costs both
+/// the same. Twice the time is allowed, and the noise of a small machine. Noise passes, and slowness stays: one of three
+/// rounds has to do.
 #[track_caller]
-fn expect_about_the_same(beside: &Times, usual: &Times) {
-    let allowed =
-        |percent: usize, noise: u64| usual.percentile(percent) * 2 + Duration::from_millis(noise);
-    let summary = |times: &Times| {
-        format!(
-            "median {:?}, p90 {:?}",
-            times.median(),
-            times.percentile(90)
-        )
-    };
-    let (now, before) = (summary(beside), summary(usual));
-    assert!(beside.median() <= allowed(50, 2), "{now}; usually {before}");
-    assert!(
-        beside.percentile(90) <= allowed(90, 5),
-        "{now}; usually {before}"
-    );
+fn expect_about_the_same(slowed: &Server, undisturbed: &Server) {
+    let mut rounds = Vec::new();
+    for _ in 0..3 {
+        let (mut beside, mut usual) = (Vec::new(), Vec::new());
+        let mut clients = [slowed, undisturbed].map(Server::client);
+        for _ in 0..300 {
+            for (client, times) in clients.iter_mut().zip([&mut beside, &mut usual]) {
+                let asked = Instant::now();
+                client.get("/").expect(200);
+                times.push(asked.elapsed());
+            }
+        }
+        let (beside, usual) = (Times::from(beside), Times::from(usual));
+        let is_fine = |percent, noise| {
+            let allowed = usual.percentile(percent) * 2 + Duration::from_millis(noise);
+            beside.percentile(percent) <= allowed
+        };
+        if is_fine(50, 2) && is_fine(90, 5) {
+            return;
+        }
+        let summary = |times: &Times| (times.median(), times.percentile(90));
+        rounds.push((summary(&beside), summary(&usual)));
+    }
+    panic!("median and p90 beside slow clients, and without them: {rounds:?}");
 }
 
 fn slow_readers_slow_nobody_else_down(engine: Engine) {
     const SIZE: usize = 8 << 20;
-    let scene = Scene::open(
-        engine,
-        Setup::new(engine)
-            .set("WORKERS", "4")
-            .set("BUFFER_MEMORY", "64MiB"),
-    );
-    let usual = Times::of_gets(scene.server.address, "/", 300);
+    let setup = Setup::new(engine)
+        .set("WORKERS", "4")
+        .set("BUFFER_MEMORY", "64MiB");
+    let undisturbed = setup.clone().start().ready();
+    let scene = Scene::open(engine, setup);
     let mut slow: Vec<Client> = (0..300)
         .map(|_| {
             let mut client = Client::connect_narrow(scene.server.address);
@@ -122,8 +130,7 @@ fn slow_readers_slow_nobody_else_down(engine: Engine) {
         "at least as many as there are workers"
     );
 
-    let beside = Times::of_gets(scene.server.address, "/", 300);
-    expect_about_the_same(&beside, &usual);
+    expect_about_the_same(&scene.server, &undisturbed);
     // `BUFFER_MEMORY` and some more for everything that is no body.
     scene.expect_memory_below(64 + 16);
     // Whoever reads on is served to the end.

@@ -13,14 +13,14 @@ both_engines! {
     a_head_whose_rest_came_during_a_stall_is_answered,
     a_body_whose_rest_came_during_a_stall_is_answered,
     a_download_whose_client_has_read_during_a_stall_goes_on,
-    three_hundred_of_three_hundred_are_answered_after_a_stall: alone,
+    three_hundred_of_three_hundred_are_answered_after_a_stall: long,
     what_waited_for_a_worker_during_a_stall_is_not_turned_away,
     a_request_that_came_with_the_signal_during_a_stall_is_answered,
     a_connection_opened_ahead_of_need_is_kept_as_long_as_an_idle_one,
     a_head_has_its_time_from_its_first_byte,
     a_last_chance_that_passes_during_a_stall_is_one_all_the_same,
-    the_backlog_of_a_pod_that_stood_still_is_answered_within_its_limit: alone,
-    three_hundred_of_three_hundred_are_answered_on_a_hundredth_of_a_cpu: alone,
+    the_backlog_of_a_pod_that_stood_still_is_answered_within_its_limit,
+    three_hundred_of_three_hundred_are_answered_on_a_hundredth_of_a_cpu: long,
 }
 
 /// Longer than the timeouts of these tests.

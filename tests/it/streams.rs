@@ -13,7 +13,7 @@ both_engines! {
     a_stream_arrives_as_it_is_produced,
     a_stream_to_an_old_client_ends_with_its_connection,
     a_stream_that_fails_is_cut_visibly,
-    slow_readers_of_streams_hold_no_worker: alone,
+    slow_readers_of_streams_hold_no_worker: long,
 }
 
 /// Reads what a test sends, piece by piece, and ends or fails when told to.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::support::{Client, Engine, Server, Setup, eventually};
 
 both_engines! {
-    an_idle_pod_is_woken_by_its_tick_alone: alone,
+    an_idle_pod_is_woken_by_its_tick_alone: long,
     a_request_that_comes_by_itself_wakes_one_thread: alone,
 }
 

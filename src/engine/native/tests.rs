@@ -48,11 +48,21 @@ fn ask(engine: &dyn Engine) -> Client {
     client
 }
 
+/// Reads some bytes. A process that was stopped for a while and goes on finds its reads interrupted (signal(7)).
+fn read(client: &mut Client, bytes: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match client.read(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}
+
 /// The first byte that the server sends, which must be an answer's.
 #[track_caller]
 fn expect_answer(client: &mut Client) {
     let mut answer = [0; 1024];
-    let count = client.read(&mut answer).unwrap();
+    let count = read(client, &mut answer).unwrap();
     assert!(answer[..count].starts_with(b"HTTP/1.1 "), "it was closed");
 }
 
@@ -170,7 +180,7 @@ fn an_idle_connection_is_closed_for_one_that_is_there_and_not_before() {
         for client in &mut clients {
             client.write_all(GET).unwrap();
             assert_eq!(serve_once(&*engine), ["/probe"]);
-            assert_ne!(client.read(&mut [0; 1024]).unwrap(), 0, "it was closed");
+            assert_ne!(read(client, &mut [0; 1024]).unwrap(), 0, "it was closed");
         }
     }
     let mut third = client();
@@ -178,7 +188,7 @@ fn an_idle_connection_is_closed_for_one_that_is_there_and_not_before() {
     assert_eq!(serve_once(&*engine), ["/probe"]);
     clients[0].set_read_timeout(Some(NEVER)).unwrap();
     assert_eq!(
-        clients[0].read(&mut [0; 1]).unwrap(),
+        read(&mut clients[0], &mut [0; 1]).unwrap(),
         0,
         "the longest idle makes room"
     );
@@ -190,11 +200,15 @@ fn a_request_that_has_arrived_when_the_drain_closes_idle_connections_is_answered
     let mut client = Client::connect(engine.local_addr()).unwrap();
     client.write_all(GET).unwrap();
     assert_eq!(serve_once(&*engine), ["/probe"]);
-    assert_ne!(client.read(&mut [0; 1024]).unwrap(), 0);
+    assert_ne!(read(&mut client, &mut [0; 1024]).unwrap(), 0);
     client.write_all(GET).unwrap();
     engine.stop_accepting();
     assert_eq!(serve_once(&*engine), ["/probe"]);
-    assert_ne!(client.read(&mut [0; 1024]).unwrap(), 0, "it was closed");
+    assert_ne!(
+        read(&mut client, &mut [0; 1024]).unwrap(),
+        0,
+        "it was closed"
+    );
 }
 
 #[test]

@@ -104,12 +104,13 @@ pub(super) fn size(inner: &Inner) -> usize {
 }
 
 /// How many bytes the request took to send, as every client writes it: with one space before each value. None where
-/// tiny_http does not tell how its body was sent.
+/// tiny_http does not tell how its body was sent, and where a value is empty: some write a space before it, some none.
 pub(super) fn wire_length(inner: &Inner) -> Option<u64> {
-    if first(inner, "Transfer-Encoding").is_some() || offers_upgrade(inner) {
+    let has_empty_value = fields(inner).any(|(_, value)| value.is_empty());
+    if first(inner, "Transfer-Encoding").is_some() || offers_upgrade(inner) || has_empty_value {
         return None;
     }
-    let spaces = fields(inner).filter(|(_, value)| !value.is_empty()).count();
+    let spaces = inner.headers().len();
     let head = (size(inner) + spaces) as u64;
     head.checked_add(inner.body_length().unwrap_or(0) as u64)
 }

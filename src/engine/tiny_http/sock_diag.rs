@@ -119,10 +119,13 @@ fn read(answer: &[u8]) -> Option<Diagnosis> {
         return None;
     }
     let info = attribute(answer.get(ATTRIBUTES..)?, INET_DIAG_INFO)?;
+    let client_has_ended = state >= TCP_TIME_WAIT;
+    // To the kernel the end is one byte more that has arrived, and that is unread until somebody has come to it.
+    let end = u64::from(client_has_ended);
     Some(Diagnosis {
-        client_has_ended: state >= TCP_TIME_WAIT,
-        received: u64::from_ne_bytes(at(info, BYTES_RECEIVED)?),
-        unread: u32_at(answer, UNREAD)?.into(),
+        client_has_ended,
+        received: u64::from_ne_bytes(at(info, BYTES_RECEIVED)?).saturating_sub(end),
+        unread: u64::from(u32_at(answer, UNREAD)?).saturating_sub(end),
         unsent: u32_at(answer, UNSENT)?.into(),
         last_received: Duration::from_millis(u32_at(info, LAST_DATA_RECEIVED)?.into()),
     })
@@ -223,6 +226,24 @@ mod tests {
         assert!(!ask(&mut diag, &server).client_has_ended);
         client.shutdown(Shutdown::Write).unwrap();
         assert!(ask(&mut diag, &server).client_has_ended);
+    }
+
+    #[test]
+    fn the_end_is_no_byte_of_a_request() {
+        if !kernel_answers() {
+            return;
+        }
+        let localhost = Ipv4Addr::LOCALHOST.into();
+        let (mut client, mut server) = connected(localhost, localhost).unwrap();
+        client.write_all(b"hello").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut diag = SockDiag::open();
+        for (to_read, unread) in [(0, 5), (5, 0), (1, 0)] {
+            let _ = server.read(&mut [0; 5][..to_read]).unwrap();
+            let now = ask(&mut diag, &server);
+            assert!(now.client_has_ended);
+            assert_eq!((now.received, now.unread), (5, unread), "{to_read}");
+        }
     }
 
     #[test]

@@ -125,10 +125,9 @@ fn a_look_that_is_stuck_fails_in_the_end_whatever_the_threshold() {
         .every("1ms")
         .initially(Healthy)
         .fails_after(20)]);
-    let stop = Stop::default();
+    let (stop, since) = (Stop::default(), Instant::now());
     start(&health, &stop);
     begun.recv_timeout(LONG).unwrap();
-    let since = Instant::now();
     while health.state("database").unwrap().status != Unhealthy {
         assert!(since.elapsed() < LONG, "it never fails");
         thread::yield_now();

@@ -19,7 +19,7 @@ both_engines! {
     a_page_stands_for_every_path_that_is_no_file_and_no_route,
     nothing_outside_is_sent_whatever_the_path_says,
     a_missing_directory_is_found_out_at_start,
-    a_mounted_config_map_is_swapped_under_load_without_a_torn_answer: alone,
+    a_mounted_config_map_is_swapped_under_load_without_a_torn_answer: long,
 }
 
 fn a_directory_is_its_index_and_is_told_its_slash(engine: Engine) {

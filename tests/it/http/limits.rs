@@ -11,7 +11,7 @@ both_engines! {
     chunks_over_the_limit_are_refused,
     a_chunk_over_the_limit_is_refused_by_its_size_alone,
     a_client_that_sends_a_refused_body_all_the_same_can_read_why,
-    a_client_that_never_stops_sending_a_refused_body_is_let_go,
+    a_client_that_never_stops_sending_a_refused_body_is_let_go: long,
     an_endless_request_line_is_told_414,
     endless_headers_are_told_431,
     too_many_headers_are_told_431,

@@ -15,7 +15,7 @@ both_engines! {
     what_is_written_arrives_whole_as_it_is_written,
     a_writer_that_fails_or_panics_is_cut_visibly,
     a_writer_waits_for_its_slow_client_and_is_told_when_it_has_gone,
-    slow_readers_of_what_is_written_hold_no_worker: alone,
+    slow_readers_of_what_is_written_hold_no_worker: long,
     only_so_many_write_at_once_and_the_next_is_told_to_come_again,
     an_answer_without_a_body_is_not_written_at_all,
 }

@@ -148,7 +148,8 @@ impl Setup {
                 .thread_block()
                 .expect("signals can be blocked");
         }
-        let child = process::Command::new("sh")
+        // By its path: without an environment, std looks for a name after a `fork`, which copies all that this process has.
+        let child = process::Command::new("/bin/sh")
             .args(["-c", &before, BINARY])
             .env_clear()
             .envs(&self.environment)
@@ -218,10 +219,10 @@ impl Server {
         get(self.address, path)
     }
 
-    /// Asks for a path that takes long, one client after the other, until one is turned away. Returns the others: those
-    /// who run and those who wait.
-    pub(crate) fn fill(&self, path: &str) -> Vec<Client> {
-        let mut clients = Vec::new();
+    /// Asks for a path that takes long, one client after the other, until one is turned away. Returns the others, those
+    /// who run and those who wait, and how many were turned away.
+    pub(crate) fn fill(&self, path: &str) -> (Vec<Client>, usize) {
+        let mut clients: Vec<Client> = Vec::new();
         loop {
             // Patient enough for a refusal, which comes at once.
             let mut client = self.client().patience(Duration::from_millis(150));
@@ -229,7 +230,14 @@ impl Server {
             match client.try_response() {
                 Ok(answer) => {
                     answer.expect(503);
-                    return clients;
+                    // On a busy machine a refusal may come later than that, but before the next one's.
+                    let (late, held): (Vec<_>, Vec<_>) =
+                        clients.into_iter().partition(Client::has_news);
+                    let refused = 1 + late.len();
+                    for mut client in late {
+                        client.response().expect(503);
+                    }
+                    return (held, refused);
                 }
                 Err(Broken::Silent(_)) => clients.push(client.patience(PATIENCE)),
                 Err(broken) => panic!("neither an answer nor patience: {broken:?}"),

@@ -43,6 +43,10 @@ impl Times {
         Times::of(count, || drop(client.get(path).expect(200)))
     }
 
+    pub(crate) fn from(times: Vec<Duration>) -> Times {
+        Times(times)
+    }
+
     pub(crate) fn median(&self) -> Duration {
         self.percentile(50)
     }

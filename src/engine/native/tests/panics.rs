@@ -31,7 +31,7 @@ fn a_panic_while_accepting_costs_a_newcomer_and_not_the_listener() {
         let mut client = connect(&*engine);
         assert!(pull_caught(&*engine).is_none(), "nothing has panicked");
         assert_eq!(
-            client.read(&mut [0; 1]).unwrap(),
+            read(&mut client, &mut [0; 1]).unwrap(),
             0,
             "the connection is lost"
         );
@@ -69,9 +69,9 @@ fn a_panic_over_one_connection_costs_no_other_its_request() {
     answer(exchange);
     expect_answer(&mut others[2]);
     // What had come out before the panic went down with it: a visible close. What had not is answered.
-    assert_eq!(others[0].read(&mut [0; 1]).unwrap(), 0);
+    assert_eq!(read(&mut others[0], &mut [0; 1]).unwrap(), 0);
     requests(&*engine, 2).into_iter().for_each(answer);
     others[1..].iter_mut().for_each(expect_answer);
-    assert_eq!(unlucky.read(&mut [0; 1]).unwrap(), 0);
+    assert_eq!(read(&mut unlucky, &mut [0; 1]).unwrap(), 0);
     end(&*engine);
 }

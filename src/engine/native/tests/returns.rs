@@ -23,7 +23,7 @@ fn least_wait(first: &[u8], mut before: impl FnMut(&dyn Engine, &mut Client)) ->
         let mut answers = 0;
         while answers < 2 {
             let mut bytes = [0; 1024];
-            let count = client.read(&mut bytes).unwrap();
+            let count = read(&mut client, &mut bytes).unwrap();
             answers += bytes[..count]
                 .windows(9)
                 .filter(|nine| nine == b"HTTP/1.1 ")

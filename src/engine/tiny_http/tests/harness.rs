@@ -11,7 +11,7 @@ use crate::{
     message::{into_response::IntoResponse, request::Request, response::Response},
 };
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -310,7 +310,9 @@ impl Client {
                 self.unread.extend_from_slice(&buffer[..count]);
                 count
             }
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => 0,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
+            // The whole process was stopped for a while (signal(7)).
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.more(),
             Err(error) => panic!("neither bytes nor an end: {error}"),
         }
     }
