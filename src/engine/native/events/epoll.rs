@@ -72,7 +72,7 @@ impl Waiter {
             .wait(&mut events.buffer, timeout)
             .unwrap_or_else(|error| {
                 if error != Errno::EINTR {
-                    log::error!(reason:% = error; "waiting for events failed");
+                    log::error!(reason:% = io::Error::from(error); "waiting for events failed");
                 }
                 0
             });

@@ -64,7 +64,11 @@ impl Timer {
         let once = Expiration::OneShot(TimeSpec::from(left));
         match self.fd.set(once, TimerSetTimeFlags::empty()) {
             Ok(()) => self.due.store(nanos, SeqCst),
-            Err(error) => log::error!(reason:% = error; "the timer of deadlines cannot be set"),
+            Err(error) => {
+                // Said by the system and not by nix, whose table of texts is 12 KB of the binary.
+                let error = io::Error::from(error);
+                log::error!(reason:% = error; "the timer of deadlines cannot be set");
+            }
         }
     }
 
