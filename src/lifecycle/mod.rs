@@ -148,8 +148,9 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
     report
 }
 
-/// Where the deadline cut nothing but connections without a request, the workers end at once.
-const AFTER_CUT: Duration = Duration::from_millis(100);
+/// Where the deadline cut nothing but connections without a request, the workers end as soon as each has had the CPU for
+/// it: under a tenth of a CPU that takes a hundred of them a few periods of the quota.
+const AFTER_CUT: Duration = Duration::from_millis(500);
 
 enum Started {
     Yes,
