@@ -2,9 +2,9 @@
 //!
 //! Each part runs N times and 2 N times, and the difference by N is what one takes; start and preparation are in both.
 //! With `--record` the counts are written to `instructions.txt`, beside the compiler that made them. Without, they are
-//! compared with what is written there, and one that has grown by more than a twentieth is an error. The whole road of a
-//! greeting, on which metrics and traces lie too, depends on which thread comes first, so the least of several counts is
-//! taken. An error is also a comparison of tokens that takes more or less for a token that is nearly right.
+//! compared with what is written there, and one that has grown by more than a twentieth is an error; by more than a
+//! fiftieth for the whole road of a greeting, on which metrics and traces lie too, and of which the least of several counts
+//! is taken, for threads take turns at it. An error is also a comparison of tokens that takes more or less for a token that is nearly right.
 
 use std::{
     collections::BTreeSet,
@@ -24,9 +24,10 @@ const TIMES: u64 = 20_000;
 
 /// Growth that is an error, in percent. Another compiler moves counts by some of it.
 const TOLERATED: f64 = 5.0;
+const TOLERATED_OF_THE_ROAD: f64 = 2.0;
 
 /// How often the whole road is counted.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -68,7 +69,11 @@ fn compare() -> Result<ExitCode, Box<dyn Error>> {
             .find(|(name, _)| name.trim_end() == part)
             .and_then(|(_, count)| count.parse::<u64>().ok());
         let growth = before.map(|before| (now as f64 / before as f64 - 1.0) * 100.0);
-        let grown = growth.is_none_or(|growth| growth > TOLERATED);
+        let tolerated = match part.starts_with(WHOLE_ROAD) {
+            true => TOLERATED_OF_THE_ROAD,
+            false => TOLERATED,
+        };
+        let grown = growth.is_none_or(|growth| growth > tolerated);
         has_grown |= grown;
         let before = before.map_or("none".to_owned(), |before| before.to_string());
         let growth = growth.map(|growth| format!("{growth:+.1} %")).unwrap_or_default();
@@ -76,7 +81,9 @@ fn compare() -> Result<ExitCode, Box<dyn Error>> {
         println!("{part:<22} {now:>12} {before:>10} {growth:>9}{mark}");
     }
     if has_grown {
-        return Err(format!("more than {TOLERATED} % above {RECORDED}; where that is meant, record it anew").into());
+        return Err(
+            format!("grown beyond what is tolerated above {RECORDED}; where that is meant, record it anew").into()
+        );
     }
     if of_tokens.len() != 1 {
         return Err(format!("the comparison tells by its time what of a token is right: {of_tokens:?}").into());
