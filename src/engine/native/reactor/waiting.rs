@@ -43,7 +43,7 @@ impl Reactor {
     /// Has whoever waits woken by then. Nearly always it is set for an earlier time already.
     pub(super) fn set_timer(&mut self, due: Option<Instant>, now: Instant) {
         if let Some(due) = due
-            && self.set_for.is_none_or(|set| due < set)
+            && self.set_for.is_none_or(|set| due < set || set <= now)
         {
             self.shared.timer.wake_by(due, now);
             self.set_for = Some(due);

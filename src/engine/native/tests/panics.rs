@@ -75,3 +75,35 @@ fn a_panic_over_one_connection_costs_no_other_its_request() {
     assert_eq!(read(&mut unlucky, &mut [0; 1]).unwrap(), 0);
     end(&*engine);
 }
+
+#[test]
+fn a_deadline_is_kept_although_a_panic_took_the_timer_with_it() {
+    let mut config = Config::from_pairs([("KEEP_ALIVE_TIMEOUT", "300ms")]).unwrap();
+    config.body_timeout = Duration::MAX;
+    let engine = engine_of(&config);
+    let _idle = idle(&*engine);
+    let mut unlucky = connect(&*engine);
+    pull_for(&*engine, MOMENT);
+    unlucky
+        .write_all(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\n")
+        .unwrap();
+    // The timer runs out behind that, and is an event of the same round.
+    thread::sleep(Duration::from_millis(400));
+    assert!(pull_caught(&*engine).is_none(), "nothing has panicked");
+    let mut late = idle(&*engine);
+    thread::scope(|scope| {
+        let (told, has_ended) = crossbeam_channel::bounded::<()>(0);
+        let engine = &*engine;
+        // Or the wait would be without an end.
+        scope.spawn(move || {
+            has_ended
+                .recv_timeout(NEVER)
+                .is_err()
+                .then(|| engine.wake())
+        });
+        pull_for(engine, Duration::from_secs(1));
+        drop(told);
+    });
+    assert!(is_closed(&mut late), "its time is over");
+    end(&*engine);
+}
