@@ -1,8 +1,8 @@
 //! What the worker pool asks of whatever speaks HTTP to the network: whole requests, and a way to answer each.
 //!
-//! Two engines stand behind [`Engine`]: [`native`], non-blocking sockets under one thread, and `tiny_http`, the
-//! plainest possible. The pool lets one thread [`pull`](Engine::pull), and a second stand by in there; whatever comes out is a [`Ready`],
-//! which any thread may answer. What both engines decide alike stands once: the rules of HTTP in [`http1`], the
+//! Two engines stand behind [`Engine`]: [`native`], non-blocking sockets, and `tiny_http`, the plainest possible. The
+//! pool lets one thread [`pull`](Engine::pull), and a second stand by in there where the engine serves two; whatever
+//! comes out is a [`Ready`], which any thread may answer. What both engines decide alike stands once: the rules of HTTP in [`http1`], the
 //! configured bounds in [`rules`], the memory for bodies in [`memory`].
 
 mod date;

@@ -285,7 +285,7 @@ impl Pool {
             self.wake_one();
         } else if nobody_pulls {
             self.idle.wake_monitor();
-        } else if !self.queue.is_empty() && self.most_pulling > 1 {
+        } else if !self.queue.is_empty() {
             self.engine.wake_within(TICK);
         }
     }

@@ -70,7 +70,7 @@ pub(crate) fn write_head(
     framing: &Framing,
     close: bool,
     version: Version,
-    date_line: &[u8; 37],
+    date_line: &[u8],
 ) {
     // Each piece begins with the end of the line before it, which halves the number of pieces.
     write_status_line(out, status);

@@ -8,10 +8,10 @@ mod portable;
 #[cfg(target_os = "linux")]
 mod timer;
 
-pub(super) use arrived::Arrived;
+pub(super) use arrived::{Arrived, EVENTS, TIMER};
 #[cfg(target_os = "linux")]
-pub(super) use epoll::{EVENTS, Events, Waiter};
+pub(super) use epoll::{Events, Waiter};
 #[cfg(not(target_os = "linux"))]
-pub(super) use portable::{EVENTS, Events, TIMER, Timer, Waiter};
+pub(super) use portable::{Events, Timer, Waiter};
 #[cfg(target_os = "linux")]
-pub(super) use timer::{TIMER, Timer};
+pub(super) use timer::Timer;

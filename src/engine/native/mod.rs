@@ -1,6 +1,7 @@
 //! The native engine: non-blocking sockets, everything bounded and timed, no runtime.
 //!
-//! One thread at a time, the pool's leader, drives all connections through [`Reactor::turn`]. A connection with a
+//! One thread at a time drives all connections through [`Reactor::turn`]: the pool's leader, or who stands by and took
+//! what came while that one ran a handler. A connection with a
 //! whole request is *leased* to the pool: it moves out and is returned when the response is on its way, so no
 //! connection is ever locked, and a worker writes its response straight to the socket. Slow clients cost a table entry
 //! and what they sent, never a thread.

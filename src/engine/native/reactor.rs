@@ -64,8 +64,6 @@ pub(super) struct Reactor {
     is_in_turn: bool,
     /// The timer has fired: for what this knows of, or for who set it.
     is_due: bool,
-    /// The timer was set for this time or an earlier one, and has not fired since.
-    set_for: Option<Instant>,
     ready_bytes: usize,
     acceptor: Option<Acceptor>,
     table: Table,
@@ -96,7 +94,6 @@ impl Reactor {
             arrived: VecDeque::with_capacity(EVENTS),
             is_in_turn: false,
             is_due: false,
-            set_for: None,
             ready_bytes: 0,
             acceptor: Some(Acceptor::new(listener)),
             table: Table::new(),
@@ -143,7 +140,7 @@ impl Reactor {
         if is_over && self.shared.is_waited() {
             // For who stands by: these deadlines may be nobody else's for a while. Who begins to wait looks at them first.
             let due = self.next_due(until, now);
-            self.set_timer(due, now);
+            self.shared.timer.bound(due, now);
         }
         is_over
     }
@@ -163,7 +160,6 @@ impl Reactor {
             WAKER => return,
             TIMER => {
                 self.is_due = true;
-                self.set_for = None;
                 return self.shared.timer.has_fired(now);
             }
             LISTENER => return self.acceptor.iter_mut().for_each(Acceptor::try_soon),

@@ -5,17 +5,13 @@
 //! sleeps on for as long as nothing comes in between, at no cost. Were it another that is woken, all would be as right
 //! and cost more.
 
-use super::arrived::Arrived;
+use super::arrived::{Arrived, EVENTS};
 use mio::{Poll, Token};
 use nix::{
     errno::Errno,
     sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout},
 };
 use std::{io, os::fd::AsFd, time::Duration};
-
-/// How many events one wait returns at most. It is also how many short requests run before the sockets are looked at
-/// again, so it bounds how long a probe waits for them.
-pub(crate) const EVENTS: usize = 64;
 
 /// What one wait returned.
 pub(crate) struct Events {

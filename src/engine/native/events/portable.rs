@@ -1,16 +1,12 @@
 //! Where there is no epoll: one thread waits at a time, and each wait has a timeout of its own.
 
-use super::arrived::Arrived;
-use mio::{Poll, Registry, Token};
+use super::arrived::{Arrived, EVENTS};
+use mio::{Poll, Registry};
 use std::{
     io,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
-
-pub(crate) const EVENTS: usize = 64;
-
-pub(crate) const TIMER: Token = Token(usize::MAX - 2);
 
 pub(crate) struct Events(mio::Events);
 
@@ -51,6 +47,7 @@ impl Waiter {
     }
 }
 
+/// Each wait's own timeout, in the place of a timer.
 pub(crate) struct Timer;
 
 impl Timer {
@@ -60,6 +57,7 @@ impl Timer {
 
     pub(crate) fn wake_by(&self, _: Instant, _: Instant) {}
 
+    /// How long a wait that begins now may last.
     pub(crate) fn bound(&self, due: Option<Instant>, now: Instant) -> Option<Duration> {
         Some(due?.saturating_duration_since(now))
     }

@@ -2,7 +2,8 @@
 //! is needed than the one that is set already, and no wait needs a timer of its own. Whoever waits is woken, the thread
 //! that drives the sockets or the standby.
 
-use mio::{Interest, Registry, Token, unix::SourceFd};
+use super::arrived::TIMER;
+use mio::{Interest, Registry, unix::SourceFd};
 use nix::sys::{
     time::TimeSpec,
     timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
@@ -16,9 +17,6 @@ use std::{
     },
     time::{Duration, Instant},
 };
-
-/// Its token; connections count from 0.
-pub(crate) const TIMER: Token = Token(usize::MAX - 2);
 
 /// No time is set.
 const NEVER: u64 = u64::MAX;
@@ -72,8 +70,9 @@ impl Timer {
         }
     }
 
-    /// How long a wait that begins now may last without being woken by this.
-    pub(crate) fn bound(&self, _: Option<Instant>, _: Instant) -> Option<Duration> {
+    /// Sees to it that a wait ends when this is due. How long one that begins now may last by itself: for ever.
+    pub(crate) fn bound(&self, due: Option<Instant>, now: Instant) -> Option<Duration> {
+        due.iter().for_each(|due| self.wake_by(*due, now));
         None
     }
 

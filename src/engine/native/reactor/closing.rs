@@ -101,7 +101,6 @@ impl Reactor {
         self.acceptor.iter_mut().for_each(Acceptor::try_soon);
         let now = Instant::now();
         self.shared.timer.has_fired(now);
-        self.set_for = None;
         for place in 0..self.table.places.len() {
             match &mut self.table.places[place] {
                 Place::Held(_) => self.step(place, now, ready, Connection::look),

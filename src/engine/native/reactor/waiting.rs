@@ -16,8 +16,8 @@ impl Reactor {
     ) -> Option<Wait> {
         self.recover(ready);
         let now = Instant::now();
-        // One wait's events are one round, over however many turns: no place is taken anew before its end, so that no
-        // event waits for more than what came with it. While another thread has a round, this one helps with it.
+        // One wait's events are one round, over however many turns: no newcomer is accepted before its end, so that no event
+        // waits for more than what came with it. While another thread has a round, this one helps with it.
         let is_new_round = self.arrived.is_empty();
         self.take_in_returned(now, ready);
         if is_new_round {
@@ -36,18 +36,7 @@ impl Reactor {
         if has_work || due.is_some_and(|due| due <= now) {
             return Some(Wait::Events(Some(Duration::ZERO)));
         }
-        self.set_timer(due, now);
         Some(Wait::Events(self.shared.timer.bound(due, now)))
-    }
-
-    /// Has whoever waits woken by then. Nearly always it is set for an earlier time already.
-    pub(super) fn set_timer(&mut self, due: Option<Instant>, now: Instant) {
-        if let Some(due) = due
-            && self.set_for.is_none_or(|set| due < set || set <= now)
-        {
-            self.shared.timer.wake_by(due, now);
-            self.set_for = Some(due);
-        }
     }
 
     /// When something is due next.
