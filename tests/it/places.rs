@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::metrics::value;
-use crate::support::{Client, Engine, PATIENCE, Resources, Setup, eventually, free_port, get};
+use crate::support::{Client, Engine, Resources, Setup, eventually, free_port, get};
 
 both_engines! {
     a_client_that_writes_all_before_it_reads_learns_why_it_was_refused,
@@ -50,7 +50,7 @@ fn who_lingers_is_no_reason_for_a_drain_to_end_late_or_badly(engine: Engine) {
     let told = Instant::now();
     server.stop().expect_clean();
     let took = told.elapsed();
-    assert!(took < PATIENCE / 2, "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
     sending.join().unwrap();
 }
 
@@ -107,21 +107,16 @@ fn heads_that_never_end_hold_no_place_that_another_needs(engine: Engine) {
     // A head has a second to arrive before another may have its place.
     thread::sleep(Duration::from_millis(1200));
     // Side by side, and each for a while: who is idle would go before a head.
-    let asks = || {
-        let mut kept = None;
-        eventually("another has a place", || {
-            let mut client = server.client();
-            client.send("GET /delay/1 HTTP/1.1\r\nHost: test\r\n\r\n");
-            let answer = client.response();
-            kept = (answer.status == 200 && !answer.closes()).then_some(client);
-            kept.is_some()
-        });
-        kept.expect("it is kept")
+    let ask = || {
+        let mut client = server.client();
+        client.send("GET /delay/1 HTTP/1.1\r\nHost: test\r\n\r\n");
+        assert!(!client.response().expect(200).closes());
+        client
     };
-    let others = thread::scope(|threads| {
-        let asking: Vec<_> = (0..15).map(|_| threads.spawn(asks)).collect();
+    let others: Vec<Client> = thread::scope(|threads| {
+        let asking: Vec<_> = (0..15).map(|_| threads.spawn(ask)).collect();
         let others = asking.into_iter().map(|thread| thread.join().unwrap());
-        others.collect::<Vec<Client>>()
+        others.collect()
     });
     // And they keep them.
     for mut client in others {

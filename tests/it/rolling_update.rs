@@ -39,7 +39,7 @@ fn an_update_under_load_loses_no_request(engine: Engine) {
 
 /// What the drain delay is for, and a proof that the test above can see a loss.
 #[test]
-#[ignore = "long: cargo test --test it -- --ignored"]
+#[ignore = "takes seconds with the machine to itself; run by cargo test --test it -- --ignored"]
 fn without_a_drain_delay_the_same_update_loses_requests() {
     let _turn = Turn::alone();
     let load = update_under_load(
@@ -52,7 +52,7 @@ fn without_a_drain_delay_the_same_update_loses_requests() {
 
 /// The same for the time after it.
 #[test]
-#[ignore = "long: cargo test --test it -- --ignored"]
+#[ignore = "takes seconds with the machine to itself; run by cargo test --test it -- --ignored"]
 fn without_a_shutdown_timeout_the_same_update_loses_slow_requests() {
     let _turn = Turn::alone();
     let load = update_under_load(
@@ -77,7 +77,7 @@ fn the_last_pod_of_a_service_serves_until_its_replacement_is_ready(engine: Engin
 
 /// Why the manifests' readiness probe leaves `shutdown` out: it would end kube-proxy's fallback to what still serves.
 #[test]
-#[ignore = "long: cargo test --test it -- --ignored"]
+#[ignore = "takes seconds with the machine to itself; run by cargo test --test it -- --ignored"]
 fn a_readiness_probe_that_tells_of_the_shutdown_costs_the_last_pod_requests() {
     let _turn = Turn::alone();
     let load = last_pod_replaced(Engine::Native, telling_of_shutdown());
@@ -91,7 +91,7 @@ fn a_readiness_probe_that_tells_of_the_shutdown_costs_the_last_pod_requests() {
 /// What that costs, and why `shutdown` is told all the same where a liveness probe has failed: of a container that is
 /// stopped within its pod, only the readiness probe can tell the Service.
 #[test]
-#[ignore = "long: cargo test --test it -- --ignored"]
+#[ignore = "takes seconds with the machine to itself; run by cargo test --test it -- --ignored"]
 fn a_container_that_is_stopped_in_its_pod_loses_requests_where_the_probe_leaves_the_shutdown_out() {
     let _turn = Turn::alone();
     let told = container_stopped(telling_of_shutdown());

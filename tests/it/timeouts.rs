@@ -18,11 +18,10 @@ both_engines! {
     a_slow_handler_is_none_of_the_clients_timeouts_business,
 }
 
-/// What is promised, 500 ms, is checked from below exactly and from above with this much room for a busy machine: less
-/// than what would hold if it were not set, which is ten seconds and more.
+/// What is promised, 500 ms, is checked from below exactly and from above with this much room for a busy machine.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-pub(crate) const LATEST: Duration = Duration::from_secs(8);
+pub(crate) const LATEST: Duration = Duration::from_secs(4);
 
 /// Beginnings of a head.
 const HEADS: [&str; 3] = [

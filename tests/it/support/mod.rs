@@ -88,7 +88,7 @@ macro_rules! one_engine {
     };
     ($engine:ident, $case:ident, long) => {
         #[test]
-        #[ignore = "long: cargo test --test it -- --ignored"]
+        #[ignore = "takes seconds with the machine to itself; run by cargo test --test it -- --ignored"]
         fn $case() {
             run_case!($engine, $case, Turn::alone);
         }
