@@ -218,7 +218,8 @@ impl Pool {
 
     /// Pulls once and deals with what came: probes are answered, the rest is queued or shed.
     fn lead(&self, ready: &mut Vec<Ready>, worker: &Worker) {
-        let expiry = self.leader().expiry;
+        let waits = !self.queue.is_empty();
+        let expiry = waits.then(|| self.leader().expiry).flatten();
         if self.engine.pull(expiry, ready) == Pulled::Closed {
             self.endings.fetch_or(CLOSED, SeqCst);
         }
