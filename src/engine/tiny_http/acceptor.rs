@@ -10,10 +10,11 @@ use crate::{
     message::{head::Version, response::Response},
     observe::panics,
 };
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::{
     io::{self, Read},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
-    os::fd::{AsRawFd, RawFd},
+    os::fd::{AsFd, AsRawFd, RawFd},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -107,10 +108,18 @@ impl Acceptor {
         if let Some(duplicate) = &self.duplicate {
             let stops_blocking = duplicate.set_nonblocking(true);
             // The thread may be waiting inside `accept`, where it does not notice.
-            if stops_blocking.is_err() || nudge(local).is_err() {
+            if stops_blocking.is_err() || (nudge(local).is_err() && !self.has_backlog()) {
                 self.interrupt();
             }
         }
+    }
+
+    /// Whether somebody waits to be accepted: then nobody can be waiting inside `accept`.
+    pub(super) fn has_backlog(&self) -> bool {
+        self.duplicate.as_ref().is_some_and(|duplicate| {
+            let mut listener = [PollFd::new(duplicate.as_fd(), PollFlags::POLLIN)];
+            poll(&mut listener, PollTimeout::ZERO) == Ok(1)
+        })
     }
 
     /// Ends an acceptor that waits, whatever is in the backlog.

@@ -127,6 +127,8 @@ impl Engine for TinyHttp {
 
     fn resize(&self, max_connections: usize, buffer_memory: usize) {
         self.shared.rules.resize(max_connections, buffer_memory);
+        // Who comes from now on is counted against the new bound, and not who came since the last look.
+        self.shared.tell(Note::News);
     }
 
     fn sent_later(&self) -> u64 {

@@ -315,6 +315,7 @@ impl Peers {
             connections,
             stopped,
             now,
+            ..
         } = look;
         let mut review = Review::default();
         let threads_are_held = !parting.is_empty() || self.are_busy();

@@ -41,6 +41,8 @@ pub(super) type Snapshot = HashMap<SocketAddr, RawFd>;
 pub(super) struct Look<'a> {
     /// When it began, before the descriptors were listed.
     pub(super) now: Instant,
+    /// `MAX_CONNECTIONS` as it was before that: whoever came under another bound is no newcomer under this one.
+    pub(super) most: usize,
     pub(super) connections: &'a Snapshot,
     /// When the listener was closed, if it is.
     pub(super) stopped: Option<Instant>,

@@ -35,8 +35,13 @@ const AFTER_NEWS: Duration = Duration::from_millis(20);
 const LEISURE: u32 = 20;
 const LITTLE_LEISURE: u32 = 3;
 
-/// An acceptor that does not end by itself when told to is interrupted.
+/// An acceptor that does not end by itself when told to is interrupted, once nobody waits to be accepted. One that has not
+/// run for so long, in a process that is throttled, still has its backlog before it.
 const ACCEPTOR_GRACE: Duration = Duration::from_millis(500);
+
+/// After so many looks, five seconds or more of a process that runs, it is interrupted whoever waits: more may come for as
+/// long as it listens.
+const ACCEPTOR_LOOKS: u32 = 500;
 
 /// Between two new acceptors: one that dies at once again leaves threads behind that take seconds to end.
 const BETWEEN_ACCEPTORS: Duration = Duration::from_millis(400);
@@ -59,6 +64,8 @@ pub(super) struct Watchdog {
     notes: Receiver<Note>,
     closes: Vec<LingeringClose>,
     stopped: Option<Instant>,
+    /// Looks at an acceptor that was told to end and has not.
+    looks_at_ending: u32,
     outage: Option<Outage>,
     /// When the acceptor was last replaced, while there are retired servers.
     mended: Option<Instant>,
@@ -72,6 +79,7 @@ impl Watchdog {
             notes,
             closes: Vec::new(),
             stopped: None,
+            looks_at_ending: 0,
             outage: None,
             mended: None,
             leisure: LEISURE,
@@ -125,10 +133,12 @@ impl Watchdog {
     /// Looks at everything once, and says when to look again.
     fn look(&mut self, now: Instant) -> Duration {
         self.shared.news.store(false, SeqCst);
-        let sockets = &self.shared.sockets;
+        let Shared { sockets, rules, .. } = &*self.shared;
+        let most = rules.max_connections();
         let connections = sockets.all();
         let look = Look {
             now,
+            most,
             connections: &connections,
             stopped: self.stopped,
         };
@@ -179,8 +189,14 @@ impl Watchdog {
         let is_alive = self.shared.acceptor().is_alive(&self.shared.sockets);
         match self.stopped {
             Some(_) if !is_alive => self.shared.acceptor().close(),
-            Some(stopped) if stopped + ACCEPTOR_GRACE < now => self.shared.acceptor().interrupt(),
-            Some(_) => {}
+            Some(stopped) => {
+                let acceptor = self.shared.acceptor();
+                let may_be_stuck = stopped + ACCEPTOR_GRACE < now && !acceptor.has_backlog();
+                self.looks_at_ending += 1;
+                if may_be_stuck || self.looks_at_ending > ACCEPTOR_LOOKS {
+                    acceptor.interrupt();
+                }
+            }
             None if !is_alive => self.mend(connections, now),
             None => self.let_retired_go(now),
         }

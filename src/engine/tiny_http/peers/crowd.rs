@@ -26,7 +26,7 @@ impl Peers {
         review: &mut Review,
         rules: &Rules,
     ) {
-        let most = rules.max_connections();
+        let most = look.most;
         let (mut in_place, mut retiring) = (0, 0);
         let mut idle: Vec<(Claim, SocketAddr, RawFd)> = Vec::new();
         for (&peer, &fd) in look.connections {
@@ -53,6 +53,8 @@ impl Peers {
             if let Some(known) = self.known.get_mut(&peer) {
                 known.count_end(Closed::Limit, &rules.closed);
                 review.to_end.push((peer, known.end_reading(fd, look.now)));
+                // Who comes into a place of theirs before the next look is a newcomer too.
+                self.tolerated = (in_place - ended - 1).clamp(most, self.tolerated);
             }
         }
     }

@@ -117,7 +117,7 @@ fn a_deadline_closes_what_no_handler_holds_and_counts_it() {
     assert_eq!(idle.get("/").status, 200);
     let mut receiving = site.client();
     receiving.send("POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n");
-    thread::sleep(Duration::from_millis(100));
+    site.wait_until("it is being received", |connections| connections.body == 1);
     assert_eq!(
         site.cut(),
         Cut {
@@ -134,7 +134,7 @@ fn a_deadline_closes_what_no_handler_holds_and_counts_it() {
 
 #[test]
 fn a_connection_that_nobody_uses_is_closed_after_a_while() {
-    let settings = [("KEEP_ALIVE_TIMEOUT", "200ms"), ("HEAD_TIMEOUT", "200ms")];
+    let settings = [("KEEP_ALIVE_TIMEOUT", "1s"), ("HEAD_TIMEOUT", "1s")];
     let site = Site::with(&settings, |_| text(String::new()));
     let mut idle = site.client();
     assert!(!idle.get("/").says_close());
@@ -154,9 +154,11 @@ fn a_client_that_takes_nothing_is_cut_and_does_not_hold_its_worker() {
     });
     let mut client = site.client();
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-    thread::sleep(Duration::from_millis(1500));
     let (status, _) = client.head();
     assert_eq!(status, 200);
+    site.wait_until("nothing is written any more", |connections| {
+        connections.handed_out + connections.writing == 0
+    });
     assert!(
         client.rest().len() < 50_000_000,
         "what it then reads is no whole answer"

@@ -5,6 +5,7 @@ use crate::{
     engine::{
         Cut, Engine, Pulled, Ready,
         listen::{self, PeerTimeout},
+        occupancy::Connections,
         rules::Policy,
         tiny_http,
     },
@@ -18,7 +19,7 @@ use std::{
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Long enough for anything on a busy machine.
@@ -104,6 +105,18 @@ impl Site {
 
     pub(super) fn cut(&self) -> Cut {
         self.engine.cut()
+    }
+
+    /// Waits until this is so of the connections.
+    pub(super) fn wait_until(&self, what: &str, so: impl Fn(&Connections) -> bool) {
+        let begun = Instant::now();
+        while !so(&self.engine.occupancy().connections) {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "it never came to be that {what}"
+            );
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Waits until the engine says that nothing is left.
