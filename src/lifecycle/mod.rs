@@ -84,7 +84,6 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
     };
     control.enter(Phase::Running);
     log::info!(startup_ms = millis(begun.elapsed()); "started");
-    threads.start_rest();
 
     let reason = control.wait_for_stop();
     let drain_delay = reason.delay(live.drain_delay.get());

@@ -10,6 +10,10 @@
 //! thread first: when its own handler is expected to be long and nobody pulls, or what it leaves behind in the queue is
 //! long ([`HANDOVER`], against the route's [`Cost`](crate::message::route::Cost)).
 //!
+//! There are only as many threads as handlers have ever run at once, and one more: the last that runs none never takes a
+//! request, but finds that one waits and begins another thread first ([`threads`]). So a pool that has grown to three
+//! threads works as one of two slots does, and one whose system gives no more threads stays one.
+//!
 //! A handler that was expected to be short and is not must hold up nobody either. The native engine lets a second
 //! thread *stand by*: it waits on the same sockets, and the kernel wakes it only for what comes while the leader is not
 //! there. That costs nothing while handlers are what they are expected to be. What was left in the queue is the
@@ -85,6 +89,10 @@ pub(crate) struct Pool {
     dispatcher: Arc<Dispatcher>,
     engine: Box<dyn Engine>,
     slots: AtomicUsize,
+    /// How many handlers may run now: one fewer than there are threads, and no more than slots.
+    open_slots: AtomicUsize,
+    /// From when on another thread may be begun for what waits, in nanoseconds since `born`.
+    grows_from: AtomicU64,
     /// Requests that may be running or waiting at once: `WORKERS` + `QUEUE_CAPACITY`.
     most_admitted: AtomicUsize,
     /// Bounded by `most_admitted`, which counts what is running too.
@@ -128,6 +136,8 @@ impl Pool {
         Arc::new(Pool {
             dispatcher,
             slots: AtomicUsize::new(workers),
+            open_slots: AtomicUsize::new(0),
+            grows_from: AtomicU64::new(threads::NEVER),
             most_admitted: AtomicUsize::new(workers + queue_capacity),
             queue: Queue::default(),
             admitted: AtomicUsize::new(0),
@@ -156,7 +166,7 @@ impl Pool {
     }
 
     /// The life of the thread of this number.
-    fn work(&self, number: usize) {
+    fn work(self: &Arc<Self>, number: usize) {
         self.writers.serve_this_thread();
         let counts = self.dispatcher.http_counts.enter();
         let worker = self.in_flight.enter(number, counts);
@@ -184,12 +194,16 @@ impl Pool {
     }
 
     /// A job and a slot to run it in, if there are both.
-    fn take(&self) -> Option<Job> {
+    fn take(self: &Arc<Self>) -> Option<Job> {
         if self.queue.is_empty() {
             return None;
         }
-        let free = |running| (running < self.slots()).then_some(running + 1);
-        self.running.fetch_update(SeqCst, SeqCst, free).ok()?;
+        let free = |running| (running < self.open_slots.load(SeqCst)).then_some(running + 1);
+        while self.running.fetch_update(SeqCst, SeqCst, free).is_err() {
+            if !self.grow() {
+                return None;
+            }
+        }
         let job = self.queue.pop();
         if job.is_none() {
             self.running.fetch_sub(1, SeqCst);

@@ -1,6 +1,13 @@
 //! The pool's threads: how they begin, how many there are, how they end.
+//!
+//! Most pods never run as many handlers at once as they may, and each thread takes memory and, at the start, time before
+//! the first answer. So threads begin when work waits for them.
 
-use super::{Pool, TOO_MANY, roster::Member};
+use super::{
+    Pool, TOO_MANY,
+    queue::nanos,
+    roster::{Member, Members},
+};
 use crate::spawn;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::{
@@ -10,7 +17,7 @@ use std::{
         atomic::Ordering::{Relaxed, SeqCst},
     },
     thread::JoinHandle,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// The threads, for the main thread to join.
@@ -23,31 +30,32 @@ pub(crate) struct WorkerThreads {
 /// One to drive the engine and one to run handlers.
 const LEAST: usize = 2;
 
+/// No other thread is to begin.
+pub(super) const NEVER: u64 = u64::MAX;
+
+/// Where the system has given no thread, it is not asked again for so long.
+const REFUSED_FOR: Duration = Duration::from_secs(1);
+
 impl WorkerThreads {
-    /// Starts the two threads that probes are answered with. The others are not on the way to the first answer:
-    /// [`start_rest`](WorkerThreads::start_rest) starts them.
+    /// Starts the first two threads.
     ///
     /// # Errors
     /// Where the system gives no thread.
     pub(crate) fn start(pool: &Arc<Pool>) -> io::Result<WorkerThreads> {
         let (running, ended) = crossbeam_channel::bounded(0);
         let mut members = pool.roster.lock();
-        members.wanted = LEAST;
+        members.wanted = pool.slots() + 1;
         for number in 0..LEAST {
             let member = begin(pool, number, running.clone())?;
             members.threads.push(member);
         }
         members.running = Some(running);
+        pool.open_slots_for(&members);
+        drop(members);
         Ok(WorkerThreads {
             pool: Arc::clone(pool),
             ended,
         })
-    }
-
-    /// Starts the rest, up to one thread more than the pool has slots. Where the system gives fewer (a limit on
-    /// processes), the pool has fewer slots, and the log says so.
-    pub(crate) fn start_rest(&self) {
-        self.pool.resize_threads(self.pool.slots());
     }
 
     /// Joins every thread, or gives up at the deadline: false then.
@@ -66,28 +74,52 @@ impl WorkerThreads {
 }
 
 impl Pool {
-    /// From now on there are so many slots and one thread more. Threads that are too many end when they have nothing to
-    /// do; none is interrupted.
-    pub(super) fn resize_threads(self: &Arc<Self>, slots: usize) {
+    /// Begins one more thread where there may be one, and says whether there is a slot more for it. For who finds that
+    /// work waits and every slot is taken.
+    #[cold]
+    pub(super) fn grow(self: &Arc<Self>) -> bool {
+        let grows_from = self.grows_from.load(SeqCst);
+        if grows_from == NEVER || nanos(self.born.elapsed()) < grows_from {
+            return false;
+        }
         let mut members = self.roster.lock();
         let Some(running) = members.running.clone() else {
-            return;
+            return false;
         };
+        if self.running.load(SeqCst) < self.open_slots.load(SeqCst) {
+            // Another thread was begun meanwhile, or a handler has ended.
+            return true;
+        }
+        if self.queue.is_empty() || members.working() >= members.wanted {
+            return false;
+        }
         members.forget_ended();
-        members.wanted = slots + 1;
-        while members.working() < members.wanted {
-            let number = members.free_number();
-            match begin(self, number, running.clone()) {
-                Ok(member) => members.threads.push(member),
-                Err(error) => {
-                    members.wanted = members.working();
-                    let workers = members.wanted - 1;
-                    log::warn!(workers = workers, wanted = slots, reason:% = error; "fewer workers than wanted");
-                }
+        let number = members.free_number();
+        match begin(self, number, running) {
+            Ok(member) => {
+                members.threads.push(member);
+                self.slots.store(members.wanted - 1, Relaxed);
+                self.open_slots_for(&members);
+                true
+            }
+            Err(error) => {
+                let (workers, wanted) = (members.working() - 1, members.wanted - 1);
+                self.slots.store(workers, Relaxed);
+                self.grows_from
+                    .store(nanos(self.born.elapsed() + REFUSED_FOR), SeqCst);
+                log::warn!(workers = workers, wanted = wanted, reason:% = error; "fewer workers than wanted");
+                false
             }
         }
-        // After there are threads for them, and before any thread leaves.
-        self.slots.store(members.wanted - 1, Relaxed);
+    }
+
+    /// From now on there are so many slots, and up to one thread more. Threads that are too many end when they have
+    /// nothing to do; none is interrupted.
+    pub(super) fn resize_threads(&self, slots: usize) {
+        let mut members = self.roster.lock();
+        members.wanted = slots + 1;
+        self.slots.store(slots, Relaxed);
+        self.open_slots_for(&members);
         let too_many = members.working() > members.wanted;
         match too_many {
             true => self.endings.fetch_or(TOO_MANY, SeqCst),
@@ -96,7 +128,19 @@ impl Pool {
         drop(members);
         if too_many {
             self.wake_all();
+        } else if !self.queue.is_empty() {
+            // For what waits, there may be a thread more now.
+            self.wake_one();
         }
+    }
+
+    /// As many slots are open as there are threads for, but one: that one answers probes whatever the others run.
+    fn open_slots_for(&self, members: &Members) {
+        let working = members.working();
+        let open = working.min(members.wanted).saturating_sub(1);
+        self.open_slots.store(open, SeqCst);
+        let grows_from = if working < members.wanted { 0 } else { NEVER };
+        self.grows_from.store(grows_from, SeqCst);
     }
 
     /// Wakes all who rest, and who pulls: each wakes the next as it ends.
