@@ -89,10 +89,6 @@ pub(crate) struct Pool {
     dispatcher: Arc<Dispatcher>,
     engine: Box<dyn Engine>,
     slots: AtomicUsize,
-    /// How many handlers may run now: one fewer than there are threads, and no more than slots.
-    open_slots: AtomicUsize,
-    /// From when on another thread may be begun for what waits, in nanoseconds since `born`.
-    grows_from: AtomicU64,
     /// Requests that may be running or waiting at once: `WORKERS` + `QUEUE_CAPACITY`.
     most_admitted: AtomicUsize,
     /// Bounded by `most_admitted`, which counts what is running too.
@@ -136,8 +132,6 @@ impl Pool {
         Arc::new(Pool {
             dispatcher,
             slots: AtomicUsize::new(workers),
-            open_slots: AtomicUsize::new(0),
-            grows_from: AtomicU64::new(threads::NEVER),
             most_admitted: AtomicUsize::new(workers + queue_capacity),
             queue: Queue::default(),
             admitted: AtomicUsize::new(0),
@@ -198,7 +192,7 @@ impl Pool {
         if self.queue.is_empty() {
             return None;
         }
-        let free = |running| (running < self.open_slots.load(SeqCst)).then_some(running + 1);
+        let free = |running| (running < self.roster.open_slots()).then_some(running + 1);
         while self.running.fetch_update(SeqCst, SeqCst, free).is_err() {
             if !self.grow() {
                 return None;

@@ -27,17 +27,11 @@ pub(crate) struct WorkerThreads {
     ended: Receiver<()>,
 }
 
-/// One to drive the engine and one to run handlers.
-const LEAST: usize = 2;
-
-/// No other thread is to begin.
-pub(super) const NEVER: u64 = u64::MAX;
-
 /// Where the system has given no thread, it is not asked again for so long.
 const REFUSED_FOR: Duration = Duration::from_secs(1);
 
 impl WorkerThreads {
-    /// Starts the first two threads.
+    /// Starts the first thread, which answers probes.
     ///
     /// # Errors
     /// Where the system gives no thread.
@@ -45,12 +39,10 @@ impl WorkerThreads {
         let (running, ended) = crossbeam_channel::bounded(0);
         let mut members = pool.roster.lock();
         members.wanted = pool.slots() + 1;
-        for number in 0..LEAST {
-            let member = begin(pool, number, running.clone())?;
-            members.threads.push(member);
-        }
+        let first = begin(pool, 0, running.clone())?;
+        members.threads.push(first);
         members.running = Some(running);
-        pool.open_slots_for(&members);
+        pool.roster.open_slots_for(&members);
         drop(members);
         Ok(WorkerThreads {
             pool: Arc::clone(pool),
@@ -58,9 +50,21 @@ impl WorkerThreads {
         })
     }
 
+    /// Starts the second, without which no handler runs.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub(crate) fn start_second(&self) -> io::Result<()> {
+        let mut members = self.pool.roster.lock();
+        match members.working() {
+            // A request may have come before.
+            2.. => Ok(()),
+            _ => self.pool.begin_another(&mut members),
+        }
+    }
+
     /// Joins every thread, or gives up at the deadline: false then.
     pub(crate) fn join(&self, deadline: Instant) -> bool {
-        self.pool.roster.lock().running = None;
         let all_ended = self.ended.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected);
         if all_ended {
             let threads = std::mem::take(&mut self.pool.roster.lock().threads);
@@ -78,39 +82,42 @@ impl Pool {
     /// work waits and every slot is taken.
     #[cold]
     pub(super) fn grow(self: &Arc<Self>) -> bool {
-        let grows_from = self.grows_from.load(SeqCst);
-        if grows_from == NEVER || nanos(self.born.elapsed()) < grows_from {
+        let now = || nanos(self.born.elapsed());
+        if !self.roster.may_grow(now) {
             return false;
         }
         let mut members = self.roster.lock();
-        let Some(running) = members.running.clone() else {
-            return false;
-        };
-        if self.running.load(SeqCst) < self.open_slots.load(SeqCst) {
+        if self.running.load(SeqCst) < self.roster.open_slots() {
             // Another thread was begun meanwhile, or a handler has ended.
             return true;
         }
-        if self.queue.is_empty() || members.working() >= members.wanted {
+        let is_ending = members.running.is_none();
+        if is_ending || self.queue.is_empty() || members.working() >= members.wanted {
             return false;
         }
-        members.forget_ended();
-        let number = members.free_number();
-        match begin(self, number, running) {
-            Ok(member) => {
-                members.threads.push(member);
-                self.slots.store(members.wanted - 1, Relaxed);
-                self.open_slots_for(&members);
-                true
-            }
+        match self.begin_another(&mut members) {
+            Ok(()) => true,
             Err(error) => {
                 let (workers, wanted) = (members.working() - 1, members.wanted - 1);
                 self.slots.store(workers, Relaxed);
-                self.grows_from
-                    .store(nanos(self.born.elapsed() + REFUSED_FOR), SeqCst);
+                self.roster.grow_from(now() + nanos(REFUSED_FOR));
                 log::warn!(workers = workers, wanted = wanted, reason:% = error; "fewer workers than wanted");
                 false
             }
         }
+    }
+
+    fn begin_another(self: &Arc<Self>, members: &mut Members) -> io::Result<()> {
+        // None begins once they end.
+        let Some(running) = members.running.clone() else {
+            return Ok(());
+        };
+        members.forget_ended();
+        let number = members.free_number();
+        members.threads.push(begin(self, number, running)?);
+        self.slots.store(members.wanted - 1, Relaxed);
+        self.roster.open_slots_for(members);
+        Ok(())
     }
 
     /// From now on there are so many slots, and up to one thread more. Threads that are too many end when they have
@@ -119,7 +126,7 @@ impl Pool {
         let mut members = self.roster.lock();
         members.wanted = slots + 1;
         self.slots.store(slots, Relaxed);
-        self.open_slots_for(&members);
+        self.roster.open_slots_for(&members);
         let too_many = members.working() > members.wanted;
         match too_many {
             true => self.endings.fetch_or(TOO_MANY, SeqCst),
@@ -134,15 +141,6 @@ impl Pool {
         }
     }
 
-    /// As many slots are open as there are threads for, but one: that one answers probes whatever the others run.
-    fn open_slots_for(&self, members: &Members) {
-        let working = members.working();
-        let open = working.min(members.wanted).saturating_sub(1);
-        self.open_slots.store(open, SeqCst);
-        let grows_from = if working < members.wanted { 0 } else { NEVER };
-        self.grows_from.store(grows_from, SeqCst);
-    }
-
     /// Wakes all who rest, and who pulls: each wakes the next as it ends.
     fn wake_all(&self) {
         self.idle.wake_all();
@@ -153,6 +151,7 @@ impl Pool {
     #[cold]
     pub(super) fn ends(&self, number: usize) -> bool {
         if self.is_closed() {
+            self.roster.lock().running = None;
             self.wake_all();
             return true;
         }

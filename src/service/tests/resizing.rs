@@ -53,7 +53,7 @@ impl Scene {
         let mut config = Config::from_pairs(usual.iter().chain(settings).copied()).unwrap();
         config.http_engine = engine;
         config.sizing.root = tree.root().to_owned();
-        let (control, limits) = (Control::new(false), Limits::read());
+        let (control, limits) = (Control::new(None), Limits::read());
         let (server, _) = service
             .bind(&config, &limits, &control, Arc::default())
             .unwrap();
