@@ -64,8 +64,9 @@ impl Groups<'_> {
     fn upwards(&self, mount: &Mount, group: &str) -> Vec<PathBuf> {
         let point = self.files.below(&mount.point);
         let own = point.join(group.trim_start_matches('/'));
+        let at_least = point.as_os_str().len();
         own.ancestors()
-            .take_while(|group| group.starts_with(&point))
+            .take_while(|group| group.as_os_str().len() >= at_least)
             .map(PathBuf::from)
             .collect()
     }
