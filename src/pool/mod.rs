@@ -33,6 +33,7 @@ pub(crate) mod dispatcher;
 mod ending;
 mod idle;
 pub(crate) mod in_flight;
+mod leader;
 mod metrics;
 mod monitor;
 pub(crate) mod overview;
@@ -46,12 +47,13 @@ mod writers;
 
 use crate::{
     engine::{Engine, Pulled, Ready},
-    message::{body::Body, log_context::Scope, refusal::Refusal, request::Request},
+    message::{body::Body, log_context::Scope, request::Request},
     observe::{metrics::counts::Shed, panics},
 };
 use dispatcher::Dispatcher;
 use idle::IdleThreads;
 use in_flight::{Admission, InFlight, Worker};
+use leader::{Leader, RefusedRequests};
 use queue::{Job, Queue, nanos};
 use roster::Roster;
 use scrapes::Scrapes;
@@ -111,15 +113,6 @@ pub(crate) struct Pool {
     in_flight: InFlight,
     writers: Arc<Writers>,
     scrapes: Scrapes,
-}
-
-/// What one leader hands to the next.
-#[derive(Default)]
-struct Leader {
-    /// When the longest-waiting job in the queue may be over `QUEUE_TIMEOUT`.
-    expiry: Option<Instant>,
-    /// The end of the last stall.
-    resumed: Option<Instant>,
 }
 
 impl Pool {
@@ -224,27 +217,37 @@ impl Pool {
         }
     }
 
-    /// Pulls once and deals with what came: probes are answered, the rest is queued or shed.
+    /// Pulls and deals with what came: probes are answered, the rest is queued or shed.
     fn lead(&self, ready: &mut Vec<Ready>, worker: &Worker) {
+        let mut refused = RefusedRequests::default();
         let waits = !self.queue.is_empty();
-        let expiry = waits.then(|| self.leader().expiry).flatten();
-        if self.engine.pull(expiry, ready) == Pulled::Closed {
-            self.endings.fetch_or(CLOSED, SeqCst);
+        let mut until = waits.then(|| self.leader().expiry).flatten();
+        loop {
+            if self.engine.pull(until, ready) == Pulled::Closed {
+                self.endings.fetch_or(CLOSED, SeqCst);
+            }
+            let now = Instant::now();
+            for one in ready.drain(..) {
+                self.admit(one, now, &mut refused, worker);
+            }
+            self.shed_expired(&mut self.leader(), now, &worker.counts);
+            self.note_progress(now);
+            if !refused.is_empty() {
+                self.tell_some(&mut refused, &worker.counts);
+            }
+            if refused.is_empty() {
+                return;
+            }
+            until = Some(now);
         }
-        let now = Instant::now();
-        for one in ready.drain(..) {
-            self.admit(one, now, worker);
-        }
-        self.shed_expired(&mut self.leader(), now, &worker.counts);
-        self.note_progress(now);
     }
 
     fn leader(&self) -> MutexGuard<'_, Leader> {
         self.leader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers, queues or sheds what was pulled, on the thread that pulled it.
-    fn admit(&self, ready: Ready, now: Instant, worker: &Worker) {
+    /// Answers, queues or refuses what was pulled, on the thread that pulled it.
+    fn admit(&self, ready: Ready, now: Instant, refused: &mut RefusedRequests, worker: &Worker) {
         let exchange = match ready {
             // Reading goes on until the client takes no more, and may block, as a destructor may.
             Ready::Stream(_) | Ready::Discarded(_) => {
@@ -256,18 +259,11 @@ impl Pool {
             return;
         };
         if !exchange.has_room_for_response() {
-            self.shed(exchange, Refusal::OVERLOADED, Shed::Memory, &worker.counts);
-            return;
+            return refused.push(exchange, Shed::Memory);
         }
         if self.admitted.fetch_add(1, SeqCst) >= self.most_admitted.load(Relaxed) {
             self.admitted.fetch_sub(1, SeqCst);
-            self.shed(
-                exchange,
-                Refusal::OVERLOADED,
-                Shed::QueueFull,
-                &worker.counts,
-            );
-            return;
+            return refused.push(exchange, Shed::QueueFull);
         }
         let expected = exchange
             .request()
