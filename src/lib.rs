@@ -46,7 +46,8 @@
 //! | the response is framed and written as far as the client takes it | `engine/native/outgoing.rs`, `connection/sending.rs` | that worker |
 //! | what is left is written when the client has room | `engine/native/reactor.rs` | the leader |
 //!
-//! `WORKERS` + 1 worker threads share these roles (`pool/mod.rs` says how); at most `WORKERS` run handlers at once.
+//! Up to `WORKERS` + 1 worker threads, begun as handlers need them, share these roles (`pool/mod.rs` says how); at most
+//! `WORKERS` run handlers at once.
 //!
 //! # The life of a pod
 //!

@@ -247,7 +247,7 @@ impl<S: Send + Sync + 'static> Service<S> {
     /// # Errors
     /// Where an address cannot be bound; the error names it.
     pub fn start(self, config: Config) -> io::Result<Running> {
-        let control = Control::new(false);
+        let control = Control::new(None);
         let (server, admin) =
             self.bind(&config.bounded(), &Limits::read(), &control, Arc::default())?;
         let addr = server.pool.local_addr();
@@ -367,7 +367,9 @@ impl<S: Send + Sync + 'static> Execute for Service<S> {
         tracer: Tracer,
     ) -> io::Result<DrainReport> {
         self.tracer = tracer;
-        let flags = Arc::new(Flags::of(&settings));
+        // For the admin port's pages: without it nobody asks.
+        let flags = config.admin_port.map(|_| Flags::of(&settings));
+        let flags = Arc::new(flags.unwrap_or_default());
         let reactions = mem::take(&mut self.reactions);
         let (mut server, admin) = self.bind(config, limits, control, Arc::clone(&flags))?;
         log::info!(addr:% = server.pool.local_addr(), engine = config.http_engine.name(), pid = std::process::id(); "listening");

@@ -134,12 +134,15 @@ pub(crate) fn run(about: &About, settings: Settings, program: Box<dyn Execute>) 
 }
 
 fn run_service(about: &About, mut settings: Settings, program: Box<dyn Execute>) -> u8 {
-    // Signals first of all: from here on one is obeyed whatever the rest is doing.
-    let control = Control::new(true);
-    if let Err(error) = signals::hook(Arc::clone(&control)) {
-        complain(about, &format!("signals cannot be hooked: {error}"));
-        return UNAVAILABLE;
-    }
+    // Signals first of all: from here on none is lost.
+    let hooked = match signals::hook() {
+        Ok(hooked) => hooked,
+        Err(error) => {
+            complain(about, &format!("signals cannot be hooked: {error}"));
+            return UNAVAILABLE;
+        }
+    };
+    let control = Control::new(Some(Box::new(|control| hooked.obey(control))));
     let (config, limits) = match prepare(about, &mut settings) {
         Ok(prepared) => prepared,
         Err(code) => return code,
@@ -173,6 +176,7 @@ fn run_subcommand(
     if let Err(code) = prepare(about, &mut settings) {
         return code;
     }
+    logging::start_writer();
     let result = panics::catch(|| program.subcommand(name))
         .unwrap_or_else(|panicked| Err(format!("panicked: {panicked}")));
     let code = match result {

@@ -7,7 +7,7 @@ use crate::{
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::{
-    mem,
+    io, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -19,9 +19,14 @@ pub(crate) struct Control {
     inbox: Receiver<Event>,
     /// What has failed so far, to the very end: for the drain report.
     failures: Mutex<Vec<Failure>>,
-    /// True where the process is this service's alone, and with it the logger.
+    /// True where the process is this service's alone, and with it the logger and the signals.
     owns_process: bool,
+    /// Until it is done.
+    obey_signals: Mutex<Option<ObeySignals>>,
 }
+
+/// Starts the thread that obeys the process's signals.
+pub(crate) type ObeySignals = Box<dyn FnOnce(Arc<Control>) -> io::Result<()> + Send>;
 
 /// What the main thread waits for.
 pub(super) enum Event {
@@ -64,14 +69,16 @@ impl StopReason {
 }
 
 impl Control {
-    pub(crate) fn new(owns_process: bool) -> Arc<Control> {
+    /// With the process's signals where the process is the service's alone.
+    pub(crate) fn new(obey_signals: Option<ObeySignals>) -> Arc<Control> {
         let (events, inbox) = unbounded();
         Arc::new(Control {
             state: State::new(),
             events,
             inbox,
             failures: Mutex::default(),
-            owns_process,
+            owns_process: obey_signals.is_some(),
+            obey_signals: Mutex::new(obey_signals),
         })
     }
 
@@ -101,7 +108,7 @@ impl Control {
     }
 
     fn failures(&self) -> MutexGuard<'_, Vec<Failure>> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.failures)
     }
 
     /// Puts an event into the main thread's inbox, which lives as long as this does.
@@ -125,10 +132,26 @@ impl Control {
         }
     }
 
+    /// Starts the threads that a process of its own has: what writes the log, and what obeys signals.
+    pub(super) fn start_threads(self: &Arc<Self>) -> Result<(), Failure> {
+        if self.owns_process {
+            logging::start_writer();
+        }
+        let obey_signals = lock(&self.obey_signals).take();
+        obey_signals.map_or(Ok(()), |obey_signals| {
+            let obeyed = obey_signals(Arc::clone(self));
+            obeyed.map_err(|error| Failure::without_thread("signals", &error))
+        })
+    }
+
     pub(super) fn enter(&self, phase: Phase) {
         self.state.enter(phase);
         if self.owns_process {
             logging::set_phase(phase.name());
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,7 +3,8 @@
 use crate::config::settings::{Settings, source::Entry};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Settings in the order of their names, secrets redacted. Empty where a service was started with a `Config`, which has no settings.
+/// Settings in the order of their names, secrets redacted. Empty where nobody can
+/// ask, and where a service was started with a `Config`, which has no settings.
 #[derive(Default)]
 pub(crate) struct Flags(Mutex<Vec<(&'static str, Flag)>>);
 

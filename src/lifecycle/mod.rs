@@ -61,8 +61,13 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
         Ok(threads) => threads,
         Err(error) => return fail_start(&pool, Failure::new("workers", error.to_string())),
     };
-    if let Err(error) = tick.start(&stop) {
-        return fail_start(&pool, Failure::without_thread("tick", &error));
+    // The other threads are not on the way to the first answer, unless there is something to do before it.
+    let mut tick = Some(tick);
+    let mut start_others = || start_others(&threads, control, tick.take(), &stop);
+    if !start_tasks.is_empty()
+        && let Err(failure) = start_others()
+    {
+        return fail_start(&pool, failure);
     }
 
     match run_start_tasks(start_tasks, &stop, &pool, control) {
@@ -83,8 +88,10 @@ pub(crate) fn live(server: BoundServer, control: &Arc<Control>) -> DrainReport {
         Err(failure) => return fail_start(&pool, failure),
     };
     control.enter(Phase::Running);
+    if let Err(failure) = start_others() {
+        return fail_start(&pool, failure);
+    }
     log::info!(startup_ms = millis(begun.elapsed()); "started");
-    threads.start_rest();
 
     let reason = control.wait_for_stop();
     let drain_delay = reason.delay(live.drain_delay.get());
@@ -156,6 +163,23 @@ enum Started {
     Yes,
     No(Failure),
     Stopped(StopReason),
+}
+
+/// Starts what threads there are beside the first worker, where `tick` is still to be started.
+fn start_others(
+    threads: &WorkerThreads,
+    control: &Arc<Control>,
+    tick: Option<Tick>,
+    stop: &Stop,
+) -> Result<(), Failure> {
+    let Some(tick) = tick else {
+        return Ok(());
+    };
+    let second = threads.start_second();
+    second.map_err(|error| Failure::new("workers", error.to_string()))?;
+    control.start_threads()?;
+    tick.start(stop)
+        .map_err(|error| Failure::without_thread("tick", &error))
 }
 
 /// Start-up tasks run on a thread of their own, so that a signal is obeyed while one hangs.

@@ -13,22 +13,35 @@ use std::{io, sync::Arc, time::Duration};
 /// How long an exit at once may spend on the log's last words.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
-/// Hooks the signals, for a thread that waits for them, and lets them through where whoever started this process had
+/// Signals that are hooked: one that comes waits for [`obey`](Hooked::obey).
+pub(crate) struct Hooked(Signals);
+
+/// Hooks the signals, and lets them through where whoever started this process had
 /// blocked them: the mask is inherited, and a blocked SIGTERM is never seen.
 ///
-/// The first signal begins the drain, unless something else has. Then SIGTERM changes nothing, however often it comes,
-/// for container runtimes and supervisors repeat it. SIGINT and SIGQUIT end the process at once, from the signal
-/// thread, with 128 plus their number, whatever the other threads are doing.
-///
 /// # Errors
-/// Where the handlers or the thread cannot be set up.
-pub(crate) fn hook(control: Arc<Control>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT])?;
+/// Where the handlers cannot be set up.
+pub(crate) fn hook() -> io::Result<Hooked> {
+    let signals = Signals::new([SIGTERM, SIGINT, SIGQUIT])?;
     // After the handlers are there, for a pending signal is delivered at once; and before there are other threads,
     // which inherit this one's mask, as does whatever they start.
     SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT]).thread_unblock()?;
-    let wait = move || signals.forever().for_each(|signal| obey(signal, &control));
-    spawn::named("signals", wait).map(drop)
+    Ok(Hooked(signals))
+}
+
+impl Hooked {
+    /// Starts the thread that does what they say.
+    ///
+    /// The first signal begins the drain, unless something else has. Then SIGTERM changes nothing, however often it
+    /// comes, for container runtimes and supervisors repeat it. SIGINT and SIGQUIT end the process at once, from the
+    /// signal thread, with 128 plus their number, whatever the other threads are doing.
+    ///
+    /// # Errors
+    /// Where the thread cannot be had.
+    pub(crate) fn obey(mut self, control: Arc<Control>) -> io::Result<()> {
+        let wait = move || self.0.forever().for_each(|signal| obey(signal, &control));
+        spawn::named("signals", wait).map(drop)
+    }
 }
 
 fn obey(signal: i32, control: &Control) {

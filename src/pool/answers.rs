@@ -1,6 +1,11 @@
 //! What clients are told, and when they are turned away.
 
-use super::{Job, Leader, Pool, dispatcher::AtOnce, scrapes::Reply};
+use super::{
+    Job, Pool,
+    dispatcher::AtOnce,
+    leader::{Leader, RefusedRequests},
+    scrapes::Reply,
+};
 use crate::{
     engine::{Exchange, Ready},
     message::{refusal::Refusal, response::Response},
@@ -65,6 +70,17 @@ impl Pool {
         if let Err(exchange) = self.scrapes.answer(exchange, reply, dispatcher) {
             let refusal = dispatcher.refusals.response(Refusal::OVERLOADED);
             reply(dispatcher, exchange, refusal);
+        }
+    }
+
+    /// Tells a few of those that are refused. Meanwhile somebody else may take what waits in the queue.
+    #[cold]
+    pub(super) fn tell_some(&self, refused: &mut RefusedRequests, counts: &Counts) {
+        if !self.queue.is_empty() && self.running.load(SeqCst) < self.slots() {
+            self.wake_one();
+        }
+        for (exchange, why) in refused.next_few() {
+            self.shed(exchange, Refusal::OVERLOADED, why, counts);
         }
     }
 

@@ -10,6 +10,10 @@
 //! thread first: when its own handler is expected to be long and nobody pulls, or what it leaves behind in the queue is
 //! long ([`HANDOVER`], against the route's [`Cost`](crate::message::route::Cost)).
 //!
+//! There are only as many threads as handlers have ever run at once, and one more: the last that runs none never takes a
+//! request, but finds that one waits and begins another thread first ([`threads`]). So a pool that has grown to three
+//! threads works as one of two slots does, and one whose system gives no more threads stays one.
+//!
 //! A handler that was expected to be short and is not must hold up nobody either. The native engine lets a second
 //! thread *stand by*: it waits on the same sockets, and the kernel wakes it only for what comes while the leader is not
 //! there. That costs nothing while handlers are what they are expected to be. What was left in the queue is the
@@ -29,6 +33,7 @@ pub(crate) mod dispatcher;
 mod ending;
 mod idle;
 pub(crate) mod in_flight;
+mod leader;
 mod metrics;
 mod monitor;
 pub(crate) mod overview;
@@ -42,12 +47,13 @@ mod writers;
 
 use crate::{
     engine::{Engine, Pulled, Ready},
-    message::{body::Body, log_context::Scope, refusal::Refusal, request::Request},
+    message::{body::Body, log_context::Scope, request::Request},
     observe::{metrics::counts::Shed, panics},
 };
 use dispatcher::Dispatcher;
 use idle::IdleThreads;
 use in_flight::{Admission, InFlight, Worker};
+use leader::{Leader, RefusedRequests};
 use queue::{Job, Queue, nanos};
 use roster::Roster;
 use scrapes::Scrapes;
@@ -109,15 +115,6 @@ pub(crate) struct Pool {
     scrapes: Scrapes,
 }
 
-/// What one leader hands to the next.
-#[derive(Default)]
-struct Leader {
-    /// When the longest-waiting job in the queue may be over `QUEUE_TIMEOUT`.
-    expiry: Option<Instant>,
-    /// The end of the last stall.
-    resumed: Option<Instant>,
-}
-
 impl Pool {
     pub(crate) fn new(
         dispatcher: Arc<Dispatcher>,
@@ -156,7 +153,7 @@ impl Pool {
     }
 
     /// The life of the thread of this number.
-    fn work(&self, number: usize) {
+    fn work(self: &Arc<Self>, number: usize) {
         self.writers.serve_this_thread();
         let counts = self.dispatcher.http_counts.enter();
         let worker = self.in_flight.enter(number, counts);
@@ -184,12 +181,16 @@ impl Pool {
     }
 
     /// A job and a slot to run it in, if there are both.
-    fn take(&self) -> Option<Job> {
+    fn take(self: &Arc<Self>) -> Option<Job> {
         if self.queue.is_empty() {
             return None;
         }
-        let free = |running| (running < self.slots()).then_some(running + 1);
-        self.running.fetch_update(SeqCst, SeqCst, free).ok()?;
+        let free = |running| (running < self.roster.open_slots()).then_some(running + 1);
+        while self.running.fetch_update(SeqCst, SeqCst, free).is_err() {
+            if !self.grow() {
+                return None;
+            }
+        }
         let job = self.queue.pop();
         if job.is_none() {
             self.running.fetch_sub(1, SeqCst);
@@ -216,27 +217,37 @@ impl Pool {
         }
     }
 
-    /// Pulls once and deals with what came: probes are answered, the rest is queued or shed.
+    /// Pulls and deals with what came: probes are answered, the rest is queued or shed.
     fn lead(&self, ready: &mut Vec<Ready>, worker: &Worker) {
+        let mut refused = RefusedRequests::default();
         let waits = !self.queue.is_empty();
-        let expiry = waits.then(|| self.leader().expiry).flatten();
-        if self.engine.pull(expiry, ready) == Pulled::Closed {
-            self.endings.fetch_or(CLOSED, SeqCst);
+        let mut until = waits.then(|| self.leader().expiry).flatten();
+        loop {
+            if self.engine.pull(until, ready) == Pulled::Closed {
+                self.endings.fetch_or(CLOSED, SeqCst);
+            }
+            let now = Instant::now();
+            for one in ready.drain(..) {
+                self.admit(one, now, &mut refused, worker);
+            }
+            self.shed_expired(&mut self.leader(), now, &worker.counts);
+            self.note_progress(now);
+            if !refused.is_empty() {
+                self.tell_some(&mut refused, &worker.counts);
+            }
+            if refused.is_empty() {
+                return;
+            }
+            until = Some(now);
         }
-        let now = Instant::now();
-        for one in ready.drain(..) {
-            self.admit(one, now, worker);
-        }
-        self.shed_expired(&mut self.leader(), now, &worker.counts);
-        self.note_progress(now);
     }
 
     fn leader(&self) -> MutexGuard<'_, Leader> {
         self.leader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers, queues or sheds what was pulled, on the thread that pulled it.
-    fn admit(&self, ready: Ready, now: Instant, worker: &Worker) {
+    /// Answers, queues or refuses what was pulled, on the thread that pulled it.
+    fn admit(&self, ready: Ready, now: Instant, refused: &mut RefusedRequests, worker: &Worker) {
         let exchange = match ready {
             // Reading goes on until the client takes no more, and may block, as a destructor may.
             Ready::Stream(_) | Ready::Discarded(_) => {
@@ -248,18 +259,11 @@ impl Pool {
             return;
         };
         if !exchange.has_room_for_response() {
-            self.shed(exchange, Refusal::OVERLOADED, Shed::Memory, &worker.counts);
-            return;
+            return refused.push(exchange, Shed::Memory);
         }
         if self.admitted.fetch_add(1, SeqCst) >= self.most_admitted.load(Relaxed) {
             self.admitted.fetch_sub(1, SeqCst);
-            self.shed(
-                exchange,
-                Refusal::OVERLOADED,
-                Shed::QueueFull,
-                &worker.counts,
-            );
-            return;
+            return refused.push(exchange, Shed::QueueFull);
         }
         let expected = exchange
             .request()

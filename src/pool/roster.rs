@@ -2,20 +2,32 @@
 
 use crossbeam_channel::Sender;
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+    },
     thread::JoinHandle,
 };
 
 /// The threads of a pool. Only what begins or ends a thread locks it.
 #[derive(Default)]
-pub(super) struct Roster(Mutex<Members>);
+pub(super) struct Roster {
+    members: Mutex<Members>,
+    /// How many handlers may run now: one fewer than there are threads, and no more than the pool has slots.
+    open_slots: AtomicUsize,
+    /// From when on another thread may begin, in nanoseconds since the pool's birth.
+    grows_from: AtomicU64,
+}
+
+/// No other thread is to begin.
+const NEVER: u64 = u64::MAX;
 
 #[derive(Default)]
 pub(super) struct Members {
-    /// How many there should be: one more than slots.
+    /// How many there may be: one more than slots.
     pub(super) wanted: usize,
     pub(super) threads: Vec<Member>,
-    /// Each thread holds a clone; none once the threads are being joined, and no other begins.
+    /// Each thread holds a clone; none once the first has ended, and no other begins.
     pub(super) running: Option<Sender<()>>,
 }
 
@@ -29,7 +41,31 @@ pub(super) struct Member {
 
 impl Roster {
     pub(super) fn lock(&self) -> MutexGuard<'_, Members> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn open_slots(&self) -> usize {
+        self.open_slots.load(SeqCst)
+    }
+
+    /// As many slots are open as there are threads for, but one: that one answers probes whatever the others run.
+    pub(super) fn open_slots_for(&self, members: &Members) {
+        let working = members.working();
+        let open = working.min(members.wanted).saturating_sub(1);
+        self.open_slots.store(open, SeqCst);
+        let grows_from = if working < members.wanted { 0 } else { NEVER };
+        self.grows_from.store(grows_from, SeqCst);
+    }
+
+    /// Whether another thread may begin at this time since the pool's birth.
+    pub(super) fn may_grow(&self, now: impl FnOnce() -> u64) -> bool {
+        let from = self.grows_from.load(SeqCst);
+        from != NEVER && from <= now()
+    }
+
+    /// No other thread is to begin until then.
+    pub(super) fn grow_from(&self, time: u64) {
+        self.grows_from.store(time, SeqCst);
     }
 }
 

@@ -1,6 +1,13 @@
 //! The pool's threads: how they begin, how many there are, how they end.
+//!
+//! Most pods never run as many handlers at once as they may, and each thread takes memory and, at the start, time before
+//! the first answer. So threads begin when work waits for them.
 
-use super::{Pool, TOO_MANY, roster::Member};
+use super::{
+    Pool, TOO_MANY,
+    queue::nanos,
+    roster::{Member, Members},
+};
 use crate::spawn;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::{
@@ -10,7 +17,7 @@ use std::{
         atomic::Ordering::{Relaxed, SeqCst},
     },
     thread::JoinHandle,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// The threads, for the main thread to join.
@@ -20,39 +27,44 @@ pub(crate) struct WorkerThreads {
     ended: Receiver<()>,
 }
 
-/// One to drive the engine and one to run handlers.
-const LEAST: usize = 2;
+/// Where the system has given no thread, it is not asked again for so long.
+const REFUSED_FOR: Duration = Duration::from_secs(1);
 
 impl WorkerThreads {
-    /// Starts the two threads that probes are answered with. The others are not on the way to the first answer:
-    /// [`start_rest`](WorkerThreads::start_rest) starts them.
+    /// Starts the first thread, which answers probes.
     ///
     /// # Errors
     /// Where the system gives no thread.
     pub(crate) fn start(pool: &Arc<Pool>) -> io::Result<WorkerThreads> {
         let (running, ended) = crossbeam_channel::bounded(0);
         let mut members = pool.roster.lock();
-        members.wanted = LEAST;
-        for number in 0..LEAST {
-            let member = begin(pool, number, running.clone())?;
-            members.threads.push(member);
-        }
+        members.wanted = pool.slots() + 1;
+        let first = begin(pool, 0, running.clone())?;
+        members.threads.push(first);
         members.running = Some(running);
+        pool.roster.open_slots_for(&members);
+        drop(members);
         Ok(WorkerThreads {
             pool: Arc::clone(pool),
             ended,
         })
     }
 
-    /// Starts the rest, up to one thread more than the pool has slots. Where the system gives fewer (a limit on
-    /// processes), the pool has fewer slots, and the log says so.
-    pub(crate) fn start_rest(&self) {
-        self.pool.resize_threads(self.pool.slots());
+    /// Starts the second, without which no handler runs.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub(crate) fn start_second(&self) -> io::Result<()> {
+        let mut members = self.pool.roster.lock();
+        match members.working() {
+            // A request may have come before.
+            2.. => Ok(()),
+            _ => self.pool.begin_another(&mut members),
+        }
     }
 
     /// Joins every thread, or gives up at the deadline: false then.
     pub(crate) fn join(&self, deadline: Instant) -> bool {
-        self.pool.roster.lock().running = None;
         let all_ended = self.ended.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected);
         if all_ended {
             let threads = std::mem::take(&mut self.pool.roster.lock().threads);
@@ -66,28 +78,55 @@ impl WorkerThreads {
 }
 
 impl Pool {
-    /// From now on there are so many slots and one thread more. Threads that are too many end when they have nothing to
-    /// do; none is interrupted.
-    pub(super) fn resize_threads(self: &Arc<Self>, slots: usize) {
+    /// Begins one more thread where there may be one, and says whether there is a slot more for it. For who finds that
+    /// work waits and every slot is taken.
+    #[cold]
+    pub(super) fn grow(self: &Arc<Self>) -> bool {
+        let now = || nanos(self.born.elapsed());
+        if !self.roster.may_grow(now) {
+            return false;
+        }
         let mut members = self.roster.lock();
-        let Some(running) = members.running.clone() else {
-            return;
-        };
-        members.forget_ended();
-        members.wanted = slots + 1;
-        while members.working() < members.wanted {
-            let number = members.free_number();
-            match begin(self, number, running.clone()) {
-                Ok(member) => members.threads.push(member),
-                Err(error) => {
-                    members.wanted = members.working();
-                    let workers = members.wanted - 1;
-                    log::warn!(workers = workers, wanted = slots, reason:% = error; "fewer workers than wanted");
-                }
+        if self.running.load(SeqCst) < self.roster.open_slots() {
+            // Another thread was begun meanwhile, or a handler has ended.
+            return true;
+        }
+        let is_ending = members.running.is_none();
+        if is_ending || self.queue.is_empty() || members.working() >= members.wanted {
+            return false;
+        }
+        match self.begin_another(&mut members) {
+            Ok(()) => true,
+            Err(error) => {
+                let (workers, wanted) = (members.working() - 1, members.wanted - 1);
+                self.slots.store(workers, Relaxed);
+                self.roster.grow_from(now() + nanos(REFUSED_FOR));
+                log::warn!(workers = workers, wanted = wanted, reason:% = error; "fewer workers than wanted");
+                false
             }
         }
-        // After there are threads for them, and before any thread leaves.
+    }
+
+    fn begin_another(self: &Arc<Self>, members: &mut Members) -> io::Result<()> {
+        // None begins once they end.
+        let Some(running) = members.running.clone() else {
+            return Ok(());
+        };
+        members.forget_ended();
+        let number = members.free_number();
+        members.threads.push(begin(self, number, running)?);
         self.slots.store(members.wanted - 1, Relaxed);
+        self.roster.open_slots_for(members);
+        Ok(())
+    }
+
+    /// From now on there are so many slots, and up to one thread more. Threads that are too many end when they have
+    /// nothing to do; none is interrupted.
+    pub(super) fn resize_threads(&self, slots: usize) {
+        let mut members = self.roster.lock();
+        members.wanted = slots + 1;
+        self.slots.store(slots, Relaxed);
+        self.roster.open_slots_for(&members);
         let too_many = members.working() > members.wanted;
         match too_many {
             true => self.endings.fetch_or(TOO_MANY, SeqCst),
@@ -96,6 +135,9 @@ impl Pool {
         drop(members);
         if too_many {
             self.wake_all();
+        } else if !self.queue.is_empty() {
+            // For what waits, there may be a thread more now.
+            self.wake_one();
         }
     }
 
@@ -109,6 +151,7 @@ impl Pool {
     #[cold]
     pub(super) fn ends(&self, number: usize) -> bool {
         if self.is_closed() {
+            self.roster.lock().running = None;
             self.wake_all();
             return true;
         }

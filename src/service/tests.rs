@@ -126,8 +126,8 @@ fn an_interrupt_after_a_background_service_failed_ends_the_drain_at_once() {
 
 /// Ends as [`Service::run`] does, with the report on stdout.
 fn be_the_service(slow: Duration) -> ! {
-    let control = Control::new(true);
-    signals::hook(Arc::clone(&control)).unwrap();
+    let hooked = signals::hook().unwrap();
+    let control = Control::new(Some(Box::new(|control| hooked.obey(control))));
     let (fail, failing) = mpsc::channel();
     let fail = Mutex::new(fail);
     let service = Service::new("test")

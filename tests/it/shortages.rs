@@ -5,12 +5,15 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::chaos::Scene;
-use crate::support::{Broken, Cgroup, Client, Engine, Resources, Server, Setup, Turn, eventually};
+use crate::support::{
+    Broken, Cgroup, Client, Engine, Resources, Server, Setup, Turn, eventually, threads,
+};
 
 both_engines! {
     with_few_descriptors_every_newcomer_is_answered,
     a_pod_that_ran_out_of_descriptors_recovers: long,
     without_another_thread_to_be_had_newcomers_are_answered: alone,
+    a_pool_that_was_refused_threads_serves_with_what_it_has_and_grows_later: alone,
     a_pod_that_ran_out_of_threads_recovers: alone,
 }
 
@@ -85,7 +88,10 @@ fn without_another_thread_to_be_had_newcomers_are_answered(engine: Engine) {
         return;
     };
     let scene = Scene::open(engine, Setup::new(engine).before(&group.enter()));
-    assert!(group.write("pids.max", &scene.before.threads.to_string()));
+    assert!(group.write(
+        "pids.max",
+        &threads(scene.server.pid(), |_| true).to_string()
+    ));
     let mut clients: Vec<Client> = (0..50).map(|_| scene.server.client()).collect();
     for client in &mut clients {
         client.get("/").expect(200);
@@ -94,13 +100,53 @@ fn without_another_thread_to_be_had_newcomers_are_answered(engine: Engine) {
     scene.close(4);
 }
 
+/// As many handlers run at once as there are threads for, and one thread more answers probes.
+fn a_pool_that_was_refused_threads_serves_with_what_it_has_and_grows_later(engine: Engine) {
+    let Some(group) = Cgroup::new("pids", &[]) else {
+        return;
+    };
+    let setup = Setup::new(engine).set("WORKERS", 8);
+    let mut server = setup.before(&group.enter()).start().ready();
+    // Connected while there are threads, which tiny_http takes one of for each.
+    let mut clients: Vec<Client> = (0..8).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.get("/").expect(200);
+    }
+    let workers = || threads(server.pid(), |name| name.starts_with("worker-"));
+    let begun = workers();
+    assert!(begun < 9, "{begun} threads for one request at a time");
+    let mut answer_slowly = || {
+        for client in &mut clients {
+            client.send("GET /delay/0.2 HTTP/1.1\r\nHost: test\r\n\r\n");
+        }
+        for client in &mut clients {
+            client.response().expect(200);
+        }
+    };
+    let all = threads(server.pid(), |_| true);
+    assert!(group.write("pids.max", &all.to_string()));
+    answer_slowly();
+    assert!(workers() < 9);
+    server.wait_for("the record of the refusal", |record| {
+        record["msg"] == "fewer workers than wanted" && record["wanted"] == 8
+    });
+    assert!(group.write("pids.max", "max"));
+    // It asks for a thread again after a second.
+    eventually("all workers have begun", || {
+        answer_slowly();
+        workers() == 9
+    });
+    assert!(server.is_running());
+    server.stop().expect_clean();
+}
+
 fn a_pod_that_ran_out_of_threads_recovers(engine: Engine) {
     let Some(group) = Cgroup::new("pids", &[]) else {
         return;
     };
     let mut server = Setup::new(engine).before(&group.enter()).start().ready();
     let before = Resources::warm(&server);
-    assert!(group.write("pids.max", &before.threads.to_string()));
+    assert!(group.write("pids.max", &threads(server.pid(), |_| true).to_string()));
     let clients: Vec<Client> = (0..50)
         .map(|_| {
             let mut client = server.client();

@@ -51,10 +51,19 @@ impl Files {
     }
 }
 
-/// Reads one of the kernel's files. They say that they are empty, so a buffer that follows what they say grows from
-/// 32 bytes, a system call each time, and all this is on the way to the first answer.
+/// Reads one of the kernel's files. They say that they are empty, so to ask them for their size is in vain, and all this
+/// is on the way to the first answer.
 fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::with_capacity(8 * 1024);
-    File::open(path)?.read_to_string(&mut text)?;
-    Ok(text)
+    let mut file = File::open(path)?;
+    let mut text = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => break,
+            Ok(count) => text.extend_from_slice(&piece[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    String::from_utf8(text).map_err(|_| ErrorKind::InvalidData.into())
 }

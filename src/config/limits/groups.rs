@@ -22,10 +22,12 @@ impl Groups<'_> {
     pub(super) fn of_this_process(files: &Files) -> Groups<'_> {
         let text = |name: &str| files.text(name).unwrap_or_default();
         let mounts = text("proc/self/mountinfo");
+        // Few of them are of interest, and to take a line apart takes longer than to look for a word in it.
+        let of_groups = mounts.lines().filter(|line| line.contains("cgroup"));
         Groups {
             files,
             memberships: text("proc/self/cgroup"),
-            mounts: mounts.lines().filter_map(Mount::parse).collect(),
+            mounts: of_groups.filter_map(Mount::parse).collect(),
         }
     }
 
@@ -62,8 +64,9 @@ impl Groups<'_> {
     fn upwards(&self, mount: &Mount, group: &str) -> Vec<PathBuf> {
         let point = self.files.below(&mount.point);
         let own = point.join(group.trim_start_matches('/'));
+        let at_least = point.as_os_str().len();
         own.ancestors()
-            .take_while(|group| group.starts_with(&point))
+            .take_while(|group| group.as_os_str().len() >= at_least)
             .map(PathBuf::from)
             .collect()
     }
@@ -116,6 +119,9 @@ fn has(list: &str, word: &str) -> bool {
 
 /// Undoes what the kernel does to spaces, tabs, newlines and backslashes in `mountinfo`.
 fn unescape(path: &str) -> String {
+    if !path.contains('\\') {
+        return path.to_owned();
+    }
     path.replace("\\040", " ")
         .replace("\\011", "\t")
         .replace("\\012", "\n")

@@ -42,7 +42,7 @@ impl Environment {
         secret: bool,
         files: &mut FilesRead,
     ) -> Result<Option<(String, Source)>, String> {
-        let file_name = format!("{name}_FILE");
+        let file_name = [name, "_FILE"].concat();
         match (self.get(name), self.get(&file_name)) {
             (None, None) => Ok(None),
             (Some(_), Some(_)) => Err(format!(

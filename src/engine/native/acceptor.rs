@@ -19,6 +19,9 @@ const BETWEEN_WARNINGS: Duration = Duration::from_secs(1);
 const HELD_BACK: Duration = Duration::from_secs(1);
 
 /// When to try next. The listener is watched edge-triggered: once it has had nothing more, an event will tell.
+///
+/// Level-triggered, a connection would cost one accept instead of two, and wake the thread that stands by as well: of two
+/// that wait, 500 connections one by one woke 1,002 times instead of 502.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Attempt {
     OnEvent,

@@ -12,7 +12,7 @@ fn service<R: crate::lifecycle::task::TaskResult>(
 }
 
 fn start(all: Vec<Background>) -> (BackgroundServices, Arc<Control>) {
-    let control = Control::new(false);
+    let control = Control::new(None);
     (BackgroundServices::start(all, &control).unwrap(), control)
 }
 

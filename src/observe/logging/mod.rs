@@ -63,7 +63,7 @@ thread_local! {
     static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Makes this the process's logger, at `level` and in `format`, and starts the thread that writes to stdout.
+/// Makes this the process's logger, at `level` and in `format`. Its records wait for [`start_writer`], or [`flush`].
 ///
 /// # Errors
 /// Where the process has a logger already; that one stays.
@@ -73,10 +73,17 @@ pub(crate) fn install(level: LevelFilter, format: LogFormat) -> Result<(), SetLo
     log::set_max_level(level);
     #[cfg(feature = "tracing")]
     super::tracing::install(log::logger());
-    logger.start_writer(stdout());
+    logger.write_to(stdout());
     // Nobody else fills it: `set_boxed_logger` succeeds once in a process.
     let _ = LOGGER.set(logger);
     Ok(())
+}
+
+/// Starts the thread that writes to stdout, once.
+pub(crate) fn start_writer() {
+    if let Some(logger) = LOGGER.get() {
+        logger.start_writer();
+    }
 }
 
 /// From now on records less important than `level` are left out, where this is the process's logger.
@@ -151,12 +158,12 @@ struct Logger {
     pipe: Pipe,
     sampling: Sampling,
     muted: OnceLock<&'static str>,
-    /// Where no thread could be had to write, the one that flushes does.
+    /// Until there is a thread to write, and where none can be had, the one that flushes does.
     threadless: Mutex<Option<Writer>>,
 }
 
 impl Logger {
-    /// A logger whose records wait until [`Logger::start_writer`] says where to.
+    /// A logger whose records wait until [`Logger::write_to`] says where to.
     fn new(level: LevelFilter, format: LogFormat) -> Arc<Self> {
         let format: Box<dyn Format> = match format {
             LogFormat::Json => Box::new(json::Json),
@@ -173,19 +180,24 @@ impl Logger {
         })
     }
 
-    /// Starts the one thread that writes, to `out`. Where the system refuses it one, [`Logger::flush`] writes, so that
-    /// a process which cannot start still says why.
-    fn start_writer(self: &Arc<Self>, out: Box<dyn Write + Send>) {
-        let writer = Arc::new(Mutex::new(Some(Writer::new(out))));
-        let (logger, its_writer) = (Arc::clone(self), Arc::clone(&writer));
-        let started = spawn::named("log-writer", move || {
-            if let Some(mut writer) = lock(&its_writer).take() {
+    fn write_to(&self, out: Box<dyn Write + Send>) {
+        *lock(&self.threadless) = Some(Writer::new(out));
+    }
+
+    /// Starts the one thread that writes. Where the system refuses it one, [`Logger::flush`] writes, so that a process
+    /// which cannot start still says why.
+    fn start_writer(self: &Arc<Self>) {
+        if lock(&self.threadless).is_none() {
+            return;
+        }
+        let logger = Arc::clone(self);
+        let _refused = spawn::named("log-writer", move || {
+            // In a statement of its own, or the lock would be held for ever.
+            let writer = lock(&logger.threadless).take();
+            if let Some(mut writer) = writer {
                 writer.run(&logger.pipe, &|count| logger.notice(count));
             }
         });
-        if started.is_err() {
-            *lock(&self.threadless) = lock(&writer).take();
-        }
     }
 
     fn set_phase(&self, phase: &'static str) {

@@ -26,7 +26,8 @@ impl Bench {
     /// One that writes to `out`.
     fn new(format: LogFormat, out: &Output) -> Self {
         let bench = Self::without_thread(format);
-        bench.logger.start_writer(Box::new(out.clone()));
+        bench.logger.write_to(Box::new(out.clone()));
+        bench.logger.start_writer();
         bench
     }
 

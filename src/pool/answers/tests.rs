@@ -10,21 +10,25 @@ use crate::{
         metrics::{Metrics, http::HttpCounts},
         trace::server::Tracer,
     },
-    phase::State,
+    phase::{Phase, State},
     pool::{Dispatcher, Mutex},
     routing::{application::Stateful, routes::Routes},
 };
-use std::{iter, net::SocketAddr, sync::Arc};
+use std::{collections::VecDeque, iter, net::SocketAddr, ops::Range, sync::Arc};
 
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Where nothing comes from: what waits is put into the queue by hand.
-struct Silence;
+/// Each pull brings the next of these, and then there is nothing more.
+#[derive(Default)]
+struct Script(Mutex<VecDeque<Vec<Ready>>>);
 
-impl Engine for Silence {
-    fn pull(&self, _: Option<Instant>, _: &mut Vec<Ready>) -> Pulled {
-        Pulled::Closed
+impl Engine for Script {
+    fn pull(&self, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled {
+        let mut pulls = self.0.lock().unwrap();
+        assert!(until.is_none_or(|until| until <= Instant::now()));
+        ready.extend(pulls.pop_front().into_iter().flatten());
+        Pulled::Open
     }
 
     fn wake(&self) {}
@@ -59,6 +63,16 @@ struct Waiting {
     told: Told,
 }
 
+impl Waiting {
+    fn new(number: usize, path: &str, told: &Told) -> Box<Waiting> {
+        Box::new(Waiting {
+            number,
+            request: Request::get(path),
+            told: Arc::clone(told),
+        })
+    }
+}
+
 impl Exchange for Waiting {
     fn request(&mut self) -> &mut Request {
         &mut self.request
@@ -86,6 +100,10 @@ struct Scene {
 impl Scene {
     /// Each of so many requests has come a second after the one before.
     fn new(requests: usize) -> Scene {
+        Scene::with(Script::default(), requests)
+    }
+
+    fn with(script: Script, requests: usize) -> Scene {
         let application = Stateful {
             routes: Routes::default(),
             state: Arc::new(()),
@@ -111,17 +129,13 @@ impl Scene {
             has_metrics: false,
             recent: None,
         });
-        let pool = Pool::new(dispatcher, Box::new(Silence), 2, 100);
+        let pool = Pool::new(dispatcher, Box::new(script), 2, 100);
         let (told, begun) = (Told::default(), Instant::now());
         for number in 0..requests {
-            let waiting = Waiting {
-                number,
-                request: Request::get("/"),
-                told: Arc::clone(&told),
-            };
+            let waiting = Waiting::new(number, "/", &told);
             pool.admitted.fetch_add(1, SeqCst);
             let since = begun + number as u32 * SECOND;
-            pool.enqueue(Ready::Request(Box::new(waiting)), since, Duration::ZERO);
+            pool.enqueue(Ready::Request(waiting), since, Duration::ZERO);
         }
         let leader = Leader {
             expiry: Some(begun + QUEUE_TIMEOUT),
@@ -216,4 +230,38 @@ fn an_empty_queue_sets_no_time() {
     let mut scene = Scene::new(0);
     scene.look_after(QUEUE_TIMEOUT);
     assert_eq!(scene.leader.expiry, None);
+}
+
+#[test]
+fn a_probe_in_a_storm_of_refusals_waits_for_a_few_of_them_and_each_is_told() {
+    const PROBE: usize = usize::MAX;
+    let told = Told::default();
+    let requests = |numbers: Range<usize>| -> Vec<Ready> {
+        numbers
+            .map(|number| Ready::Request(Waiting::new(number, "/", &told)))
+            .collect()
+    };
+    let mut with_a_probe = requests(128..192);
+    with_a_probe.push(Ready::Request(Waiting::new(PROBE, "/livez", &told)));
+    let pulls = [requests(0..64), requests(64..128), with_a_probe];
+    let scene = Scene::with(Script(Mutex::new(pulls.into())), 0);
+    scene.pool.dispatcher.state.enter(Phase::Running);
+    // Every slot and the queue are taken.
+    scene.pool.admitted.store(102, SeqCst);
+    let counts = scene.pool.dispatcher.http_counts.enter();
+    let worker = scene.pool.in_flight.enter(0, counts);
+    scene.pool.lead(&mut Vec::new(), &worker);
+    let mut told = told.lock().unwrap();
+    let before = told
+        .iter()
+        .position(|(number, _)| *number == PROBE)
+        .unwrap();
+    assert!(before <= 40, "{before} of 192 were told before it");
+    assert_eq!(told.remove(before), (PROBE, 200));
+    assert!(
+        told.iter()
+            .copied()
+            .eq((0..192).map(|number| (number, 503)))
+    );
+    assert_eq!(scene.pool.admitted.load(SeqCst), 102);
 }

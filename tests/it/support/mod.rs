@@ -26,7 +26,7 @@ pub(crate) use collector::Collector;
 pub(crate) use command::{Command, Output};
 pub(crate) use kernel::{established, is_all_read};
 pub(crate) use mounted::Mounted;
-pub(crate) use resources::{Resources, allow_descriptors};
+pub(crate) use resources::{Resources, allow_descriptors, threads};
 pub(crate) use response::{Framing, Response};
 pub(crate) use server::{Exit, Server, Setup, Stdout, free_port, number};
 pub(crate) use timing::{Times, Watch, eventually};

@@ -10,7 +10,8 @@ use super::{Engine, PATIENCE, Server};
 /// What must be as before when the clients have gone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resources {
-    pub(crate) threads: u64,
+    /// But for the pool's, which begins them as handlers need them.
+    pub(crate) threads: usize,
     pub(crate) descriptors: u64,
     /// Resident, in KiB.
     pub(crate) memory: u64,
@@ -26,7 +27,7 @@ impl Resources {
         };
         let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64;
         Some(Resources {
-            threads: field("Threads:")?,
+            threads: threads(pid, |name| !name.starts_with("worker-")),
             descriptors,
             memory: field("VmRSS:")?,
         })
@@ -90,6 +91,17 @@ impl Resources {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// How many threads of a process have a name of that kind.
+pub(crate) fn threads(pid: u32, is_one: impl Fn(&str) -> bool) -> usize {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten();
+    let names = tasks
+        .flatten()
+        .filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|name| is_one(name)).count()
 }
 
 /// Lets this process open so many descriptors, where that is allowed.

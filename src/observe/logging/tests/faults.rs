@@ -13,7 +13,6 @@ use serde_json::json;
 
 use super::super::MAX_NESTING;
 use super::super::pipe::CAPACITY;
-use super::super::writer::Writer;
 use super::outputs::{Does, Output};
 use super::{Bench, LONG, ours};
 use crate::config::table::LogFormat;
@@ -165,7 +164,7 @@ fn a_stdout_that_is_interrupted_or_not_ready_loses_nothing() {
 fn where_no_thread_can_be_had_the_flush_at_exit_still_says_why() {
     let out = Output::default();
     let bench = Bench::without_thread(LogFormat::Json);
-    *bench.logger.threadless.lock().unwrap() = Some(Writer::new(Box::new(out.clone())));
+    bench.logger.write_to(Box::new(out.clone()));
     bench.info("no threads");
     bench.flush();
     bench.flush();
