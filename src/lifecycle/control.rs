@@ -8,7 +8,11 @@ use crate::{
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::{
     io, mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    thread,
     time::Duration,
 };
 
@@ -23,6 +27,8 @@ pub(crate) struct Control {
     owns_process: bool,
     /// Until it is done.
     obey_signals: Mutex<Option<ObeySignals>>,
+    /// The program opens what it needs: nothing is bound, so nothing is lost where it ends.
+    is_opening: AtomicBool,
 }
 
 /// Starts the thread that obeys the process's signals.
@@ -79,6 +85,7 @@ impl Control {
             failures: Mutex::default(),
             owns_process: obey_signals.is_some(),
             obey_signals: Mutex::new(obey_signals),
+            is_opening: AtomicBool::new(false),
         })
     }
 
@@ -132,16 +139,38 @@ impl Control {
         }
     }
 
-    /// Starts the threads that a process of its own has: what writes the log, and what obeys signals.
-    pub(super) fn start_threads(self: &Arc<Self>) -> Result<(), Failure> {
+    /// Starts the threads that a process of its own has, once: what writes the log, and what obeys signals.
+    ///
+    /// # Errors
+    /// Where the thread for signals cannot be had.
+    pub(super) fn start_threads(self: &Arc<Self>) -> io::Result<()> {
         if self.owns_process {
             logging::start_writer();
         }
         let obey_signals = lock(&self.obey_signals).take();
-        obey_signals.map_or(Ok(()), |obey_signals| {
-            let obeyed = obey_signals(Arc::clone(self));
-            obeyed.map_err(|error| Failure::without_thread("signals", &error))
-        })
+        obey_signals.map_or(Ok(()), |obey_signals| obey_signals(Arc::clone(self)))
+    }
+
+    /// Does what may take long, before anything is bound. A signal ends the process meanwhile.
+    ///
+    /// # Errors
+    /// Where the thread for signals cannot be had.
+    pub(crate) fn opening<T>(self: &Arc<Self>, open: impl FnOnce() -> T) -> io::Result<T> {
+        self.is_opening.store(true, SeqCst);
+        self.start_threads()?;
+        let opened = open();
+        if !self.end_opening() {
+            // The process is ending, by the thread that a signal came to.
+            loop {
+                thread::park();
+            }
+        }
+        Ok(opened)
+    }
+
+    /// True for the first to ask since the program began to open what it needs.
+    pub(super) fn end_opening(&self) -> bool {
+        self.is_opening.swap(false, SeqCst)
     }
 
     pub(super) fn enter(&self, phase: Phase) {

@@ -177,7 +177,9 @@ fn start_others(
     };
     let second = threads.start_second();
     second.map_err(|error| Failure::new("workers", error.to_string()))?;
-    control.start_threads()?;
+    control
+        .start_threads()
+        .map_err(|error| Failure::without_thread("signals", &error))?;
     tick.start(stop)
         .map_err(|error| Failure::without_thread("tick", &error))
 }

@@ -32,7 +32,8 @@ pub(crate) fn hook() -> io::Result<Hooked> {
 impl Hooked {
     /// Starts the thread that does what they say.
     ///
-    /// The first signal begins the drain, unless something else has. Then SIGTERM changes nothing, however often it
+    /// The first signal begins the drain, unless something else has; where nothing is bound yet, since the program still
+    /// opens what it needs, it ends the process with 0. Then SIGTERM changes nothing, however often it
     /// comes, for container runtimes and supervisors repeat it. SIGINT and SIGQUIT end the process at once, from the
     /// signal thread, with 128 plus their number, whatever the other threads are doing.
     ///
@@ -50,6 +51,11 @@ fn obey(signal: i32, control: &Control) {
         SIGINT => StopReason::Interrupt,
         _ => StopReason::Signal(name),
     });
+    if control.end_opening() {
+        log::info!(signal = name; "stopped before there was a service");
+        logging::flush(LAST_WORDS);
+        low_level::exit(0);
+    }
     if begins_the_drain {
         return;
     }

@@ -109,8 +109,8 @@ impl<C: 'static> Program<C> {
     }
 
     /// Says what to serve. `open` runs for serving only, on the main thread, after all settings were found good, and
-    /// before anything is bound; an error of it ends the process with exit code 1, its cause in the log. The service's
-    /// name, version and line for `--help` are the program's.
+    /// before anything is bound; an error of it ends the process with exit code 1, its cause in the log, and a signal
+    /// meanwhile with 0. The service's name, version and line for `--help` are the program's.
     #[must_use]
     pub fn open<S: Send + Sync + 'static>(
         self,
@@ -168,13 +168,16 @@ impl<C, S: Send + Sync + 'static> Execute for Opening<C, S> {
         control: &Arc<Control>,
         tracer: Tracer,
     ) -> io::Result<DrainReport> {
-        let service = (self.open)(self.conf);
+        let Opening {
+            about, conf, open, ..
+        } = *self;
+        let service = control.opening(|| open(conf))?;
         let service = service.map_err(|error| io::Error::other(format!("{error:?}")))?;
         let About {
             name,
             version,
             about,
-        } = self.about;
+        } = about;
         let service = Box::new(Service {
             name,
             version,

@@ -7,6 +7,7 @@
 use std::env;
 use std::process::{Command, ExitCode, Output};
 use std::thread;
+use std::time::Duration;
 
 use seaworthy::http::StatusCode;
 use seaworthy::{Error, IntoResponse, Next, Request, Service, Settings, Stop};
@@ -18,10 +19,12 @@ mod collector;
 #[path = "../it/support/mounted.rs"]
 #[expect(dead_code, reason = "the other tests need more of it")]
 mod mounted;
+mod opening;
 mod serving;
 mod traces;
 
 use changes::a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would;
+use opening::while_it_opens_its_records_are_written_and_a_signal_ends_it;
 use serving::Serving;
 use traces::{parts, the_parts_of_a_request_are_one_tree_whatever_thread_they_are_on};
 
@@ -32,7 +35,7 @@ fn main() -> ExitCode {
     if env::var_os(IS_PROGRAM).is_some() {
         return program();
     }
-    let tests: [(&str, fn()); 7] = [
+    let tests: [(&str, fn()); 8] = [
         (
             "help_version_and_config_know_the_program_and_open_nothing",
             help_version_and_config_know_the_program_and_open_nothing,
@@ -60,6 +63,10 @@ fn main() -> ExitCode {
         (
             "the_parts_of_a_request_are_one_tree_whatever_thread_they_are_on",
             the_parts_of_a_request_are_one_tree_whatever_thread_they_are_on,
+        ),
+        (
+            "while_it_opens_its_records_are_written_and_a_signal_ends_it",
+            while_it_opens_its_records_are_written_and_a_signal_ends_it,
         ),
     ];
     // Side by side: they wait for the looks at a configuration. Where one panics, so does this.
@@ -98,6 +105,10 @@ fn program() -> ExitCode {
         eprintln!("opened");
         if conf.queue == "gone" {
             return Err(Error::internal("the queue is gone"));
+        }
+        if conf.queue == "slow" {
+            log::info!("the queue is slow");
+            thread::sleep(Duration::from_secs(120));
         }
         Ok(Service::with_state("shop", conf)
             .get("/shards", |_: &Request, conf: &Conf| {
