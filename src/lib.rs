@@ -19,7 +19,7 @@
 //! }
 //! ```
 //!
-//! Handlers are tested without a socket, and a service within the test's own process:
+//! The [`guide`] begins with [an empty directory](guide::first_service). Handlers are tested without a socket, and a service within the test's own process:
 //!
 //! ```
 //! use seaworthy::{Config, Request, Service};
@@ -70,6 +70,7 @@
 //! | room | what lives there |
 //! |---|---|
 //! | `main.rs`, `service.rs` | the reference service; the builder |
+//! | `guide/` | documentation alone: a page a file, which no build holds |
 //! | `command/` | the command line, `probe`, `config`, exit codes |
 //! | `admin/` | the admin port and its pages: a file a page, one for each form; what a service adds |
 //! | `lifecycle/` | one straight function from bound to gone; start-up tasks, background services, their policies and schedules, signals, the tick and what hangs on it, drain report |
@@ -95,12 +96,15 @@
 //! - There is no global state but the logger, the panic hook and the queue of spans to export, and only [`Service::run`]
 //!   installs those.
 //!
-//! What each setting means is in the README; `NAME config` prints them all with their sources.
+//! How to use all this is in the [`guide`]; what each setting means is [there](guide::configuration#every-setting), and
+//! `NAME config` prints them all with their sources.
 
 mod admin;
 mod command;
 mod config;
 mod engine;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod health;
 mod http_client;
 #[cfg(any(feature = "__internals", fuzzing))]
@@ -168,3 +172,8 @@ pub use service::{
 pub use cookie;
 pub use http;
 pub use prometheus_client;
+
+/// The README's code is compiled with the other documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
