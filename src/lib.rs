@@ -99,27 +99,53 @@
 //! How to use all this is in the [`guide`]; what each setting means is [there](guide::configuration#every-setting), and
 //! `NAME config` prints them all with their sources.
 
+// docs.rs marks what needs a feature; that all of it is for Unix need not stand at each item.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(docsrs, doc(auto_cfg(hide(unix, doc, doctest))))]
+
+// All else is left out there, so that this is the one error.
+#[cfg(not(unix))]
+compile_error!(
+    "seaworthy is for Unix: it waits for sockets and signals as Linux, macOS and the BSDs have them. On Windows build in WSL, or in a container"
+);
+
+#[cfg(unix)]
 mod admin;
+#[cfg(unix)]
 mod command;
+#[cfg(unix)]
 mod config;
+#[cfg(unix)]
 mod engine;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+#[cfg(unix)]
 mod health;
+#[cfg(unix)]
 mod http_client;
-#[cfg(any(feature = "__internals", fuzzing))]
+#[cfg(all(unix, any(feature = "__internals", fuzzing)))]
 #[doc(hidden)]
 pub mod internals;
+#[cfg(unix)]
 mod lifecycle;
+#[cfg(unix)]
 mod message;
+#[cfg(unix)]
 mod observe;
+#[cfg(unix)]
 mod phase;
+#[cfg(unix)]
 mod pool;
+#[cfg(unix)]
 mod resolve;
+#[cfg(unix)]
 mod routing;
+#[cfg(unix)]
 mod service;
+#[cfg(unix)]
 mod spawn;
 
+#[cfg(unix)]
 pub use config::{
     ip_range::IpRange,
     limits::Limits,
@@ -127,11 +153,13 @@ pub use config::{
     settings::{IntoDuration, Secret, Settings, SettingsError},
     table::{AccessLog, Config, HttpEngine, LogFormat},
 };
+#[cfg(unix)]
 pub use health::{
     check::{Check, Examine},
     checks::{heartbeat::Heartbeat, switch::Switch},
     state::{CheckKind, CheckState, HealthStatus},
 };
+#[cfg(unix)]
 pub use lifecycle::{
     drain_report::{DrainReport, Ending},
     job::{Job, RecurringJob},
@@ -140,8 +168,9 @@ pub use lifecycle::{
     schedule::Schedule,
     task::TaskResult,
 };
-#[cfg(feature = "serde")]
+#[cfg(all(unix, feature = "serde"))]
 pub use message::into_response::Json;
+#[cfg(unix)]
 pub use message::{
     body::Body,
     error::Error,
@@ -153,9 +182,13 @@ pub use message::{
     request_id::RequestId,
     response::Response,
 };
+#[cfg(unix)]
 pub use observe::trace;
+#[cfg(unix)]
 pub use phase::{Phase, Stop};
+#[cfg(unix)]
 pub use resolve::resolve;
+#[cfg(unix)]
 pub use routing::{
     files::ServeDir,
     handler::Handler,
@@ -163,14 +196,17 @@ pub use routing::{
     layers,
     routes::Routes,
 };
+#[cfg(unix)]
 pub use service::{
     Running, Service,
     program::{Program, Runnable},
 };
 
-#[cfg(feature = "cookies")]
+#[cfg(all(unix, feature = "cookies"))]
 pub use cookie;
+#[cfg(unix)]
 pub use http;
+#[cfg(unix)]
 pub use prometheus_client;
 
 /// The README's code is compiled with the other documentation's.

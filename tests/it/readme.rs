@@ -182,7 +182,7 @@ fn what_names_a_version_names_the_one_there_is() {
         assert!(read(file).contains(&text), "{file} does not name {version}");
     }
     let (minor, _) = version.rsplit_once('.').expect("three numbers");
-    let dependency = format!("seaworthy = {{ version = \"{minor}\"");
+    let dependency = format!("seaworthy = \"{minor}\"");
     assert!(read("examples/template/Cargo.toml").contains(&dependency));
     assert!(
         read("src/guide/first_service.md")
