@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 """Types what README, guide and template tell a reader to type, and looks whether it does what they say.
 
-    tests/commands.py          needs Rust with the musl target, curl and kubectl (for its kustomize; no cluster)
+    tests/commands.py [DIRECTORY]    needs Rust with the musl target, curl and kubectl (for its kustomize; no cluster)
 
 Each line of a `sh` block is run as it stands, in the place that the text before it names, and so is each step of the
-template's CI; what a `console` block shows has to be what comes out. `cargo run` serves until the next block that runs something
-else, then gets a SIGTERM and has to end with 0. What is different from a reader's terminal: port 8080 is another, which
-is free; a program of that name stands for `kubectl` and the cluster behind it; and the reference service is built without
-`--release`, for `tests/starts.sh` has the one that is. What needs containers or minutes is tried by a script that `.ci/run`
-runs: a line that is neither typed here nor there fails.
+template's CI; what a `console` block shows has to be what comes out. `cargo run` serves until the next one, or the end of
+the page, then gets a SIGTERM and has to end with 0. What is different from a reader's terminal:
+
+- ports 8080 and 9090 are others, which are free;
+- a program of that name stands for `kubectl` and the cluster behind it;
+- the reference service is built without `--release`: `tests/starts.sh` has the one that is.
+
+What needs containers or minutes is tried by a script that `.ci/run` runs: a line that is neither typed here nor there
+fails. Into DIRECTORY goes what is made on the way, the template's copy as `copy`.
 """
 
 import os
@@ -134,7 +138,8 @@ class Reader:
             self.run(page, self.here(f"{command} --fail --silent --show-error --max-time 20"))
             return
         # What a command changes of the place is kept.
-        self.cwd = pathlib.Path(self.run(page, f"{command} && pwd >'{self.scratch}/pwd' && cat '{self.scratch}/pwd'").splitlines()[-1])
+        said = self.run(page, f"{command} && printf '\\n%s\\n' \"$PWD\"")
+        self.cwd = pathlib.Path(said.splitlines()[-1])
 
     def run(self, page, command):
         ran = subprocess.run(
@@ -158,7 +163,9 @@ class Reader:
 
     def here(self, command):
         """The same at the ports that were free."""
-        return command.replace("localhost:8080", f"localhost:{self.port}").replace("localhost:9090", f"localhost:{self.admin_port}")
+        for port, free in [("8080", self.port), ("9090", self.admin_port)]:
+            command = command.replace(f"localhost:{port}", f"localhost:{free}")
+        return command
 
     def serve(self, page, command):
         """Builds first, so that the time it takes to start is the service's own."""
@@ -228,17 +235,25 @@ esac
 """
 
 
+def read_all(scratch):
+    reader = Reader(scratch)
+    # First the template, which other pages' commands are typed in a copy of.
+    reader.read(TEMPLATE)
+    for step in re.findall(r"^      - run: (.*)$", (ROOT / "examples/template" / CI).read_text(encoding="utf-8"), re.M):
+        reader.type(CI, step)
+    for page in PAGES:
+        reader.read(page)
+    print(f"ok: {reader.tried} commands do what README, guide and template say")
+
+
 def main():
-    with tempfile.TemporaryDirectory() as scratch:
-        reader = Reader(pathlib.Path(scratch))
-        # First the template, which other pages' commands are typed in a copy of.
-        reader.read(TEMPLATE)
-        steps = re.findall(r"^      - run: (.*)$", (ROOT / "examples/template" / CI).read_text(encoding="utf-8"), re.M)
-        for step in steps:
-            reader.type(CI, step)
-        for page in PAGES:
-            reader.read(page)
-        print(f"ok: {reader.tried} commands do what README, guide and template say")
+    if len(sys.argv) > 1:
+        directory = pathlib.Path(sys.argv[1]).resolve()
+        directory.mkdir(parents=True)
+        read_all(directory)
+    else:
+        with tempfile.TemporaryDirectory() as scratch:
+            read_all(pathlib.Path(scratch))
 
 
 if __name__ == "__main__":
