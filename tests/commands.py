@@ -237,12 +237,17 @@ esac
 
 def read_all(scratch):
     reader = Reader(scratch)
-    # First the template, which other pages' commands are typed in a copy of.
-    reader.read(TEMPLATE)
-    for step in re.findall(r"^      - run: (.*)$", (ROOT / "examples/template" / CI).read_text(encoding="utf-8"), re.M):
-        reader.type(CI, step)
-    for page in PAGES:
-        reader.read(page)
+    try:
+        # First the template, which other pages' commands are typed in a copy of.
+        reader.read(TEMPLATE)
+        for step in re.findall(r"^      - run: (.*)$", (ROOT / "examples/template" / CI).read_text(encoding="utf-8"), re.M):
+            reader.type(CI, step)
+        for page in PAGES:
+            reader.read(page)
+    finally:
+        # Where something has failed, it still runs.
+        if reader.served is not None:
+            reader.served.kill()
     print(f"ok: {reader.tried} commands do what README, guide and template say")
 
 
