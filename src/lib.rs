@@ -19,7 +19,7 @@
 //! }
 //! ```
 //!
-//! Handlers are tested without a socket, and a service within the test's own process:
+//! The [`guide`] begins with [an empty directory](guide::first_service). Handlers are tested without a socket, and a service within the test's own process:
 //!
 //! ```
 //! use seaworthy::{Config, Request, Service};
@@ -71,6 +71,7 @@
 //! | room | what lives there |
 //! |---|---|
 //! | `main.rs`, `service.rs` | the reference service; the builder |
+//! | `guide/` | documentation alone: a page a file, which no build holds |
 //! | `command/` | the command line, `probe`, `config`, exit codes |
 //! | `admin/` | the admin port and its pages: a file a page, one for each form; what a service adds |
 //! | `lifecycle/` | one straight function from bound to gone; start-up tasks, background services, their policies and schedules, signals, the tick and what hangs on it, drain report |
@@ -96,27 +97,56 @@
 //! - There is no global state but the logger, the panic hook and the queue of spans to export, and only [`Service::run`]
 //!   installs those.
 //!
-//! What each setting means is in the README; `NAME config` prints them all with their sources.
+//! How to use all this is in the [`guide`]; what each setting means is [there](guide::configuration#every-setting), and
+//! `NAME config` prints them all with their sources.
 
+// docs.rs marks what needs a feature; that all of it is for Unix need not stand at each item.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(docsrs, doc(auto_cfg(hide(unix, doc, doctest))))]
+
+// All else is left out there, so that this is the one error.
+#[cfg(not(unix))]
+compile_error!(
+    "seaworthy is for Unix: it waits for sockets and signals as Linux, macOS and the BSDs have them. On Windows build in WSL, or in a container"
+);
+
+#[cfg(unix)]
 mod admin;
+#[cfg(unix)]
 mod command;
+#[cfg(unix)]
 mod config;
+#[cfg(unix)]
 mod engine;
+#[cfg(any(doc, doctest))]
+pub mod guide;
+#[cfg(unix)]
 mod health;
+#[cfg(unix)]
 mod http_client;
-#[cfg(any(feature = "__internals", fuzzing))]
+#[cfg(all(unix, any(feature = "__internals", fuzzing)))]
 #[doc(hidden)]
 pub mod internals;
+#[cfg(unix)]
 mod lifecycle;
+#[cfg(unix)]
 mod message;
+#[cfg(unix)]
 mod observe;
+#[cfg(unix)]
 mod phase;
+#[cfg(unix)]
 mod pool;
+#[cfg(unix)]
 mod resolve;
+#[cfg(unix)]
 mod routing;
+#[cfg(unix)]
 mod service;
+#[cfg(unix)]
 mod spawn;
 
+#[cfg(unix)]
 pub use config::{
     ip_range::IpRange,
     limits::Limits,
@@ -124,11 +154,13 @@ pub use config::{
     settings::{IntoDuration, Secret, Settings, SettingsError},
     table::{AccessLog, Config, HttpEngine, LogFormat},
 };
+#[cfg(unix)]
 pub use health::{
     check::{Check, Examine},
     checks::{heartbeat::Heartbeat, switch::Switch},
     state::{CheckKind, CheckState, HealthStatus},
 };
+#[cfg(unix)]
 pub use lifecycle::{
     drain_report::{DrainReport, Ending},
     job::{Job, RecurringJob},
@@ -137,8 +169,9 @@ pub use lifecycle::{
     schedule::Schedule,
     task::TaskResult,
 };
-#[cfg(feature = "serde")]
+#[cfg(all(unix, feature = "serde"))]
 pub use message::into_response::Json;
+#[cfg(unix)]
 pub use message::{
     body::Body,
     error::Error,
@@ -150,9 +183,13 @@ pub use message::{
     request_id::RequestId,
     response::Response,
 };
+#[cfg(unix)]
 pub use observe::trace;
+#[cfg(unix)]
 pub use phase::{Phase, Stop};
+#[cfg(unix)]
 pub use resolve::resolve;
+#[cfg(unix)]
 pub use routing::{
     files::ServeDir,
     handler::Handler,
@@ -160,12 +197,20 @@ pub use routing::{
     layers,
     routes::Routes,
 };
+#[cfg(unix)]
 pub use service::{
     Running, Service,
     program::{Program, Runnable},
 };
 
-#[cfg(feature = "cookies")]
+#[cfg(all(unix, feature = "cookies"))]
 pub use cookie;
+#[cfg(unix)]
 pub use http;
+#[cfg(unix)]
 pub use prometheus_client;
+
+/// The README's code is compiled with the other documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

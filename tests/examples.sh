@@ -2,7 +2,8 @@
 # The examples, each of which is a package of its own: that they hold, and that they are short enough to read.
 #   tests/examples.sh            needs Rust and, for SQLite, a C compiler
 #   tests/examples.sh images     only builds their images and starts them: needs podman, curl, jq, musl-gcc (Debian's
-#                                musl-tools), Rust's musl target, and root
+#                                musl-tools), Rust's musl target, and root; TEMPLATE=path is a copy of the template
+#                                that is there and built, as tests/commands.py leaves one
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -65,15 +66,15 @@ check_hello() {
 
 # The last stage of the Containerfile is what runs. The first one only compiles, which is done here.
 image() { # EXAMPLE SETTING...
-    local example=$1 target binary=$scratch/$1/$1 began=$SECONDS
+    local example=$1 folder=${FOLDER:-examples/$1} target binary=$scratch/$1/$1 began=$SECONDS
     shift
     target="$(uname -m)-unknown-linux-musl"
     mkdir -p "$scratch/$example/data"
     # From within, where Cargo finds how static binaries are linked.
-    (cd "examples/$example" && TARGET_CC=musl-gcc timeout 1200 cargo build --quiet --release --locked --target "$target")
+    (cd "$folder" && TARGET_CC=musl-gcc timeout 1200 cargo build --quiet --release --locked --target "$target")
     cp "$CARGO_TARGET_DIR/$target/release/$example" "$binary"
     podman build --quiet --format docker --isolation chroot --build-context "build=$scratch/$example" \
-        --file "examples/$example/Containerfile" --tag "localhost/$example:examples" . >"$scratch/log" 2>&1 ||
+        --file "$folder/Containerfile" --tag "localhost/$example:examples" "${CONTEXT:-.}" >"$scratch/log" 2>&1 ||
         fail "$(cat "$scratch/log")"
     container=$(podman run --detach --read-only --no-healthcheck "${@/#/--env=}" "localhost/$example:examples")
     local until=$((SECONDS + 20))
@@ -103,6 +104,21 @@ try_proxy() { # URL
         fail "proxy does not tell of upstreams that are not there"
 }
 
+# The template as its user has it: a copy somewhere else, with the crate from crates.io, for which this checkout stands.
+image_of_the_template() {
+    local copy=${TEMPLATE:-$scratch/copy}
+    if [ -z "${TEMPLATE:-}" ]; then
+        cp -r examples/template "$copy"
+        printf '\n[patch.crates-io]\nseaworthy = { path = "%s" }\n' "$PWD" >>"$copy/.cargo/config.toml"
+        (cd "$copy" && cargo generate-lockfile --quiet)
+    fi
+    FOLDER=$copy CONTEXT=$copy image hello GREETING=Ahoy
+}
+
+try_hello() { # URL
+    [ "$(curl -sS --fail --max-time 20 "$1/users/ada")" = 'Ahoy, ada!' ] || fail "the template's image does not greet"
+}
+
 # The volume is the service's to write to.
 try_files() { # URL
     curl -sS --fail --max-time 20 --upload-file tests/examples.sh "$1/api/files/script"
@@ -117,5 +133,6 @@ if [ "${1:-}" != images ]; then
 else
     image orders API_TOKEN=hunter2
     image files
+    image_of_the_template
     image proxy PRODUCTS_URL=http://127.0.0.1:9 STOCK_URL=http://127.0.0.1:9
 fi

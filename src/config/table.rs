@@ -84,7 +84,7 @@ pub struct Config {
     /// `QUEUE_TIMEOUT`: how long a request may wait for a worker, 10 s by default.
     pub queue_timeout: Duration,
     /// `MAX_CONNECTIONS`: how many connections may be open; by default one for each 6 KiB of the memory limit and at
-    /// most 10000. Never above the descriptor limit less 32. Who makes room for a newcomer, the README says.
+    /// most 10000. Never above the descriptor limit less 32. Who makes room for a newcomer, the `guide` says, on its page about configuration.
     pub max_connections: usize,
     /// `BUFFER_MEMORY`: bytes that requests and unsent responses may take together, half of it for either and 64 KiB at
     /// least; by default a quarter of the memory limit, 256 MiB without one.
@@ -106,7 +106,7 @@ pub struct Config {
     /// `WRITE_TIMEOUT`: how long a client may take to accept what is sent, 30 s by default.
     pub write_timeout: Duration,
     /// `KEEP_ALIVE_TIMEOUT`: how long a connection may be idle before its first request and between two, 75 s by default. It should be longer than
-    /// what the load balancers and clients in front allow; the README has a table of those.
+    /// what the load balancers and clients in front allow; the `guide` has a table of those, on its page about the life of a pod.
     pub keep_alive_timeout: Duration,
     /// `MAX_CONNECTION_AGE`: an answer that a connection gets when it is that old is its last one and says so, give or
     /// take a tenth that is each connection's own; unset by default.

@@ -20,11 +20,13 @@ mod collector;
 #[expect(dead_code, reason = "the other tests need more of it")]
 mod mounted;
 mod opening;
+mod overflow;
 mod serving;
 mod traces;
 
 use changes::a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would;
 use opening::while_it_opens_its_records_are_written_and_a_signal_ends_it;
+use overflow::{a_stack_overflow_ends_the_process_and_nobody_takes_it_for_an_answer, descend};
 use serving::Serving;
 use traces::{parts, the_parts_of_a_request_are_one_tree_whatever_thread_they_are_on};
 
@@ -35,7 +37,7 @@ fn main() -> ExitCode {
     if env::var_os(IS_PROGRAM).is_some() {
         return program();
     }
-    let tests: [(&str, fn()); 8] = [
+    let tests: [(&str, fn()); 9] = [
         (
             "help_version_and_config_know_the_program_and_open_nothing",
             help_version_and_config_know_the_program_and_open_nothing,
@@ -67,6 +69,10 @@ fn main() -> ExitCode {
         (
             "while_it_opens_its_records_are_written_and_a_signal_ends_it",
             while_it_opens_its_records_are_written_and_a_signal_ends_it,
+        ),
+        (
+            "a_stack_overflow_ends_the_process_and_nobody_takes_it_for_an_answer",
+            a_stack_overflow_ends_the_process_and_nobody_takes_it_for_an_answer,
         ),
     ];
     // Side by side: they wait for the looks at a configuration. Where one panics, so does this.
@@ -122,6 +128,7 @@ fn program() -> ExitCode {
             })
             .get("/refused", |_: &Request| StatusCode::FORBIDDEN)
             .get("/parts", |_: &Request| parts())
+            .get("/overflow", |_: &Request| descend(0).to_string())
             .layer(|request: &mut Request, next: Next<'_>| {
                 let answer = next.run(request);
                 if answer.status().is_success() {

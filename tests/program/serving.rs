@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
     time::Duration,
@@ -69,6 +69,11 @@ impl Serving {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it answers");
         answer
+    }
+
+    /// How it has ended by itself.
+    pub(crate) fn ended(mut self) -> ExitStatus {
+        self.process.wait().expect("it ends")
     }
 
     pub(crate) fn end(mut self) -> Vec<Value> {
