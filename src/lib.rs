@@ -148,6 +148,7 @@ pub use message::{
     request::Request,
     request_id::RequestId,
     response::Response,
+    upload::{BodySink, FileSink, IntoUpload, Stored, Upload},
 };
 pub use observe::trace;
 pub use phase::{Phase, Stop};

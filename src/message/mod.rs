@@ -26,4 +26,5 @@ pub(crate) mod response;
 pub(crate) mod route;
 mod surroundings;
 pub(crate) mod trace_context;
+pub(crate) mod upload;
 pub(crate) mod weight;

@@ -38,6 +38,7 @@ mod roster;
 mod saturation;
 mod scrapes;
 pub(crate) mod threads;
+mod uploads;
 mod writers;
 
 use crate::{
@@ -61,6 +62,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use uploads::Uploads;
 use writers::Writers;
 
 /// What it costs to hand work to another thread: the wake-up, the switch, and its cold caches. Work that is expected
@@ -107,6 +109,7 @@ pub(crate) struct Pool {
     in_flight: InFlight,
     writers: Arc<Writers>,
     scrapes: Scrapes,
+    uploads: Uploads,
 }
 
 /// What one leader hands to the next.
@@ -144,6 +147,7 @@ impl Pool {
             in_flight: InFlight::default(),
             writers: Writers::new(),
             scrapes: Scrapes::default(),
+            uploads: Uploads::default(),
         })
     }
 
@@ -242,6 +246,7 @@ impl Pool {
             Ready::Stream(_) | Ready::Discarded(_) => {
                 return self.enqueue(ready, now, 2 * HANDOVER);
             }
+            Ready::Piece(exchange) => return self.admit_piece(exchange, now),
             Ready::Request(exchange) => exchange,
         };
         let Some(mut exchange) = self.answer_at_once(exchange, &worker.counts) else {
@@ -325,6 +330,7 @@ impl Pool {
                 }
                 return;
             }
+            Ready::Piece(exchange) => return self.take_piece(exchange, worker, since),
             Ready::Discarded(what) => return drop(what),
             Ready::Request(exchange) => exchange,
         };
@@ -347,11 +353,14 @@ impl Pool {
         // Kept, since a layer may do what it likes to its request.
         let index = request.route.as_ref().map(|route| route.index);
         let (response, took) = self.dispatcher.handle(request, started);
-        self.note_ended(worker, request, &response, since, took);
         let route = index.map(|index| self.dispatcher.application.route(index));
         if let Some(route) = route {
             route.cost.record(took);
         }
+        if let Body::Upload(_) = response.body {
+            return self.begin_upload(exchange, response, worker, started);
+        }
+        self.note_ended(worker, request, &response, since, took);
         if !matches!(response.body, Body::Stream(..)) {
             // Before the client has its answer and can ask again, or its next request might find its own place taken.
             drop(admission);

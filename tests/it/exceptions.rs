@@ -8,7 +8,7 @@ use crate::{
     fairness, files, forwarded, health, hosted, http, layers, library, life, lifetimes,
     live_configuration, logging, metrics, otlp, pages, places, pool, probes, queue, resize,
     reviewed, rolling_update, service, sharing, shortages, signals, slow_clients, stalls, streams,
-    timeouts, traces, wakeups,
+    timeouts, traces, uploads, wakeups,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -23,6 +23,8 @@ const LIMITLESS: &str = "tiny_http has no limit on connections, and hides them";
 const THREADS: &str = "tiny_http has a thread for each connection, and cannot do without";
 const LOOKING: &str = "every connection of tiny_http has a thread, and another looks at their sockets from time to time";
 const BLOCKING: &str = "bodies over 1 KiB and long answers keep a worker waiting for a slow client";
+
+const UPLOADS: &str = "a service that takes bodies as they come does not start on tiny_http";
 
 /// Tests as `module::name`, rows of the tables in `http/tables.rs` as `row: name`.
 const TINY_HTTP: &[(&str, &str)] = &[
@@ -59,6 +61,31 @@ const TINY_HTTP: &[(&str, &str)] = &[
     (
         "bodies::a_client_that_stops_sending_behind_its_last_chunk_gets_its_answer",
         "tiny_http takes the connection's end for the end of the chunks: what may have been cut is refused",
+    ),
+    // Uploads.
+    (
+        "uploads::a_body_of_any_framing_becomes_a_file_and_the_connection_goes_on",
+        UPLOADS,
+    ),
+    (
+        "uploads::a_refusal_comes_before_the_go_ahead_and_costs_no_upload",
+        UPLOADS,
+    ),
+    (
+        "uploads::an_early_refusal_is_delivered_while_the_client_still_sends",
+        UPLOADS,
+    ),
+    (
+        "uploads::a_declared_length_over_the_limit_is_told_413_at_once_and_a_flowing_one_as_it_passes_it",
+        UPLOADS,
+    ),
+    (
+        "uploads::a_sink_that_fails_or_panics_ends_its_upload_with_an_answer",
+        UPLOADS,
+    ),
+    (
+        "uploads::a_layer_has_its_say_before_the_body_and_its_headers_are_on_the_answer",
+        UPLOADS,
     ),
     // What a request wakes.
     ("wakeups::an_idle_pod_is_woken_by_its_tick_alone", LOOKING),
@@ -211,6 +238,7 @@ fn the_list_names_only_what_exists() {
         ("sharing", sharing::CASES),
         ("signals", signals::CASES),
         ("stalls", stalls::CASES),
+        ("uploads", uploads::CASES),
         ("wakeups", wakeups::CASES),
     ];
     let cases = modules

@@ -4,6 +4,7 @@
 //! and fuzzing drive it over bytes in memory. All calls are for whoever owns the connection at the moment: the
 //! reactor while it reads and waits, a worker while it runs the handler and writes the response.
 
+mod flowing;
 mod receiving;
 mod sending;
 mod telling;
@@ -22,6 +23,7 @@ use crate::{
     },
     message::{head::Version, request::Request},
 };
+use flowing::Flow;
 use http::Method;
 use std::{
     io::{Read, Write},
@@ -68,6 +70,8 @@ enum State {
     Chunked(Chunks, usize),
     /// The request is with the pool.
     Handling,
+    /// A body arrives that goes to the pool piece by piece.
+    Flowing,
     /// The response is being sent.
     Sending,
     /// Answered for the last time and half closed; what still comes is thrown away, until this time at most.
@@ -89,6 +93,8 @@ pub(crate) enum Next {
     Request,
     /// Hand the stream's reader to the pool: the client has room for more of the response.
     Stream,
+    /// Hand the piece that has arrived of a body to the pool.
+    Piece,
     Close,
 }
 
@@ -119,6 +125,8 @@ pub(crate) struct Connection<S> {
     consumed: usize,
     /// Of the request that was handed out, for its answer: a layer may do what it likes to the request itself.
     asked: Asked,
+    /// A body that its handler takes as it comes.
+    flow: Option<Box<Flow>>,
     /// What the client has sent behind it, where that is anything.
     behind: Option<Box<Behind>>,
     /// A response, or while the body of a request arrives, a `100 Continue` that the client has not taken yet.
@@ -162,6 +170,7 @@ impl<S: Stream> Connection<S> {
             blank: 0,
             consumed: 0,
             asked: Asked::default(),
+            flow: None,
             behind: None,
             outgoing: None,
             progress: 0,
@@ -207,7 +216,7 @@ impl<S: Stream> Connection<S> {
     pub(crate) fn is_receiving(&self) -> bool {
         matches!(
             self.state,
-            State::Head(_) | State::Body(_) | State::Chunked(..) | State::Handling
+            State::Head(_) | State::Body(_) | State::Chunked(..) | State::Flowing | State::Handling
         )
     }
 
@@ -259,6 +268,7 @@ impl<S: Stream> Connection<S> {
                 State::Handling => Some(Next::Request),
                 State::Closed => Some(Next::Close),
                 State::Sending => self.go_on_sending(context),
+                State::Flowing => Some(self.go_on_flowing(context)),
                 State::Lingering(until) => Some(self.throw_away(until, context)),
                 State::Fresh(_)
                 | State::Idle
@@ -358,6 +368,7 @@ impl<S: Stream> Connection<S> {
     }
 
     fn let_go_of_request(&mut self) {
+        self.let_go_of_flow();
         self.behind = None;
         if let Some(mut input) = self.input.take() {
             self.discard_much_of(&mut input);

@@ -14,6 +14,7 @@ use crate::{
         log_context::enter_trace,
         request::Request,
         trace_context::{TraceContext, current},
+        upload::EndsWithAnswer,
     },
     observe::metrics::counts::{OTHER, method_code, method_name},
 };
@@ -99,6 +100,12 @@ impl Tracer {
 fn enter(request: &mut Request, context: TraceContext) {
     request.set_trace(context.clone());
     enter_trace(context);
+}
+
+impl EndsWithAnswer for ServerSpan {
+    fn end(self: Box<Self>, status: StatusCode, took: Duration) {
+        ServerSpan::end(*self, status, took);
+    }
 }
 
 impl ServerSpan {

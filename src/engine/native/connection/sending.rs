@@ -205,7 +205,7 @@ impl<S: Stream> Connection<S> {
 
     /// Closes at once where nothing unread can turn the close into a reset, else says so and lingers.
     fn end_connection(&mut self, now: Instant) -> Next {
-        let unread = self.behind.is_some();
+        let unread = self.behind.is_some() || self.flow.is_some();
         if !unread && !self.may_be_readable && !self.has_unread_bytes() {
             self.state = State::Closed;
             return Next::Close;
