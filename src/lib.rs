@@ -143,12 +143,17 @@ pub use message::{
     error::Error,
     into_response::{Html, IntoResponse, NoContent},
     log_context::{LogContext, log_context},
+    pending::Pending,
     problem::Problem,
     redirect::Redirect,
     request::Request,
     request_id::RequestId,
     response::Response,
-    upload::{BodySink, FileSink, IntoUpload, Stored, Upload},
+    upload::{
+        file::{FileSink, Stored},
+        into_upload::IntoUpload,
+        sink::{BodySink, Upload},
+    },
 };
 pub use observe::trace;
 pub use phase::{Phase, Stop};

@@ -5,10 +5,11 @@ use crate::{
         body::Body,
         error::Error,
         into_response::IntoResponse,
+        pending::Kept,
         refusal::Refusal,
         request::Request,
         response::Response,
-        upload::{BodySink, Kept},
+        upload::sink::{BodySink, Upload},
     },
     observe::panics::{self, Panicked},
     routing::application::Application,
@@ -54,13 +55,16 @@ impl Underway {
         counted: Box<dyn Send>,
     ) -> Result<Box<Underway>, Response> {
         match mem::take(&mut seen.body) {
-            Body::Upload(upload) => Ok(Box::new(Underway {
-                sink: Sink(Some(upload.sink)),
-                seen,
-                kept: upload.kept,
-                began,
-                _counted: counted,
-            })),
+            Body::Pending(pending) => {
+                let upload = pending.from.downcast::<Upload>().ok();
+                Ok(Box::new(Underway {
+                    sink: Sink(upload.map(|upload| upload.sink)),
+                    seen,
+                    kept: pending.kept,
+                    began,
+                    _counted: counted,
+                }))
+            }
             body => Err(Response { body, ..seen }),
         }
     }

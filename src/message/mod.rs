@@ -16,6 +16,7 @@ pub(crate) mod logged;
 mod own_headers;
 #[cfg(feature = "serde")]
 mod pairs;
+pub(crate) mod pending;
 pub(crate) mod problem;
 pub(crate) mod redirect;
 pub(crate) mod refusal;

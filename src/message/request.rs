@@ -168,6 +168,11 @@ impl Request {
         self.route.as_ref().map_or("", |route| &route.template)
     }
 
+    /// The same as the log calls it.
+    pub(crate) fn logged_route(&self) -> &'static str {
+        self.route.as_ref().map_or("", |route| route.logged_as)
+    }
+
     /// The first value of a header, where it is text. Names compare without regard to case.
     #[must_use]
     pub fn header(&self, name: impl AsRef<str>) -> Option<&str> {

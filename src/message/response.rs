@@ -86,7 +86,7 @@ impl Response {
     /// ```
     #[must_use]
     pub fn map_body<B: Into<Body>>(mut self, change: impl FnOnce(Body) -> B) -> Response {
-        if !matches!(self.body, Body::Upload(_)) {
+        if !matches!(self.body, Body::Pending(_)) {
             self.body = change(self.body).into();
         }
         self

@@ -110,7 +110,7 @@ impl Dispatcher {
         let mut response = self.application.run(request);
         let took = started.elapsed();
         match (span, &mut response.body) {
-            (Some(span), Body::Upload(upload)) => upload.kept.span = Some(Box::new(span)),
+            (Some(span), Body::Pending(pending)) => pending.kept.span = Some(Box::new(span)),
             (Some(span), _) => span.end(response.status, took),
             (None, _) => {}
         }

@@ -32,6 +32,7 @@ pub(crate) mod in_flight;
 mod metrics;
 mod monitor;
 pub(crate) mod overview;
+mod pieces;
 mod queue;
 pub(crate) mod resize;
 mod roster;
@@ -43,7 +44,7 @@ mod writers;
 
 use crate::{
     engine::{Engine, Pulled, Ready},
-    message::{body::Body, log_context::Scope, refusal::Refusal, request::Request},
+    message::{body::Body, log_context::Scope, refusal::Refusal},
     observe::{metrics::counts::Shed, panics},
 };
 use dispatcher::Dispatcher;
@@ -323,7 +324,7 @@ impl Pool {
         let mut exchange = match job.ready {
             Ready::Stream(mut exchange) => {
                 let request = exchange.request();
-                let _scope = Scope::enter(logged_as(request)).traced(request.known_trace());
+                let _scope = Scope::enter(request.logged_route()).traced(request.known_trace());
                 worker.begin(exchange.request(), since);
                 if exchange.stream() {
                     self.note_answered(worker, started, self.dispatcher.state.is_stopping());
@@ -339,7 +340,7 @@ impl Pool {
             drop(admission);
             return exchange.put_back();
         }
-        let _scope = Scope::enter(logged_as(exchange.request()));
+        let _scope = Scope::enter(exchange.request().logged_route());
         let waited = started - job.since;
         if waited > LONG_WAIT && exchange.is_reset() {
             log::debug!(
@@ -357,7 +358,7 @@ impl Pool {
         if let Some(route) = route {
             route.cost.record(took);
         }
-        if let Body::Upload(_) = response.body {
+        if let Body::Pending(_) = response.body {
             return self.begin_upload(exchange, response, worker, started);
         }
         self.note_ended(worker, request, &response, since, took);
@@ -393,9 +394,4 @@ impl Pool {
     pub(crate) fn local_addr(&self) -> std::net::SocketAddr {
         self.engine.local_addr()
     }
-}
-
-/// What the log calls a request's route.
-fn logged_as(request: &Request) -> &'static str {
-    request.route.as_ref().map_or("", |route| route.logged_as)
 }

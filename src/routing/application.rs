@@ -94,8 +94,8 @@ impl<S: Send + Sync + 'static> Application for Stateful<S> {
         // What layers left for others ends here, on the worker, and not where sockets are driven.
         if !request.extensions().is_empty() {
             match &mut response.body {
-                Body::Upload(upload) => {
-                    upload.kept.extensions = mem::take(request.extensions_mut());
+                Body::Pending(pending) => {
+                    pending.kept.extensions = mem::take(request.extensions_mut());
                 }
                 _ => end_extensions(request),
             }

@@ -1,8 +1,8 @@
 //! What a route's handler may be: a function of the request, or of the request and the service's state.
 
 use crate::message::{
-    body::Body, into_response::IntoResponse, request::Request, response::Response,
-    upload::IntoUpload,
+    body::Body, into_response::IntoResponse, pending::Pending, request::Request,
+    response::Response, upload::into_upload::IntoUpload,
 };
 use http::StatusCode;
 
@@ -81,7 +81,7 @@ where
 fn begun(upload: impl IntoUpload) -> Response {
     match upload.into_upload() {
         Ok(upload) => Response {
-            body: Body::Upload(Box::new(upload)),
+            body: Body::Pending(Pending::new(upload)),
             ..Response::new(StatusCode::OK)
         },
         Err(refusal) => refusal,

@@ -87,6 +87,38 @@ const TINY_HTTP: &[(&str, &str)] = &[
         "uploads::a_layer_has_its_say_before_the_body_and_its_headers_are_on_the_answer",
         UPLOADS,
     ),
+    (
+        "uploads::endings::a_client_that_leaves_in_the_middle_leaves_no_file",
+        UPLOADS,
+    ),
+    (
+        "uploads::endings::a_client_that_stops_is_told_408_and_one_that_is_slow_and_honest_is_not",
+        UPLOADS,
+    ),
+    (
+        "uploads::endings::at_the_drains_deadline_an_upload_is_named_and_leaves_no_file",
+        UPLOADS,
+    ),
+    (
+        "uploads::endings::an_upload_that_ends_in_time_is_awaited_by_the_drain",
+        UPLOADS,
+    ),
+    (
+        "uploads::endings::an_upload_is_counted_while_it_is_under_way_and_its_bytes_once_it_is_answered",
+        UPLOADS,
+    ),
+    (
+        "uploads::load::four_uploads_at_once_take_little_of_a_small_buffer",
+        UPLOADS,
+    ),
+    (
+        "uploads::load::sinks_that_block_hold_half_of_the_workers_and_no_probe",
+        UPLOADS,
+    ),
+    (
+        "uploads::load::hundreds_of_slow_uploads_leave_probes_and_others_alone",
+        UPLOADS,
+    ),
     // What a request wakes.
     ("wakeups::an_idle_pod_is_woken_by_its_tick_alone", LOOKING),
     (
@@ -239,6 +271,8 @@ fn the_list_names_only_what_exists() {
         ("signals", signals::CASES),
         ("stalls", stalls::CASES),
         ("uploads", uploads::CASES),
+        ("uploads::endings", uploads::endings::CASES),
+        ("uploads::load", uploads::load::CASES),
         ("wakeups", wakeups::CASES),
     ];
     let cases = modules

@@ -11,6 +11,9 @@ use seaworthy::{
     BodySink, Error, IntoResponse, Next, Request, Response, Routes, Running, Service, Upload,
 };
 
+pub(crate) mod endings;
+pub(crate) mod load;
+
 use crate::files::Tree;
 use crate::library::{config, end, start};
 use crate::support::{Client, Engine, PATIENCE, eventually};
@@ -143,6 +146,7 @@ fn an_early_refusal_is_delivered_while_the_client_still_sends(engine: Engine) {
     // A client that sends all before it reads must find the answer, and no reset.
     client.send(vec![0; 8 << 20]);
     client.response().expect(403);
+    drop(client);
     end(running);
 }
 

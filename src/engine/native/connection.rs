@@ -4,6 +4,7 @@
 //! and fuzzing drive it over bytes in memory. All calls are for whoever owns the connection at the moment: the
 //! reactor while it reads and waits, a worker while it runs the handler and writes the response.
 
+mod flow;
 mod flowing;
 mod receiving;
 mod sending;
@@ -23,7 +24,7 @@ use crate::{
     },
     message::{head::Version, request::Request},
 };
-use flowing::Flow;
+use flow::Flow;
 use http::Method;
 use std::{
     io::{Read, Write},

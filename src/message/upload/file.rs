@@ -1,6 +1,10 @@
 //! An upload that becomes a file once it is whole.
 
-use super::{BodySink, Upload, named::name_in, spool::create_unique};
+use super::{
+    named::name_in,
+    sink::{BodySink, Upload},
+    unique::create_unique,
+};
 use crate::message::{
     error::Error, into_response::IntoResponse, request::Request, response::Response,
 };

@@ -1,8 +1,8 @@
 //! What a process that was killed has left of its uploads.
 
 use super::{
-    Upload,
-    spool::{PREFIX, SUFFIX},
+    sink::Upload,
+    unique::{PREFIX, SUFFIX},
 };
 use std::{
     ffi::OsStr,

@@ -1,18 +1,17 @@
 //! An upload that a handler reads once it is whole, from a file without a name.
 
-use super::{BodySink, Upload};
+use super::{
+    sink::{BodySink, Upload},
+    unique::create_unique,
+};
 use crate::message::{
     error::Error, into_response::IntoResponse, request::Request, response::Response,
 };
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, ErrorKind, Seek, Write},
-    path::{Path, PathBuf},
+    fs::{self, File},
+    io::{self, Seek, Write},
+    path::Path,
 };
-
-/// How a file is called that is not whole yet: this, a random number, and the ending.
-pub(super) const PREFIX: &str = ".upload-";
-pub(super) const SUFFIX: &str = ".part";
 
 impl Upload {
     /// Has the body written to a temporary file in `directory`, which `answer` then reads from its beginning: for what
@@ -62,25 +61,5 @@ where
     fn finish(mut self: Box<Self>, request: &Request) -> Result<Response, Error> {
         self.file.rewind()?;
         Ok((self.answer)(request, self.file).into_response())
-    }
-}
-
-/// Creates a file in `directory` that nobody else has (O_EXCL), to be read and written.
-///
-/// # Errors
-/// The system's, with the directory's name.
-pub(super) fn create_unique(directory: &Path) -> io::Result<(File, PathBuf)> {
-    loop {
-        let path = directory.join(format!("{PREFIX}{:016x}{SUFFIX}", fastrand::u64(..)));
-        let mut options = OpenOptions::new();
-        match options.read(true).write(true).create_new(true).open(&path) {
-            Ok(file) => return Ok((file, path)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => {
-                let directory = directory.display();
-                let reason = format!("no file can be created in {directory}: {error}");
-                return Err(io::Error::new(error.kind(), reason));
-            }
-        }
     }
 }

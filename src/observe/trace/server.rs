@@ -12,9 +12,9 @@ use crate::{
     message::{
         head::Version,
         log_context::enter_trace,
+        pending::EndsWithAnswer,
         request::Request,
         trace_context::{TraceContext, current},
-        upload::EndsWithAnswer,
     },
     observe::metrics::counts::{OTHER, method_code, method_name},
 };

@@ -87,8 +87,8 @@ impl<S> Layer<S, ReadyMade> for Concurrency {
                 .into_response();
         };
         let mut response = next.run(request);
-        if let Body::Upload(upload) = &mut response.body {
-            upload.kept.held.push(Box::new(place));
+        if let Body::Pending(pending) = &mut response.body {
+            pending.kept.held.push(Box::new(place));
             return response;
         }
         response.map_body(|body| match body {

@@ -1,17 +1,20 @@
 //! A body that flows: what arrives goes to a worker piece by piece, and the rest waits in the client's socket.
 
-use super::{Connection, Context, Next, State, Stream};
+use super::{
+    Connection, Context, Next, State, Stream,
+    flow::{Flow, Left},
+};
 use crate::{
     engine::{
         discarded::Discarded,
-        http1::{Chunks, Refusal},
+        http1::Refusal,
         occupancy::Closed,
         outgoing::Outgoing,
         pace::Pace,
         rules::Rules,
         underway::{PIECE, Then, Underway},
     },
-    message::{head::BodyLength, request::RequestBody},
+    message::request::RequestBody,
 };
 use std::{
     mem,
@@ -20,85 +23,6 @@ use std::{
 
 /// So much at most is read at a time while memory for requests may soon be short: uploads go on, and leave it to others.
 const SMALL_PIECE: usize = 1024;
-
-/// A body that its handler takes as it comes.
-pub(super) struct Flow {
-    left: Left,
-    /// What the client said of the connection.
-    keep_alive: bool,
-    expects_continue: bool,
-    /// None before the handler has said that it takes the body, and while a worker has it.
-    underway: Option<Box<Underway>>,
-    /// Why no more of it is taken.
-    refusal: Option<Refusal>,
-    /// So much of the body has come.
-    received: u64,
-    /// When something last came, or was waited for again.
-    moved: Instant,
-    /// When a piece was handed out.
-    paused: Option<Instant>,
-}
-
-/// What is still to come.
-enum Left {
-    Known(u64),
-    Chunked(Chunks),
-    Nothing,
-}
-
-impl Flow {
-    fn new(length: BodyLength, limit: u64, now: Instant) -> Flow {
-        Flow {
-            left: match length {
-                BodyLength::Known(bytes) => Left::Known(bytes),
-                BodyLength::Chunked => Left::Chunked(Chunks::new(limit)),
-            },
-            keep_alive: false,
-            expects_continue: false,
-            underway: None,
-            refusal: None,
-            received: 0,
-            moved: now,
-            paused: None,
-        }
-    }
-
-    /// Takes what belongs to the body out of `input`, appends it to `piece`, and returns how much of the input that was.
-    fn take(&mut self, input: &[u8], piece: &mut Vec<u8>) -> usize {
-        let before = piece.len();
-        let used = match &mut self.left {
-            Left::Nothing => 0,
-            Left::Known(left) => {
-                let taken =
-                    usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
-                piece.extend_from_slice(&input[..taken]);
-                *left -= taken as u64;
-                if *left == 0 {
-                    self.left = Left::Nothing;
-                }
-                taken
-            }
-            Left::Chunked(chunks) => match chunks.decode(input, piece) {
-                Ok((used, is_whole)) => {
-                    if is_whole {
-                        self.left = Left::Nothing;
-                    }
-                    used
-                }
-                Err(refusal) => {
-                    self.refusal = Some(refusal);
-                    input.len()
-                }
-            },
-        };
-        self.received += (piece.len() - before) as u64;
-        used
-    }
-
-    fn is_at_end(&self) -> bool {
-        self.refusal.is_some() || matches!(self.left, Left::Nothing)
-    }
-}
 
 impl<S: Stream> Connection<S> {
     /// The head of a request is there whose handler takes the body as it comes.
