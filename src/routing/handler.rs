@@ -149,9 +149,12 @@ where
     }
 }
 
+/// A handler of any kind.
+type Call<S> = dyn Fn(&Request, &S) -> Response + Send + Sync;
+
 /// A handler as it is kept.
 pub(crate) struct BoxedHandler<S> {
-    pub(crate) call: Box<dyn Fn(&Request, &S) -> Response + Send + Sync>,
+    pub(crate) call: Box<Call<S>>,
     pub(crate) takes_flowing_body: bool,
 }
 

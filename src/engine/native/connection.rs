@@ -107,8 +107,14 @@ struct Asked {
     keep_alive: bool,
 }
 
-/// Bytes of requests that wait behind the one in flight.
-struct Behind(Vec<u8>);
+/// What there is of a request in flight, or behind it, that few have.
+#[derive(Default)]
+struct Behind {
+    /// What the client has sent behind it.
+    bytes: Vec<u8>,
+    /// A body that its handler takes as it comes.
+    flow: Option<Flow>,
+}
 
 pub(crate) struct Connection<S> {
     stream: S,
@@ -126,9 +132,7 @@ pub(crate) struct Connection<S> {
     consumed: usize,
     /// Of the request that was handed out, for its answer: a layer may do what it likes to the request itself.
     asked: Asked,
-    /// A body that its handler takes as it comes.
-    flow: Option<Box<Flow>>,
-    /// What the client has sent behind it, where that is anything.
+    /// None where there is nothing of it.
     behind: Option<Box<Behind>>,
     /// A response, or while the body of a request arrives, a `100 Continue` that the client has not taken yet.
     outgoing: Option<Outgoing>,
@@ -171,7 +175,6 @@ impl<S: Stream> Connection<S> {
             blank: 0,
             consumed: 0,
             asked: Asked::default(),
-            flow: None,
             behind: None,
             outgoing: None,
             progress: 0,
@@ -307,7 +310,7 @@ impl<S: Stream> Connection<S> {
                 keep_alive: request.head.keep_alive,
             };
             if request.bytes.len() > consumed {
-                self.behind = Some(Box::new(Behind(request.bytes.split_off(consumed))));
+                self.behind.get_or_insert_default().bytes = request.bytes.split_off(consumed);
             }
         }
     }
@@ -342,7 +345,11 @@ impl<S: Stream> Connection<S> {
     /// How many bytes of memory what has arrived takes.
     fn request_holds(&self) -> usize {
         let input = self.input.as_ref().map_or(0, |input| input.holds());
-        input + self.behind.as_ref().map_or(0, |behind| behind.0.capacity())
+        input
+            + self
+                .behind
+                .as_ref()
+                .map_or(0, |behind| behind.bytes.capacity())
     }
 
     /// How many bytes of memory what is to be sent takes.

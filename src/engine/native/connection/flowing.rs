@@ -1,7 +1,7 @@
 //! A body that flows: what arrives goes to a worker piece by piece, and the rest waits in the client's socket.
 
 use super::{
-    Connection, Context, Next, State, Stream,
+    Behind, Connection, Context, Next, State, Stream,
     flow::{Flow, Left},
 };
 use crate::{
@@ -33,21 +33,31 @@ impl<S: Stream> Connection<S> {
             flow.expects_continue = input.head.expect_continue;
             // Where the handler refuses, what follows is a body and no request.
             flow.keep_alive = mem::replace(&mut input.head.keep_alive, false);
-            self.flow = Some(Box::new(flow));
+            self.behind.get_or_insert_default().flow = Some(flow);
         }
     }
 
     /// Whether the body of the request that was handed out is still to come.
     pub(crate) fn awaits_body(&self) -> bool {
-        self.flow.is_some()
+        self.flow().is_some()
+    }
+
+    fn flow(&self) -> Option<&Flow> {
+        self.behind.as_ref()?.flow.as_ref()
+    }
+
+    fn flow_mut(&mut self) -> Option<&mut Flow> {
+        self.behind.as_mut()?.flow.as_mut()
     }
 
     /// The handler takes the body.
     pub(crate) fn let_body_come(&mut self, underway: Box<Underway>, now: Instant, rules: &Rules) {
-        if let Some(flow) = &mut self.flow {
+        if let Some(behind) = &mut self.behind
+            && let Some(flow) = &mut behind.flow
+        {
             flow.underway = Some(underway);
             flow.moved = now;
-            if flow.expects_continue && self.behind.is_none() {
+            if flow.expects_continue && behind.bytes.is_empty() {
                 self.outgoing = Some(Outgoing::interim());
             }
         }
@@ -59,13 +69,14 @@ impl<S: Stream> Connection<S> {
 
     /// The sink has taken its piece.
     pub(crate) fn let_more_come(&mut self, underway: Box<Underway>, now: Instant, rules: &Rules) {
-        if let Some(flow) = &mut self.flow {
+        if let Some(flow) = self.flow_mut() {
             flow.underway = Some(underway);
             flow.moved = now;
             // What a worker takes is not the client's time.
-            if let Some(paused) = flow.paused.take() {
-                self.pace.shift(now.saturating_duration_since(paused));
-            }
+            let paused = flow.paused.take();
+            self.pace.shift(paused.map_or(Duration::ZERO, |paused| {
+                now.saturating_duration_since(paused)
+            }));
         }
         self.set_flow_deadline(rules);
         self.piece().clear();
@@ -73,7 +84,7 @@ impl<S: Stream> Connection<S> {
 
     /// What the pool is to do with the piece that was handed out, which is the request's body.
     pub(crate) fn take_piece(&mut self) -> Option<(Box<Underway>, Then)> {
-        let flow = self.flow.as_mut()?;
+        let flow = self.flow_mut()?;
         let underway = flow.underway.take()?;
         let then = match (flow.refusal, &flow.left) {
             (Some(refusal), _) => Then::Refuse(refusal),
@@ -82,7 +93,8 @@ impl<S: Stream> Connection<S> {
         };
         if then == Then::Finish {
             // The next request follows.
-            self.asked.keep_alive = flow.keep_alive;
+            let keep_alive = flow.keep_alive;
+            self.asked.keep_alive = keep_alive;
         }
         Some((underway, then))
     }
@@ -90,12 +102,14 @@ impl<S: Stream> Connection<S> {
     /// So much of the body has come, which counts as the request's from now on. Where all of it has, the connection may
     /// go on after the answer.
     pub(crate) fn end_flow(&mut self) {
-        let Some(flow) = &self.flow else {
+        let Some(flow) = self.flow() else {
             return;
         };
         let received = flow.received;
         if matches!(flow.left, Left::Nothing) && flow.refusal.is_none() {
-            self.flow = None;
+            let bytes = self.behind.take().map(|behind| behind.bytes);
+            let bytes = bytes.filter(|bytes| !bytes.is_empty());
+            self.behind = bytes.map(|bytes| Box::new(Behind { bytes, flow: None }));
         }
         if let Some(input) = &mut self.input {
             input.body = RequestBody::Taken(received);
@@ -108,14 +122,17 @@ impl<S: Stream> Connection<S> {
             return Next::Close;
         }
         loop {
-            let is_at_end = self.flow.as_ref().is_none_or(|flow| flow.is_at_end());
+            let is_at_end = self.flow().is_none_or(Flow::is_at_end);
             let has_piece = !self.piece().is_empty();
             let room = self.room_for_piece(context.rules);
             if is_at_end || (has_piece && (room == 0 || !self.may_be_readable)) {
                 return self.hand_out_piece(context.now);
             }
-            if let Some(behind) = self.behind.take() {
-                self.take_piece_of(&behind.0);
+            if let Some(behind) = &mut self.behind
+                && !behind.bytes.is_empty()
+            {
+                let bytes = mem::take(&mut behind.bytes);
+                self.take_piece_of(&bytes);
                 continue;
             }
             if !self.may_be_readable {
@@ -137,7 +154,7 @@ impl<S: Stream> Connection<S> {
                     self.may_be_readable = count == most || self.client_has_closed;
                     self.pace
                         .note(count, context.now, context.rules.min_body_rate);
-                    if let Some(flow) = &mut self.flow {
+                    if let Some(flow) = self.flow_mut() {
                         flow.moved = context.now;
                     }
                     self.take_piece_of(&context.scratch[..count]);
@@ -155,22 +172,22 @@ impl<S: Stream> Connection<S> {
             false => PIECE,
         };
         let room = most.saturating_sub(self.piece().len());
-        match self.flow.as_ref().map(|flow| &flow.left) {
+        match self.flow().map(|flow| &flow.left) {
             Some(Left::Known(left)) => usize::try_from(*left).map_or(room, |left| left.min(room)),
             _ => room,
         }
     }
 
     fn take_piece_of(&mut self, input: &[u8]) {
-        let Some(mut flow) = self.flow.take() else {
-            return;
-        };
-        let most = (PIECE - self.piece().len()).min(input.len());
-        let used = flow.take(&input[..most], self.piece());
-        self.flow = Some(flow);
-        if used < input.len() {
-            self.behind = Some(Box::new(super::Behind(input[used..].to_vec())));
+        let mut piece = mem::take(self.piece());
+        if let Some(behind) = &mut self.behind
+            && let Some(flow) = &mut behind.flow
+        {
+            let most = (PIECE - piece.len()).min(input.len());
+            let used = flow.take(&input[..most], &mut piece);
+            behind.bytes.extend_from_slice(&input[used..]);
         }
+        *self.piece() = piece;
     }
 
     /// The piece that is gathered, which is charged for as a request's body is.
@@ -186,7 +203,7 @@ impl<S: Stream> Connection<S> {
     }
 
     fn hand_out_piece(&mut self, now: Instant) -> Next {
-        if let Some(flow) = &mut self.flow {
+        if let Some(flow) = self.flow_mut() {
             flow.paused = Some(now);
         }
         Next::Piece
@@ -195,7 +212,7 @@ impl<S: Stream> Connection<S> {
     /// A client may be behind the least rate for as long as its grace is; where there is none, it may rest as long as
     /// a whole body may take.
     fn set_flow_deadline(&mut self, rules: &Rules) {
-        let rested = self.flow.as_ref().filter(|_| rules.min_body_rate == 0);
+        let rested = self.flow().filter(|_| rules.min_body_rate == 0);
         self.deadline = match rested {
             Some(flow) => flow.moved + rules.live.body_timeout.get(),
             // The last moment in which it is in time, and one more.
@@ -206,7 +223,7 @@ impl<S: Stream> Connection<S> {
     /// Takes no more of the body for this, which a worker tells its client.
     pub(super) fn refuse_flow(&mut self, refusal: Refusal, context: &Context<'_>) -> Next {
         self.ends_for(Closed::by_refusal(refusal));
-        if let Some(flow) = &mut self.flow {
+        if let Some(flow) = self.flow_mut() {
             flow.refusal = Some(refusal);
         }
         *self.piece() = Vec::new();
@@ -215,7 +232,8 @@ impl<S: Stream> Connection<S> {
 
     /// What takes the body is a worker's to drop.
     pub(super) fn let_go_of_flow(&mut self) {
-        let Some(flow) = self.flow.take() else {
+        let behind = self.behind.as_mut();
+        let Some(flow) = behind.and_then(|behind| behind.flow.take()) else {
             return;
         };
         if let Some(underway) = flow.underway {

@@ -195,7 +195,7 @@ impl<S: Stream> Connection<S> {
         if let Some(input) = &mut self.input {
             input.clear();
             if let Some(behind) = self.behind.take() {
-                input.bytes = behind.0;
+                input.bytes = behind.bytes;
             }
         }
         self.state = State::Idle;
@@ -205,7 +205,7 @@ impl<S: Stream> Connection<S> {
 
     /// Closes at once where nothing unread can turn the close into a reset, else says so and lingers.
     fn end_connection(&mut self, now: Instant) -> Next {
-        let unread = self.behind.is_some() || self.flow.is_some();
+        let unread = self.behind.is_some();
         if !unread && !self.may_be_readable && !self.has_unread_bytes() {
             self.state = State::Closed;
             return Next::Close;
