@@ -19,7 +19,7 @@ impl Upload {
     /// nothing is left of it however the process ends. Both run on a worker.
     ///
     /// `directory` is best one that the program has checked at its start, by
-    /// [`Settings::directory`](crate::Settings::directory): an image built from scratch has no `/tmp`.
+    /// [`Settings::writable_directory`](crate::Settings::writable_directory): an image built from scratch has no `/tmp`.
     ///
     /// ```
     /// use seaworthy::{Error, Request, Upload};
