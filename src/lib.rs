@@ -151,6 +151,8 @@ pub use message::{
     response::Response,
     upload::{
         file::{FileSink, Stored},
+        form::{Form, FormSink},
+        form_file::FormFile,
         into_upload::IntoUpload,
         sink::{BodySink, Upload},
     },

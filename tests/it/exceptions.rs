@@ -119,6 +119,14 @@ const TINY_HTTP: &[(&str, &str)] = &[
         "uploads::load::hundreds_of_slow_uploads_leave_probes_and_others_alone",
         UPLOADS,
     ),
+    (
+        "uploads::readymade::a_spooled_body_is_read_whole_and_leaves_nothing",
+        UPLOADS,
+    ),
+    (
+        "uploads::readymade::a_form_comes_apart_and_keeps_the_files_that_are_wanted",
+        UPLOADS,
+    ),
     // What a request wakes.
     ("wakeups::an_idle_pod_is_woken_by_its_tick_alone", LOOKING),
     (
@@ -273,6 +281,7 @@ fn the_list_names_only_what_exists() {
         ("uploads", uploads::CASES),
         ("uploads::endings", uploads::endings::CASES),
         ("uploads::load", uploads::load::CASES),
+        ("uploads::readymade", uploads::readymade::CASES),
         ("wakeups", wakeups::CASES),
     ];
     let cases = modules

@@ -13,6 +13,7 @@ use seaworthy::{
 
 pub(crate) mod endings;
 pub(crate) mod load;
+pub(crate) mod readymade;
 
 use crate::files::Tree;
 use crate::library::{config, end, start};

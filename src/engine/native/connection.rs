@@ -24,7 +24,7 @@ use crate::{
     },
     message::{head::Version, request::Request},
 };
-use flow::Flow;
+use flow::Behind;
 use http::Method;
 use std::{
     io::{Read, Write},
@@ -105,15 +105,6 @@ struct Asked {
     is_head: bool,
     version: Version,
     keep_alive: bool,
-}
-
-/// What there is of a request in flight, or behind it, that few have.
-#[derive(Default)]
-struct Behind {
-    /// What the client has sent behind it.
-    bytes: Vec<u8>,
-    /// A body that its handler takes as it comes.
-    flow: Option<Flow>,
 }
 
 pub(crate) struct Connection<S> {

@@ -13,6 +13,7 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 /// A file that a body is written to, from [`Upload::to_file`].
@@ -24,6 +25,7 @@ use std::{
 #[must_use = "it becomes an upload when the handler returns it"]
 pub struct FileSink {
     part: Part,
+    path: PathBuf,
     length: u64,
     synced: bool,
 }
@@ -51,14 +53,9 @@ impl Upload {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let (file, temporary) = create_unique(directory)?;
         Ok(FileSink {
-            part: Part {
-                file,
-                temporary,
-                place: path,
-                is_placed: false,
-            },
+            part: Part::create(directory)?,
+            path,
             length: 0,
             synced: false,
         })
@@ -96,19 +93,18 @@ impl FileSink {
         Ok(())
     }
 
-    fn place(mut self) -> io::Result<Stored> {
+    fn place(self) -> io::Result<Stored> {
         if self.synced {
             self.part.file.sync_all()?;
         }
-        self.part.place()?;
-        let path = self.part.place.clone();
+        self.part.place(&self.path)?;
         if self.synced
             && let Some(directory) = self.part.temporary.parent()
         {
             File::open(directory)?.sync_all()?;
         }
         Ok(Stored {
-            path,
+            path: self.path,
             length: self.length,
         })
     }
@@ -141,25 +137,43 @@ where
     }
 }
 
-/// A file that is not in its place yet, and is removed where it never gets there.
-struct Part {
+/// A file that has no place yet, and is removed where it never gets one.
+#[derive(Debug)]
+pub(super) struct Part {
     file: File,
     temporary: PathBuf,
-    place: PathBuf,
-    is_placed: bool,
+    is_placed: AtomicBool,
 }
 
 impl Part {
-    fn place(&mut self) -> io::Result<()> {
-        fs::rename(&self.temporary, &self.place)?;
-        self.is_placed = true;
+    pub(super) fn create(directory: &Path) -> io::Result<Part> {
+        let (file, temporary) = create_unique(directory)?;
+        Ok(Part {
+            file,
+            temporary,
+            is_placed: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Opens it anew, while it has no place.
+    pub(super) fn open(&self) -> io::Result<File> {
+        File::open(&self.temporary)
+    }
+
+    pub(super) fn place(&self, place: &Path) -> io::Result<()> {
+        fs::rename(&self.temporary, place)?;
+        self.is_placed.store(true, Relaxed);
         Ok(())
     }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
-        if !self.is_placed
+        if !self.is_placed.load(Relaxed)
             && let Err(error) = fs::remove_file(&self.temporary)
         {
             log::warn!(path:% = self.temporary.display(), reason:% = error; "what came of an upload cannot be removed");

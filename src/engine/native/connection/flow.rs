@@ -9,6 +9,15 @@ use crate::{
 };
 use std::time::Instant;
 
+/// What there is of a request in flight, or behind it, that few have.
+#[derive(Default)]
+pub(super) struct Behind {
+    /// What the client has sent behind it.
+    pub(super) bytes: Vec<u8>,
+    /// A body that its handler takes as it comes.
+    pub(super) flow: Option<Flow>,
+}
+
 /// A body that its handler takes as it comes.
 pub(super) struct Flow {
     pub(super) left: Left,

@@ -1,8 +1,8 @@
 //! A body that flows: what arrives goes to a worker piece by piece, and the rest waits in the client's socket.
 
 use super::{
-    Behind, Connection, Context, Next, State, Stream,
-    flow::{Flow, Left},
+    Connection, Context, Next, State, Stream,
+    flow::{Behind, Flow, Left},
 };
 use crate::{
     engine::{
