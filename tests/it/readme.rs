@@ -54,3 +54,18 @@ fn the_readme_links_a_service_of_ones_own_as_seaworthy_is_linked() {
         "the README does not write out:\n{linked}"
     );
 }
+
+#[test]
+fn the_readmes_upload_is_one_that_is_compiled() {
+    let section = section("A service of your own");
+    let (_, uploads) = section
+        .split_once("### Uploads larger than memory")
+        .expect("it is told of");
+    let (_, code) = uploads.split_once("```rust\n").expect("an example");
+    let (code, _) = code.split_once("```").expect("its end");
+    let documented = read("src/message/upload/sink.rs");
+    for line in code.lines().filter(|line| !line.is_empty()) {
+        let line = format!("/// {line}");
+        assert!(documented.lines().any(|known| known == line), "{line}");
+    }
+}

@@ -57,15 +57,21 @@ pub trait BodySink: Send + 'static {
 /// `BODY_TIMEOUT`); else 408. Of layers, what they do to the response that they see, an empty 200, is done to its headers
 /// alone: the later answer gets those that it has not set itself.
 ///
-/// ```
-/// use seaworthy::{Error, Request, Routes, Service, Upload};
+/// ```no_run
+/// # use std::path::PathBuf;
+/// use seaworthy::{Error, Request, Routes, Service, Settings, Upload};
 ///
-/// fn store(request: &Request) -> Result<Upload, Error> {
-///     let file = Upload::to_file_in("/data", request.param("name"))?;
+/// fn store(request: &Request, data: &PathBuf) -> Result<Upload, Error> {
+///     let file = Upload::to_file_in(data, request.param("name"))?;       // 400 for a name that leads elsewhere
 ///     Ok(file.synced().then(|_, stored| format!("{} bytes", stored.length)))
 /// }
 ///
-/// let service = Service::new("files").nest("/files", Routes::new().put("/{name}", store).body_limit("10GiB"));
+/// let mut settings = Settings::from_env();
+/// let data = settings.writable_directory("DATA_DIR", "/data");           // checked at start, else exit 78
+/// let files = Routes::new().put("/{name}", store).body_limit("10GiB");   // past it 413
+/// # let _ =
+/// Service::with_state("files", data).settings(settings).nest("/files", files)
+/// # ;
 /// ```
 ///
 /// Where the engine is `tiny_http`, a service with such a route does not start.
