@@ -42,12 +42,14 @@ pub(super) fn open_engine(
 /// # Errors
 /// Names the route that it cannot serve.
 pub(super) fn check_engine(config: &Config, application: &dyn Application) -> io::Result<()> {
-    match (config.http_engine, application.upload_route()) {
-        #[cfg(feature = "tiny_http")]
-        (HttpEngine::TinyHttp, Some(route)) => Err(io::Error::other(Misconfigured(format!(
-            "HTTP_ENGINE: the route {} takes uploads as they come, which tiny_http cannot: expected native",
-            route.template
-        )))),
+    match application.upload_route() {
+        Some(route) if config.http_engine != HttpEngine::Native => {
+            let route = &route.template;
+            let engine = config.http_engine.name();
+            Err(io::Error::other(Misconfigured(format!(
+                "HTTP_ENGINE={engine}: the route {route} takes uploads as they come, which needs native"
+            ))))
+        }
         _ => Ok(()),
     }
 }
