@@ -40,7 +40,11 @@ fn main() -> ExitCode {
         uploads::four_uploads_of_a_gibibyte_take_less_than_16_mib_and_leave_others_their_turn();
         return ExitCode::SUCCESS;
     }
-    let tests: [(&str, fn()); 8] = [
+    let tests: [(&str, fn()); 9] = [
+        (
+            "the_span_and_the_record_of_an_upload_end_with_its_answer",
+            uploads::the_span_and_the_record_of_an_upload_end_with_its_answer,
+        ),
         (
             "uploads_that_cannot_be_are_a_bad_configuration",
             uploads::uploads_that_cannot_be_are_a_bad_configuration,
@@ -146,7 +150,10 @@ fn program() -> ExitCode {
 fn store(request: &Request, conf: &Conf) -> Result<Upload, Error> {
     let data = conf.data.as_ref().ok_or_else(Error::not_found)?;
     let file = Upload::to_file_in(data, request.param("name"))?;
-    Ok(file.then(|_, stored| format!("{} bytes", stored.length)))
+    Ok(file.then(|_, stored| {
+        let _span = seaworthy::trace::span("stored");
+        format!("{} bytes", stored.length)
+    }))
 }
 
 /// What a test has to say though it passes.

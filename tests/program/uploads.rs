@@ -1,7 +1,7 @@
 //! Uploads: where they cannot be, and those that are larger than all the memory there is. The latter are for
 //! `cargo test --test program -- --ignored`, since they take 4 GiB of the disk and a minute.
 
-use crate::{cgroup::Cgroup, run, serving::Serving};
+use crate::{cgroup::Cgroup, collector::Collector, run, serving::Serving};
 use std::{
     env, fs,
     io::{Read, Write},
@@ -15,6 +15,19 @@ const GIBIBYTE: u64 = 1 << 30;
 
 /// A directory that is removed when the test ends.
 struct Data(PathBuf);
+
+impl Data {
+    fn new(name: &str) -> Data {
+        let name = format!("seaworthy-uploads-{name}-{}", process::id());
+        let data = Data(env::temp_dir().join(name));
+        fs::create_dir_all(&data.0).expect("a directory can be made");
+        data
+    }
+
+    fn path(&self) -> String {
+        self.0.to_string_lossy().into_owned()
+    }
+}
 
 impl Drop for Data {
     fn drop(&mut self) {
@@ -63,9 +76,8 @@ pub(crate) fn four_uploads_of_a_gibibyte_take_less_than_16_mib_and_leave_others_
     let Some(memory) = Cgroup::new("memory", &[("memory.limit_in_bytes", "67108864")]) else {
         return;
     };
-    let data = Data(env::temp_dir().join(format!("seaworthy-uploads-{}", process::id())));
-    fs::create_dir_all(&data.0).expect("a directory can be made");
-    let path = data.0.to_string_lossy().into_owned();
+    let data = Data::new("large");
+    let path = data.path();
     let settings = [("QUEUE", "queue"), ("DATA_DIR", path.as_str())];
     let serving = Serving::start_in(&[&cpu, &memory], &settings);
     let before = latencies(&serving, |count| count < 500);
@@ -124,4 +136,44 @@ pub(crate) fn uploads_that_cannot_be_are_a_bad_configuration() {
             "{stderr}"
         );
     }
+}
+
+pub(crate) fn the_span_and_the_record_of_an_upload_end_with_its_answer() {
+    const PAUSE: Duration = Duration::from_millis(200);
+    let collector = Collector::start();
+    let data = Data::new("traced");
+    let serving = Serving::start(&[
+        ("QUEUE", "queue"),
+        ("DATA_DIR", &data.path()),
+        ("ACCESS_LOG", "all"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint()),
+    ]);
+    let mut stream = TcpStream::connect(serving.address()).expect("it listens");
+    let head = "PUT /files/a HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 10\r\n\r\nfirst";
+    stream.write_all(head.as_bytes()).expect("it reads");
+    thread::sleep(PAUSE);
+    stream.write_all(b"later").expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    assert!(answer.ends_with("10 bytes"), "{answer}");
+    let log = serving.end();
+    let [stored, server] = [(); 2].map(|()| collector.next());
+    assert_eq!(
+        (&*stored.name, &*server.name),
+        ("stored", "PUT /files/{name}")
+    );
+    assert_eq!(stored.parent, server.span_id, "{stored:?}");
+    assert!(
+        server.end - server.start >= PAUSE.as_nanos() as u64,
+        "{server:?}"
+    );
+    assert_eq!(server.attributes["http.response.status_code"], "200");
+    let record = log
+        .iter()
+        .find(|record| record["route"] == "/files/{name}" && !record["status"].is_null());
+    let record = record.unwrap_or_else(|| panic!("no record: {log:?}"));
+    assert_eq!(
+        (&record["status"], &record["trace_id"]),
+        (&200.into(), &server.trace_id.as_str().into())
+    );
 }
