@@ -127,6 +127,11 @@ const TINY_HTTP: &[(&str, &str)] = &[
         "uploads::readymade::a_form_comes_apart_and_keeps_the_files_that_are_wanted",
         UPLOADS,
     ),
+    (
+        "uploads::curl::curl_uploads_after_it_was_told_to_go_on_and_sends_nothing_where_it_is_refused",
+        UPLOADS,
+    ),
+    ("uploads::curl::curls_forms_come_apart", UPLOADS),
     // What a request wakes.
     ("wakeups::an_idle_pod_is_woken_by_its_tick_alone", LOOKING),
     (
@@ -279,6 +284,7 @@ fn the_list_names_only_what_exists() {
         ("signals", signals::CASES),
         ("stalls", stalls::CASES),
         ("uploads", uploads::CASES),
+        ("uploads::curl", uploads::curl::CASES),
         ("uploads::endings", uploads::endings::CASES),
         ("uploads::load", uploads::load::CASES),
         ("uploads::readymade", uploads::readymade::CASES),

@@ -11,6 +11,7 @@ use seaworthy::{
     BodySink, Error, IntoResponse, Next, Request, Response, Routes, Running, Service, Upload,
 };
 
+pub(crate) mod curl;
 pub(crate) mod endings;
 pub(crate) mod load;
 pub(crate) mod readymade;

@@ -24,7 +24,7 @@ const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\
     --b\r\nContent-Disposition: form-data; name=\"draft\"; filename=\"../x\"\r\n\r\nnot kept\r\n--b--\r\n";
 
 /// A service that counts a body's lines, and stores the photo of a form.
-fn service(directory: &Path) -> Service {
+pub(super) fn service(directory: &Path) -> Service {
     let directory = directory.to_owned();
     let spool = directory.clone();
     let lines = move |_: &Request| {

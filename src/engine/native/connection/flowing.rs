@@ -61,6 +61,8 @@ impl<S: Stream> Connection<S> {
                 self.outgoing = Some(Outgoing::interim());
             }
         }
+        // Read together with the head, the body's beginning has had its place there.
+        self.request().bytes.shrink_to_fit();
         self.state = State::Flowing;
         self.may_be_readable = true;
         self.pace = Pace::begin(now);

@@ -190,8 +190,8 @@ fn where_memory_may_soon_be_short_pieces_are_small_and_go_on() {
 
 #[test]
 fn a_client_that_is_waited_for_holds_no_buffer() {
-    let mut rig = begun(|_| {});
-    rig.send([b'x'; 50_000]);
+    let mut rig = flowing_rig(|_| {});
+    rig.send([HEAD.as_bytes(), &[b'x'; 50_000]].concat());
     serve_flow(&mut rig, &mut Vec::new());
     let held = rig.connection.charged_request();
     assert!(held < 4096, "{held} bytes");
