@@ -108,15 +108,8 @@ impl Underway {
     fn pass_headers(&mut self, answer: &mut Response) {
         for (name, value) in self.seen.headers.iter() {
             let adds_up = matches!(*name, header::SET_COOKIE | header::VARY);
-            let is_new = !answer.headers.contains_key(name);
-            match () {
-                () if adds_up => {
-                    answer.headers.append(name, value.clone());
-                }
-                () if is_new => {
-                    answer.headers.insert(name, value.clone());
-                }
-                () => {}
+            if adds_up || !answer.headers.contains_key(name) {
+                answer.headers.append(name, value.clone());
             }
         }
     }
