@@ -43,6 +43,7 @@
 //! | it is leased to the pool | `engine/native/lease.rs` | the leader |
 //! | a probe is answered; the rest finds its route and is queued, or shed with 503 | `pool/dispatcher.rs`, `pool/mod.rs` | the leader |
 //! | a worker slot is free: layers and handler run | `pool/mod.rs`, `routing/` | a worker, often the leader itself |
+//! | where the handler has returned an [`Upload`], each piece of the body is read when it comes, and written | `engine/native/connection/flowing.rs`; `pool/pieces.rs` | the leader; a worker |
 //! | the response is framed and written as far as the client takes it | `engine/native/outgoing.rs`, `connection/sending.rs` | that worker |
 //! | what is left is written when the client has room | `engine/native/reactor.rs` | the leader |
 //!
@@ -177,11 +178,19 @@ pub use message::{
     error::Error,
     into_response::{Html, IntoResponse, NoContent},
     log_context::{LogContext, log_context},
+    pending::Pending,
     problem::Problem,
     redirect::Redirect,
     request::Request,
     request_id::RequestId,
     response::Response,
+    upload::{
+        file::{FileSink, Stored},
+        form::{Form, FormSink},
+        form_file::FormFile,
+        into_upload::IntoUpload,
+        sink::{BodySink, Upload},
+    },
 };
 #[cfg(unix)]
 pub use observe::trace;

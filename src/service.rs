@@ -51,7 +51,9 @@ use crate::{
     },
     routing::{application::Stateful, routes::Routes},
 };
-use binding::{follow_limits, keep_history, open_admin_engine, open_engine, own_pages, policy};
+use binding::{
+    check_engine, follow_limits, keep_history, open_admin_engine, open_engine, own_pages, policy,
+};
 use std::{
     io, mem,
     process::ExitCode,
@@ -279,6 +281,7 @@ impl<S: Send + Sync + 'static> Service<S> {
     ) -> io::Result<(BoundServer, Option<Admin>)> {
         let live = LiveConfig::of(config);
         let mut application = self.application;
+        check_engine(config, &application)?;
         let mut start_tasks = self.start_tasks;
         for requirement in application.routes.take_requirements() {
             start_tasks.push(Task::new("routes", move |_: &Stop| requirement()));

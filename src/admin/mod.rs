@@ -145,6 +145,7 @@ fn serve(subject: &Subject, engine: &dyn Engine, runner: Option<&Runner>) {
                 (Ready::Stream(exchange), None) => {
                     exchange.stream();
                 }
+                (Ready::Piece(exchange), None) => drop(exchange),
                 (Ready::Discarded(what), None) => drop(what),
             }
         }

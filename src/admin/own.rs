@@ -52,6 +52,7 @@ impl OwnPages {
                 Ready::Stream(exchange) => {
                     exchange.stream();
                 }
+                Ready::Piece(exchange) => drop(exchange),
                 Ready::Discarded(what) => drop(what),
             }
         }

@@ -17,7 +17,9 @@ use crate::{
     },
 };
 use probe::Probe;
-use std::{env, io, io::Write, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    env, error::Error, fmt, io, io::Write, path::Path, process::ExitCode, sync::Arc, time::Duration,
+};
 
 /// What `--help` and `--version` say of the program.
 #[derive(Clone, Copy)]
@@ -37,6 +39,18 @@ const CONFIG: u8 = 78;
 const LAST_RECORDS: Duration = Duration::from_millis(500);
 
 const TERMINATION_LOG: &str = "/dev/termination-log";
+
+/// Why a program cannot serve as it is configured, within an `io::Error`: exit code 78.
+#[derive(Debug)]
+pub(crate) struct Misconfigured(pub(crate) String);
+
+impl fmt::Display for Misconfigured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Misconfigured {}
 
 /// What a program does beside what every program on this library does.
 pub(crate) trait Execute {
@@ -159,7 +173,13 @@ fn run_service(about: &About, mut settings: Settings, program: Box<dyn Execute>)
         Err(error) => {
             log::error!(reason:% = error; "start-up failed");
             complain(about, &error.to_string());
-            UNAVAILABLE
+            match error
+                .get_ref()
+                .is_some_and(|inner| inner.is::<Misconfigured>())
+            {
+                true => CONFIG,
+                false => UNAVAILABLE,
+            }
         }
     };
     logging::flush(LAST_RECORDS);

@@ -29,6 +29,7 @@ pub(crate) mod source;
 #[cfg(test)]
 pub(crate) mod tests;
 mod values;
+mod writable;
 
 /// Reads named settings from the environment, from the files that `NAME_FILE` names, or from the directory `CONFIG_DIR`;
 /// remembers every bad one.

@@ -101,7 +101,8 @@ pub struct Config {
     pub max_body_bytes: usize,
     /// `HEAD_TIMEOUT`: how long a request's head may take to arrive from its first byte on, 10 s by default.
     pub head_timeout: Duration,
-    /// `BODY_TIMEOUT`: how long a request's body may take to arrive, 30 s by default.
+    /// `BODY_TIMEOUT`: how long a request's body may take to arrive, 30 s by default; one that goes to an
+    /// [`Upload`](crate::Upload) may take as long as it keeps `MIN_BODY_RATE`.
     pub body_timeout: Duration,
     /// `WRITE_TIMEOUT`: how long a client may take to accept what is sent, 30 s by default.
     pub write_timeout: Duration,

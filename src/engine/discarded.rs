@@ -1,6 +1,7 @@
 //! What a connection lets go of and its owner must not simply drop: the thread that drives the sockets has no time for
 //! a handler's destructor, nor for giving back much memory at once.
 
+use super::underway::Underway;
 use crate::{
     message::request::{Request, RequestBody},
     observe::panics,
@@ -18,6 +19,8 @@ pub(super) const MUCH_MEMORY: usize = 4 << 20;
 pub(crate) enum Discarded {
     /// To be dropped where a handler may run.
     Reader(BodyReader),
+    /// To be dropped there too.
+    Upload(Box<Underway>),
     /// To be freed in pieces.
     Memory(LargeBuffer),
 }
@@ -32,7 +35,7 @@ impl Discarded {
     pub(super) fn of_request(request: &mut Request) -> impl Iterator<Item = Discarded> + use<> {
         let body = match &mut request.body {
             RequestBody::Own(bytes) => Discarded::if_much(bytes),
-            RequestBody::Empty | RequestBody::Behind { .. } => None,
+            RequestBody::Empty | RequestBody::Behind { .. } | RequestBody::Taken(_) => None,
         };
         let bytes = Discarded::if_much(&mut request.bytes);
         bytes.into_iter().chain(body)

@@ -18,6 +18,7 @@ mod pace;
 pub(crate) mod rules;
 #[cfg(feature = "tiny_http")]
 pub(crate) mod tiny_http;
+pub(crate) mod underway;
 
 use crate::{
     message::{request::Request, response::Response},
@@ -29,6 +30,7 @@ use std::{
     net::SocketAddr,
     time::{Duration, Instant},
 };
+use underway::{Then, Underway};
 
 /// Something a worker can do now.
 pub(crate) enum Ready {
@@ -37,6 +39,8 @@ pub(crate) enum Ready {
     /// A streamed response whose client has room again: the next chunks are to be read from the handler's reader,
     /// which may block, and so is a worker's business.
     Stream(Box<dyn Exchange>),
+    /// A piece of a body that flows, for its sink: [`Exchange::take_piece`].
+    Piece(Box<dyn Exchange>),
     /// Something of the handler's that is not needed any more, such as the reader of a body whose client has left. It
     /// only has to be dropped, but its destructor may block, and so is a worker's business too.
     Discarded(Box<dyn Send>),
@@ -69,6 +73,8 @@ pub(crate) enum Pulled {
 pub(crate) struct Cut {
     /// Requests that had begun to arrive and were not whole yet.
     pub(crate) receiving: usize,
+    /// The routes of uploads that were not whole yet.
+    pub(crate) uploading: Vec<String>,
     /// The routes of responses that were not wholly sent yet.
     pub(crate) sending: Vec<String>,
 }
@@ -147,6 +153,26 @@ pub(crate) trait Exchange: Send {
     fn is_reset(&self) -> bool {
         false
     }
+
+    /// Whether the request's body is still to come, for a handler that takes it as it does.
+    fn awaits_body(&self) -> bool {
+        false
+    }
+
+    /// Lets the body come: each piece is a [`Ready::Piece`] then.
+    fn let_body_come(self: Box<Self>, _: Box<Underway>) {}
+
+    /// For what came as [`Ready::Piece`], which is the request's body until the next call: what takes it, and what comes
+    /// then.
+    fn take_piece(&mut self) -> Option<(Box<Underway>, Then)> {
+        None
+    }
+
+    /// Lets the next piece come.
+    fn let_more_come(self: Box<Self>, _: Box<Underway>) {}
+
+    /// No more of the body is taken: the request is what it was before, with a body that counts and is not there.
+    fn end_body(&mut self) {}
 
     /// Writes the response, or what fits of it now; the engine finishes the rest. With `close`, the connection ends
     /// after it. A streamed body is read on this thread. True where all of it is sent.

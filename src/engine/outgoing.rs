@@ -97,6 +97,7 @@ impl Outgoing {
         let rest = match body {
             Body::Stream(reader, _) if !with_body => Rest::Spent(BodyReader::new(reader)),
             _ if !with_body => Rest::Nothing,
+            Body::Pending(_) => Rest::Nothing,
             Body::Static(bytes) if bytes.len() > COPIED_BODY => Rest::Static(bytes),
             Body::Bytes(bytes) if bytes.len() > COPIED_BODY => Rest::Bytes(bytes, 0),
             Body::Static(bytes) => copied(&mut framed, bytes),

@@ -22,6 +22,16 @@ impl Pace {
         self.0 = now.min(self.0 + Duration::from_nanos(nanos));
     }
 
+    /// Leaves out a time that was not the client's.
+    pub(super) fn shift(&mut self, time: Duration) {
+        self.0 += time;
+    }
+
+    /// From when on the client is behind by more than it may, if nothing moves until then.
+    pub(super) fn behind_at(&self) -> Instant {
+        self.0 + GRACE
+    }
+
     /// Since when the client is behind, where it is by more than it may.
     pub(super) fn behind_since(&self, now: Instant) -> Option<Instant> {
         (now > self.0 + GRACE).then_some(self.0)

@@ -41,11 +41,20 @@ pub(crate) struct Policy {
 
 /// Which routes have a limit of their own on the bytes of a body.
 pub(crate) trait BodyLimits: Send + Sync {
-    /// The limit of what answers this method on this path, where that has one. It is asked where sockets are driven.
-    fn of(&self, method: &Method, path: &str) -> Option<u64>;
+    /// What answers this method on this path asks of a body. It is asked where sockets are driven.
+    fn of(&self, method: &Method, path: &str) -> RouteBody;
 
     /// The largest of all.
     fn largest(&self) -> u64;
+}
+
+/// What a route asks of a body.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RouteBody {
+    /// The most bytes, where the route has a limit of its own.
+    pub(crate) limit: Option<u64>,
+    /// Its handler takes the body as it comes.
+    pub(crate) flows: bool,
 }
 
 /// A response must make at least this much progress in each `WRITE_TIMEOUT`, so that a client that takes one byte at
@@ -131,13 +140,16 @@ impl Rules {
         }
     }
 
-    /// How many bytes a body may have that is sent with this method to this path: never more than requests may hold
-    /// together, or it would be told to come again for ever.
-    pub(crate) fn body_limit(&self, method: &Method, path: &str) -> u64 {
+    /// How many bytes a body may have that is sent with this method to this path, and whether it flows. Where it does
+    /// not, never more than requests may hold together, or it would be told to come again for ever.
+    pub(crate) fn body_terms(&self, method: &Method, path: &str) -> (u64, bool) {
         let own = self.policy.body_limits.as_ref();
-        own.and_then(|own| own.of(method, path))
-            .unwrap_or(self.max_body_bytes)
-            .min(self.memory.requests.most() as u64)
+        let RouteBody { limit, flows } = own.map(|own| own.of(method, path)).unwrap_or_default();
+        let limit = limit.unwrap_or(self.max_body_bytes);
+        match flows {
+            true => (limit, true),
+            false => (limit.min(self.memory.requests.most() as u64), false),
+        }
     }
 
     /// The answer to a refused request, which is counted.

@@ -1,5 +1,6 @@
 //! What a response sends behind its head.
 
+use super::pending::Pending;
 use std::{
     fmt,
     io::{self, Cursor, Read},
@@ -27,6 +28,8 @@ pub enum Body {
     /// What a reader gives while it is sent, with its length in bytes where that is known: see
     /// [`Response::stream`](crate::Response::stream).
     Stream(Box<dyn Read + Send>, Option<u64>),
+    /// None yet: the answer is to come, once the request's body has. A layer leaves it as it is.
+    Pending(Box<Pending>),
 }
 
 impl Body {
@@ -41,6 +44,7 @@ impl Body {
             Body::Static(bytes) => Some(bytes.len() as u64),
             Body::Bytes(bytes) => Some(bytes.len() as u64),
             Body::Stream(_, length) => *length,
+            Body::Pending(_) => Some(0),
         }
     }
 
@@ -51,6 +55,7 @@ impl Body {
             Body::Static(bytes) => Some(bytes),
             Body::Bytes(bytes) => Some(bytes),
             Body::Stream(..) => None,
+            Body::Pending(_) => Some(&[]),
         }
     }
 
@@ -62,6 +67,7 @@ impl Body {
             Body::Static(bytes) => Box::new(bytes),
             Body::Bytes(bytes) => Box::new(Cursor::new(bytes)),
             Body::Stream(reader, None) => reader,
+            Body::Pending(_) => Box::new(io::empty()),
             Body::Stream(reader, Some(left)) => Box::new(Exactly { reader, left }),
         }
     }
@@ -127,6 +133,7 @@ impl fmt::Debug for Body {
         let kind = match self {
             Body::Static(_) | Body::Bytes(_) => "in memory",
             Body::Stream(..) => "stream",
+            Body::Pending(_) => "pending",
         };
         match self.len() {
             Some(length) => write!(f, "Body({kind}, {length} bytes)"),

@@ -16,6 +16,7 @@ pub(crate) mod logged;
 mod own_headers;
 #[cfg(feature = "serde")]
 mod pairs;
+pub(crate) mod pending;
 pub(crate) mod problem;
 pub(crate) mod redirect;
 pub(crate) mod refusal;
@@ -26,4 +27,5 @@ pub(crate) mod response;
 pub(crate) mod route;
 mod surroundings;
 pub(crate) mod trace_context;
+pub(crate) mod upload;
 pub(crate) mod weight;

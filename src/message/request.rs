@@ -59,6 +59,8 @@ pub(crate) enum RequestBody {
     Behind { start: usize, len: usize },
     /// Put together from chunks.
     Own(Vec<u8>),
+    /// So many bytes came, and a handler has taken them as they did.
+    Taken(u64),
 }
 
 impl Request {
@@ -166,6 +168,11 @@ impl Request {
         self.route.as_ref().map_or("", |route| &route.template)
     }
 
+    /// The same as the log calls it.
+    pub(crate) fn logged_route(&self) -> &'static str {
+        self.route.as_ref().map_or("", |route| route.logged_as)
+    }
+
     /// The first value of a header, where it is text. Names compare without regard to case.
     #[must_use]
     pub fn header(&self, name: impl AsRef<str>) -> Option<&str> {
@@ -219,13 +226,29 @@ impl Request {
         map
     }
 
-    /// The whole body, at most `MAX_BODY_BYTES`; empty where there was none.
+    /// The whole body, at most `MAX_BODY_BYTES`; empty where there was none, and where it goes to an
+    /// [`Upload`](crate::Upload).
     #[must_use]
     pub fn body(&self) -> &[u8] {
         match &self.body {
-            RequestBody::Empty => &[],
+            RequestBody::Empty | RequestBody::Taken(_) => &[],
             RequestBody::Behind { start, len } => &self.bytes[*start..*start + *len],
             RequestBody::Own(bytes) => bytes,
+        }
+    }
+
+    /// The body, which is to come another way.
+    pub(crate) fn take_body(&mut self) -> Vec<u8> {
+        let body = self.body().to_vec();
+        self.body = RequestBody::Taken(body.len() as u64);
+        body
+    }
+
+    /// How many bytes of a body have come.
+    pub(crate) fn body_len(&self) -> u64 {
+        match self.body {
+            RequestBody::Taken(bytes) => bytes,
+            _ => self.body().len() as u64,
         }
     }
 
@@ -275,7 +298,7 @@ impl Request {
     pub(crate) fn holds(&self) -> usize {
         let own = match &self.body {
             RequestBody::Own(bytes) => bytes.capacity(),
-            RequestBody::Empty | RequestBody::Behind { .. } => 0,
+            RequestBody::Empty | RequestBody::Behind { .. } | RequestBody::Taken(_) => 0,
         };
         let fields = self.head.fields.capacity() * size_of::<Field>();
         self.bytes.capacity() + fields + own

@@ -67,7 +67,7 @@ impl Response {
     }
 
     /// Changes the body: for a layer. The content type stays what it was; headers that speak of the old body, such as
-    /// `ETag`, are the layer's to change.
+    /// `ETag`, are the layer's to change. Where an [`Upload`](crate::Upload) has only begun, there is none to change yet.
     ///
     /// ```
     /// use seaworthy::{Body, Next, Request, Response};
@@ -86,7 +86,9 @@ impl Response {
     /// ```
     #[must_use]
     pub fn map_body<B: Into<Body>>(mut self, change: impl FnOnce(Body) -> B) -> Response {
-        self.body = change(self.body).into();
+        if !matches!(self.body, Body::Pending(_)) {
+            self.body = change(self.body).into();
+        }
         self
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Route {
     pub(crate) timeout: Option<Duration>,
     /// The most bytes that a body may have, where that is not `MAX_BODY_BYTES`.
     pub(crate) body_limit: Option<u64>,
+    /// Its handler takes the body as it comes, and runs when the head is there.
+    pub(crate) takes_flowing_body: bool,
     /// None before the service has been bound.
     pub(crate) service: Option<Arc<ServiceFacts>>,
     pub(crate) cost: Cost,
@@ -48,6 +50,7 @@ impl Route {
             params: parameters(template),
             timeout: None,
             body_limit: None,
+            takes_flowing_body: false,
             service: None,
             cost: Cost::default(),
         }

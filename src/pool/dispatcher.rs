@@ -5,6 +5,7 @@ use crate::{
     engine::Exchange,
     health::{self, Health},
     message::{
+        body::Body,
         into_response::IntoResponse,
         refusal::{Refusal, Refusals},
         request::Request,
@@ -106,10 +107,12 @@ impl Dispatcher {
     /// long it has taken since `started`.
     pub(crate) fn handle(&self, request: &mut Request, started: Instant) -> (Response, Duration) {
         let span = self.tracer.begin(request, &self.trusted_proxies);
-        let response = self.application.run(request);
+        let mut response = self.application.run(request);
         let took = started.elapsed();
-        if let Some(span) = span {
-            span.end(response.status, took);
+        match (span, &mut response.body) {
+            (Some(span), Body::Pending(pending)) => pending.kept.span = Some(Box::new(span)),
+            (Some(span), _) => span.end(response.status, took),
+            (None, _) => {}
         }
         (response, took)
     }

@@ -29,14 +29,20 @@ impl Pool {
         let mut abandoned = self.in_flight.running(|route| self.template(route));
         let queued = iter::from_fn(|| self.queue.pop());
         let mut left: Vec<Ready> = queued.map(|job| job.ready).collect();
+        left.extend(self.uploads.take_waiting());
         for one in &mut left {
-            if let Ready::Request(exchange) | Ready::Stream(exchange) = one {
+            if let Ready::Request(exchange) | Ready::Stream(exchange) | Ready::Piece(exchange) = one
+            {
                 count(&mut abandoned, exchange.request().route());
             }
         }
         drop_apart(left);
-        let Cut { receiving, sending } = self.engine.cut();
-        for route in &sending {
+        let Cut {
+            receiving,
+            sending,
+            uploading,
+        } = self.engine.cut();
+        for route in sending.iter().chain(&uploading) {
             count(&mut abandoned, route);
         }
         if receiving > 0 {

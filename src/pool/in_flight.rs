@@ -225,6 +225,13 @@ impl Worker {
         self.running.store(index, Release);
     }
 
+    /// Notes that a piece of this request's body is written now; it is counted already.
+    pub(super) fn begin_piece(&self, request: &Request, since: u64) {
+        let index = request.route.as_ref().map_or(NO_ROUTE, |route| route.index);
+        self.since.store(since, Relaxed);
+        self.running.store(index, Release);
+    }
+
     /// Notes that it has ended.
     pub(super) fn end(&self) {
         self.running.store(NOTHING, Relaxed);

@@ -16,7 +16,10 @@ impl Source for Pool {
     fn write(&self, out: &mut Exposition) {
         let dispatcher = &self.dispatcher;
         let template = |route| &*dispatcher.application.route(route).template;
-        dispatcher.http_counts.write(out, self.queued(), template);
+        let mut going = self.queued();
+        let underway = self.uploads.underway();
+        (going.iter_mut().zip(underway)).for_each(|(going, underway)| *going += underway);
+        dispatcher.http_counts.write(out, going, template);
         dispatcher.refused.write(out);
         self.write_sizes(out);
         self.write_engine(out);

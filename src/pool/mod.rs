@@ -37,17 +37,19 @@ mod leader;
 mod metrics;
 mod monitor;
 pub(crate) mod overview;
+mod pieces;
 mod queue;
 pub(crate) mod resize;
 mod roster;
 mod saturation;
 mod scrapes;
 pub(crate) mod threads;
+mod uploads;
 mod writers;
 
 use crate::{
     engine::{Engine, Pulled, Ready},
-    message::{body::Body, log_context::Scope, request::Request},
+    message::{body::Body, log_context::Scope},
     observe::{metrics::counts::Shed, panics},
 };
 use dispatcher::Dispatcher;
@@ -67,6 +69,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use uploads::Uploads;
 use writers::Writers;
 
 /// What it costs to hand work to another thread: the wake-up, the switch, and its cold caches. Work that is expected
@@ -113,6 +116,7 @@ pub(crate) struct Pool {
     in_flight: InFlight,
     writers: Arc<Writers>,
     scrapes: Scrapes,
+    uploads: Uploads,
 }
 
 impl Pool {
@@ -141,6 +145,7 @@ impl Pool {
             in_flight: InFlight::default(),
             writers: Writers::new(),
             scrapes: Scrapes::default(),
+            uploads: Uploads::default(),
         })
     }
 
@@ -253,6 +258,7 @@ impl Pool {
             Ready::Stream(_) | Ready::Discarded(_) => {
                 return self.enqueue(ready, now, 2 * HANDOVER);
             }
+            Ready::Piece(exchange) => return self.admit_piece(exchange, now),
             Ready::Request(exchange) => exchange,
         };
         let Some(mut exchange) = self.answer_at_once(exchange, &worker.counts) else {
@@ -322,13 +328,14 @@ impl Pool {
         let mut exchange = match job.ready {
             Ready::Stream(mut exchange) => {
                 let request = exchange.request();
-                let _scope = Scope::enter(logged_as(request)).traced(request.known_trace());
+                let _scope = Scope::enter(request.logged_route()).traced(request.known_trace());
                 worker.begin(exchange.request(), since);
                 if exchange.stream() {
                     self.note_answered(worker, started, self.dispatcher.state.is_stopping());
                 }
                 return;
             }
+            Ready::Piece(exchange) => return self.take_piece(exchange, worker, since),
             Ready::Discarded(what) => return drop(what),
             Ready::Request(exchange) => exchange,
         };
@@ -337,7 +344,7 @@ impl Pool {
             drop(admission);
             return exchange.put_back();
         }
-        let _scope = Scope::enter(logged_as(exchange.request()));
+        let _scope = Scope::enter(exchange.request().logged_route());
         let waited = started - job.since;
         if waited > LONG_WAIT && exchange.is_reset() {
             log::debug!(
@@ -351,11 +358,14 @@ impl Pool {
         // Kept, since a layer may do what it likes to its request.
         let index = request.route.as_ref().map(|route| route.index);
         let (response, took) = self.dispatcher.handle(request, started);
-        self.note_ended(worker, request, &response, since, took);
         let route = index.map(|index| self.dispatcher.application.route(index));
         if let Some(route) = route {
             route.cost.record(took);
         }
+        if let Body::Pending(_) = response.body {
+            return self.begin_upload(exchange, response, worker, started);
+        }
+        self.note_ended(worker, request, &response, since, took);
         if !matches!(response.body, Body::Stream(..)) {
             // Before the client has its answer and can ask again, or its next request might find its own place taken.
             drop(admission);
@@ -388,9 +398,4 @@ impl Pool {
     pub(crate) fn local_addr(&self) -> std::net::SocketAddr {
         self.engine.local_addr()
     }
-}
-
-/// What the log calls a request's route.
-fn logged_as(request: &Request) -> &'static str {
-    request.route.as_ref().map_or("", |route| route.logged_as)
 }

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 use http::{Method, StatusCode, header};
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 /// What answers requests, whatever the type of the service's state.
 pub(crate) trait Application: Send + Sync {
@@ -32,6 +32,9 @@ pub(crate) trait Application: Send + Sync {
 
     /// Runs the layers and the handler of a request that has been through [`find`](Application::find). Never panics.
     fn run(&self, request: &mut Request) -> Response;
+
+    /// Makes of what answers an upload what would have become of a handler's answer. Never panics.
+    fn conclude(&self, request: &mut Request, answer: Result<Response, Panicked>) -> Response;
 
     /// A route by its index.
     fn route(&self, index: usize) -> &Route;
@@ -45,6 +48,9 @@ pub(crate) trait Application: Send + Sync {
 
     /// The largest body that a route takes by a limit of its own; none where no route has one.
     fn largest_body_limit(&self) -> Option<u64>;
+
+    /// A route that takes its body as it comes, where there is one.
+    fn upload_route(&self) -> Option<&Route>;
 }
 
 /// The routes, the state that their handlers share, and what renders their errors.
@@ -86,10 +92,25 @@ impl<S: Send + Sync + 'static> Application for Stateful<S> {
             logged::stream(&mut response.body);
         }
         // What layers left for others ends here, on the worker, and not where sockets are driven.
-        let has_any = !request.extensions().is_empty();
-        if has_any && panics::catch(|| request.extensions_mut().clear()).is_err() {
-            log::error!(route = request.route(); "the destructor of a request's extension panicked");
+        if !request.extensions().is_empty() {
+            match &mut response.body {
+                Body::Pending(pending) => {
+                    pending.kept.extensions = mem::take(request.extensions_mut());
+                }
+                _ => end_extensions(request),
+            }
         }
+        response
+    }
+
+    fn conclude(&self, request: &mut Request, answer: Result<Response, Panicked>) -> Response {
+        let mut response = match answer {
+            Ok(response) if is_plain(&response) => response,
+            Ok(response) => self.settle(response, request),
+            Err(panicked) => self.settle(after_panic(&panicked, request), request),
+        };
+        logged::stream(&mut response.body);
+        end_extensions(request);
         response
     }
 
@@ -109,6 +130,10 @@ impl<S: Send + Sync + 'static> Application for Stateful<S> {
 
     fn largest_body_limit(&self) -> Option<u64> {
         self.routes.largest_body_limit()
+    }
+
+    fn upload_route(&self) -> Option<&Route> {
+        self.routes.upload_route()
     }
 }
 
@@ -150,7 +175,7 @@ impl<S: 'static> Chain<'_, S> {
         let application = self.application;
         match (self.matched, self.endpoint) {
             (Matched::Endpoint, Some(endpoint)) => {
-                return (endpoint.handler)(request, &application.state);
+                return (endpoint.handler.call)(request, &application.state);
             }
             // `OPTIONS *` asks about the server as a whole (RFC 9110 section 9.3.7), and there is nothing to say.
             (_, None) if request.path() == "*" => return StatusCode::NO_CONTENT.into_response(),
@@ -190,6 +215,12 @@ fn is_unheard_of<S: 'static>(routes: &Routes<S>, method: &Method) -> bool {
 /// Whether nothing is to be done to a response on its way out.
 fn is_plain(response: &Response) -> bool {
     response.error.is_none() && !response.status.is_informational()
+}
+
+fn end_extensions(request: &mut Request) {
+    if panics::catch(|| request.extensions_mut().clear()).is_err() {
+        log::error!(route = request.route(); "the destructor of a request's extension panicked");
+    }
 }
 
 #[cold]

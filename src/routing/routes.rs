@@ -293,8 +293,10 @@ impl<S: 'static> Routes<S> {
         };
         let name = method.as_ref().map_or("any method on", Method::as_str);
         assert!(!is_taken, "{name} {template} has a handler already");
+        let mut route = Route::new(index, template);
+        route.takes_flowing_body = handler.takes_flowing_body;
         self.endpoints.push(Endpoint {
-            route: Arc::new(Route::new(index, template)),
+            route: Arc::new(route),
             handler,
             layers: Vec::new(),
         });

@@ -51,6 +51,10 @@ impl<S: Send + Sync + 'static> Service<S> {
             !admin::is_reserved(path),
             "the route {path:?} can never match: seaworthy itself answers there on the admin port"
         );
+        assert!(
+            !handler.takes_flowing_body(),
+            "the route {path:?} of the admin port takes an upload, which is for the service's own port"
+        );
         let routes = self.admin.map(|routes| *routes).unwrap_or_default();
         self.admin = Some(Box::new(routes.route(method, path, handler)));
         self

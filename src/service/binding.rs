@@ -5,16 +5,20 @@ use crate::{
         history::{History, Sampler},
         own::OwnPages,
     },
+    command::Misconfigured,
     config::table::{Config, HttpEngine, live::LiveConfig},
     engine::{
         self, Engine,
         listen::{self, PeerTimeout},
-        rules::{BodyLimits, Policy},
+        rules::{BodyLimits, Policy, RouteBody},
     },
     lifecycle::{flags::Flags, tick::Tick},
     message::route::ServiceFacts,
     pool::{Pool, dispatcher::Dispatcher, resize::Resizer},
-    routing::{application::Stateful, routes::Routes},
+    routing::{
+        application::{Application, Stateful},
+        routes::Routes,
+    },
 };
 use http::Method;
 use std::{io, sync::Arc};
@@ -30,6 +34,23 @@ pub(super) fn open_engine(
         HttpEngine::Native => engine::native::start(listener, config, policy),
         #[cfg(feature = "tiny_http")]
         HttpEngine::TinyHttp => engine::tiny_http::start(listener, config, policy),
+    }
+}
+
+/// Whether the engine can do what the routes ask for.
+///
+/// # Errors
+/// Names the route that it cannot serve.
+pub(super) fn check_engine(config: &Config, application: &dyn Application) -> io::Result<()> {
+    match application.upload_route() {
+        Some(route) if config.http_engine != HttpEngine::Native => {
+            let route = &route.template;
+            let engine = config.http_engine.name();
+            Err(io::Error::other(Misconfigured(format!(
+                "HTTP_ENGINE={engine}: the route {route} takes uploads as they come, which needs native"
+            ))))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -59,10 +80,12 @@ pub(super) fn open_admin_engine(
 
 /// What the service asks of the engine that reads its requests.
 pub(super) fn policy(dispatcher: &Arc<Dispatcher>) -> Policy {
-    let largest = dispatcher.application.largest_body_limit();
-    let own = largest.map(|largest| RouteLimits {
+    let application = &dispatcher.application;
+    let largest = application.largest_body_limit();
+    let has_own = largest.is_some() || application.upload_route().is_some();
+    let own = has_own.then(|| RouteLimits {
         dispatcher: Arc::clone(dispatcher),
-        largest,
+        largest: largest.unwrap_or(0),
     });
     Policy {
         refusals: Arc::clone(&dispatcher.refusals),
@@ -116,18 +139,19 @@ pub(super) fn own_pages<S: Send + Sync + 'static>(
     })
 }
 
-/// Routes with a limit of their own on bodies, of which at least one is there.
+/// Routes that ask something of their own of bodies, of which at least one is there.
 struct RouteLimits {
     dispatcher: Arc<Dispatcher>,
     largest: u64,
 }
 
 impl BodyLimits for RouteLimits {
-    fn of(&self, method: &Method, path: &str) -> Option<u64> {
-        self.dispatcher
-            .application
-            .route_at(method, path)?
-            .body_limit
+    fn of(&self, method: &Method, path: &str) -> RouteBody {
+        let route = self.dispatcher.application.route_at(method, path);
+        route.map_or_else(RouteBody::default, |route| RouteBody {
+            limit: route.body_limit,
+            flows: route.takes_flowing_body,
+        })
     }
 
     fn largest(&self) -> u64 {

@@ -2,18 +2,21 @@
 
 use super::Service;
 use crate::{
-    engine::http1::{self, Framing},
+    engine::{
+        http1::{self, Framing},
+        underway::{PIECE, Underway},
+    },
     health,
     message::{
         body::Body, head::Version, log_context::Scope, refusal::Refusal, request::Request,
-        response::Response,
+        response::Response, route::Route,
     },
     phase::Phase,
     pool::dispatcher,
     routing::application::Application,
 };
 use http::{HeaderValue, Method, header};
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 impl<S: Send + Sync + 'static> Service<S> {
     /// Answers one request on this thread, without a socket, as a client of the running service would be answered: probes
@@ -21,7 +24,8 @@ impl<S: Send + Sync + 'static> Service<S> {
     /// limits of a [`Routes`](crate::Routes) group on bodies and time; and of the answer what a client would see, so that
     /// the answer to HEAD has the headers of GET, `Content-Type` and `Content-Length` among them, and no body. For tests.
     ///
-    /// A streamed body is there to be read, see [`Response::into_body`]. What comes with the socket is missing: the limits
+    /// A streamed body is there to be read, see [`Response::into_body`]; where the handler returns an
+    /// [`Upload`](crate::Upload), the request's body goes through its sink in pieces of 64 KiB. What comes with the socket is missing: the limits
     /// and timeouts that the environment sets, and `Date`, `Connection` and `Transfer-Encoding`.
     ///
     /// ```
@@ -52,8 +56,26 @@ impl<S: Send + Sync + 'static> Service<S> {
             None => {
                 request.received.get_or_insert_with(Instant::now);
                 let _scope = Scope::enter("");
-                self.application.run(request)
+                self.handle(request)
             }
+        }
+    }
+
+    /// Runs layers and handler, and where the handler takes the body as it comes, has it come.
+    fn handle(&self, request: &mut Request) -> Response {
+        let flows = |route: &Arc<Route>| route.takes_flowing_body;
+        let body = match request.route.as_ref().is_some_and(flows) {
+            true => request.take_body(),
+            false => Vec::new(),
+        };
+        let response = self.application.run(request);
+        let began = Instant::now();
+        match Underway::begun(response, began, Box::new(())) {
+            Ok(mut underway) => {
+                let written = body.chunks(PIECE).find_map(|piece| underway.write(piece));
+                underway.answer(request, written, &self.application)
+            }
+            Err(response) => response,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::{
     fairness, files, forwarded, health, hosted, http, layers, library, life, lifetimes,
     live_configuration, logging, metrics, otlp, pages, places, pool, probes, queue, resize,
     reviewed, rolling_update, service, sharing, shortages, signals, slow_clients, stalls, streams,
-    timeouts, traces, wakeups,
+    timeouts, traces, uploads, wakeups,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -23,6 +23,8 @@ const LIMITLESS: &str = "tiny_http has no limit on connections, and hides them";
 const THREADS: &str = "tiny_http has a thread for each connection, and cannot do without";
 const LOOKING: &str = "every connection of tiny_http has a thread, and another looks at their sockets from time to time";
 const BLOCKING: &str = "bodies over 1 KiB and long answers keep a worker waiting for a slow client";
+
+const UPLOADS: &str = "a service that takes bodies as they come does not start on tiny_http";
 
 /// Tests as `module::name`, rows of the tables in `http/tables.rs` as `row: name`.
 const TINY_HTTP: &[(&str, &str)] = &[
@@ -60,6 +62,76 @@ const TINY_HTTP: &[(&str, &str)] = &[
         "bodies::a_client_that_stops_sending_behind_its_last_chunk_gets_its_answer",
         "tiny_http takes the connection's end for the end of the chunks: what may have been cut is refused",
     ),
+    // Uploads.
+    (
+        "uploads::a_body_of_any_framing_becomes_a_file_and_the_connection_goes_on",
+        UPLOADS,
+    ),
+    (
+        "uploads::a_refusal_comes_before_the_go_ahead_and_costs_no_upload",
+        UPLOADS,
+    ),
+    (
+        "uploads::an_early_refusal_is_delivered_while_the_client_still_sends",
+        UPLOADS,
+    ),
+    (
+        "uploads::a_declared_length_over_the_limit_is_told_413_at_once_and_a_flowing_one_as_it_passes_it",
+        UPLOADS,
+    ),
+    (
+        "uploads::a_sink_that_fails_or_panics_ends_its_upload_with_an_answer",
+        UPLOADS,
+    ),
+    (
+        "uploads::a_layer_has_its_say_before_the_body_and_its_headers_are_on_the_answer",
+        UPLOADS,
+    ),
+    (
+        "uploads::endings::a_client_that_leaves_in_the_middle_leaves_no_file",
+        UPLOADS,
+    ),
+    (
+        "uploads::endings::a_client_that_stops_is_told_408_and_one_that_is_slow_and_honest_is_not",
+        UPLOADS,
+    ),
+    (
+        "uploads::endings::at_the_drains_deadline_an_upload_is_named_and_leaves_no_file",
+        UPLOADS,
+    ),
+    (
+        "uploads::endings::an_upload_that_ends_in_time_is_awaited_by_the_drain",
+        UPLOADS,
+    ),
+    (
+        "uploads::endings::an_upload_is_counted_while_it_is_under_way_and_its_bytes_once_it_is_answered",
+        UPLOADS,
+    ),
+    (
+        "uploads::load::four_uploads_at_once_take_little_of_a_small_buffer",
+        UPLOADS,
+    ),
+    (
+        "uploads::load::sinks_that_block_hold_half_of_the_workers_and_no_probe",
+        UPLOADS,
+    ),
+    (
+        "uploads::load::hundreds_of_slow_uploads_leave_probes_and_others_alone",
+        UPLOADS,
+    ),
+    (
+        "uploads::readymade::a_spooled_body_is_read_whole_and_leaves_nothing",
+        UPLOADS,
+    ),
+    (
+        "uploads::readymade::a_form_comes_apart_and_keeps_the_files_that_are_wanted",
+        UPLOADS,
+    ),
+    (
+        "uploads::curl::curl_uploads_after_it_was_told_to_go_on_and_sends_nothing_where_it_is_refused",
+        UPLOADS,
+    ),
+    ("uploads::curl::curls_forms_come_apart", UPLOADS),
     // What a request wakes.
     ("wakeups::an_idle_pod_is_woken_by_its_tick_alone", LOOKING),
     (
@@ -211,6 +283,11 @@ fn the_list_names_only_what_exists() {
         ("sharing", sharing::CASES),
         ("signals", signals::CASES),
         ("stalls", stalls::CASES),
+        ("uploads", uploads::CASES),
+        ("uploads::curl", uploads::curl::CASES),
+        ("uploads::endings", uploads::endings::CASES),
+        ("uploads::load", uploads::load::CASES),
+        ("uploads::readymade", uploads::readymade::CASES),
         ("wakeups", wakeups::CASES),
     ];
     let cases = modules

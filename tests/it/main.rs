@@ -64,4 +64,5 @@ mod stalls;
 mod streams;
 mod timeouts;
 mod traces;
+mod uploads;
 mod wakeups;

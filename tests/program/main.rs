@@ -5,14 +5,17 @@
 #![cfg(unix)]
 
 use std::env;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Output};
 use std::thread;
 use std::time::Duration;
 
 use seaworthy::http::StatusCode;
-use seaworthy::{Error, IntoResponse, Next, Request, Service, Settings, Stop};
+use seaworthy::{Error, IntoResponse, Next, Request, Routes, Service, Settings, Stop, Upload};
 use serde_json::Value;
 
+#[path = "../it/support/cgroup.rs"]
+mod cgroup;
 mod changes;
 #[path = "../it/support/collector.rs"]
 mod collector;
@@ -23,6 +26,7 @@ mod opening;
 mod overflow;
 mod serving;
 mod traces;
+mod uploads;
 
 use changes::a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would;
 use opening::while_it_opens_its_records_are_written_and_a_signal_ends_it;
@@ -37,7 +41,19 @@ fn main() -> ExitCode {
     if env::var_os(IS_PROGRAM).is_some() {
         return program();
     }
-    let tests: [(&str, fn()); 9] = [
+    if env::args().any(|argument| argument == "--ignored") {
+        uploads::four_uploads_of_a_gibibyte_take_less_than_16_mib_and_leave_others_their_turn();
+        return ExitCode::SUCCESS;
+    }
+    let tests: [(&str, fn()); 11] = [
+        (
+            "the_span_and_the_record_of_an_upload_end_with_its_answer",
+            uploads::the_span_and_the_record_of_an_upload_end_with_its_answer,
+        ),
+        (
+            "uploads_that_cannot_be_are_a_bad_configuration",
+            uploads::uploads_that_cannot_be_are_a_bad_configuration,
+        ),
         (
             "help_version_and_config_know_the_program_and_open_nothing",
             help_version_and_config_know_the_program_and_open_nothing,
@@ -90,14 +106,17 @@ fn main() -> ExitCode {
 struct Conf {
     queue: String,
     shards: u64,
+    data: Option<PathBuf>,
 }
 
 fn program() -> ExitCode {
     Service::build("shop", |settings: &mut Settings| {
         settings.default_setting("MAX_BODY_BYTES", "300MiB");
+        let has_data = settings.optional("DATA_DIR").is_some();
         Conf {
             queue: settings.required("QUEUE"),
             shards: settings.number("SHARDS", 4, 1..=64),
+            data: has_data.then(|| settings.writable_directory("DATA_DIR", "/data")),
         }
     })
     .version("1.2.3")
@@ -116,7 +135,12 @@ fn program() -> ExitCode {
             log::info!("the queue is slow");
             thread::sleep(Duration::from_secs(120));
         }
+        let mut files = Routes::new();
+        if conf.data.is_some() {
+            files = files.put("/files/{name}", store).body_limit("10GiB");
+        }
         Ok(Service::with_state("shop", conf)
+            .merge(files)
             .get("/shards", |_: &Request, conf: &Conf| {
                 conf.shards.to_string()
             })
@@ -139,6 +163,20 @@ fn program() -> ExitCode {
             .on_start("say", |_: &Stop| ()))
     })
     .run()
+}
+
+fn store(request: &Request, conf: &Conf) -> Result<Upload, Error> {
+    let data = conf.data.as_ref().ok_or_else(Error::not_found)?;
+    let file = Upload::to_file_in(data, request.param("name"))?;
+    Ok(file.then(|_, stored| {
+        let _span = seaworthy::trace::span("stored");
+        format!("{} bytes", stored.length)
+    }))
+}
+
+/// What a test has to say though it passes.
+fn note(text: &str) {
+    eprintln!("note: {text}");
 }
 
 fn started_with(words: &[&str], settings: &[(&str, &str)]) -> Command {

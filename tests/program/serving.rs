@@ -1,8 +1,9 @@
 //! The program as a process that serves, and what it says.
 
-use crate::{record, started_with};
+use crate::{cgroup::Cgroup, record, started_with};
 use serde_json::Value;
 use std::{
+    fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Child, Command, ExitStatus, Stdio},
@@ -25,7 +26,24 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(settings: &[(&str, &str)]) -> Serving {
-        let mut command = started_with(&[], settings);
+        Serving::of(started_with(&[], settings))
+    }
+
+    /// Started in control groups.
+    pub(crate) fn start_in(groups: &[&Cgroup], settings: &[(&str, &str)]) -> Serving {
+        let program = started_with(&[], settings);
+        let enter: Vec<String> = groups.iter().map(|group| group.enter()).collect();
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("{} && exec \"$0\"", enter.join(" && "))])
+            .arg(program.get_program())
+            .env_clear();
+        let environment = program.get_envs();
+        command.envs(environment.filter_map(|(name, value)| Some((name, value?))));
+        Serving::of(command)
+    }
+
+    fn of(mut command: Command) -> Serving {
         let mut process = command
             .stdout(Stdio::piped())
             .spawn()
@@ -74,6 +92,22 @@ impl Serving {
     /// How it has ended by itself.
     pub(crate) fn ended(mut self) -> ExitStatus {
         self.process.wait().expect("it ends")
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The most that it has held at a time, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let mut words = line.expect("proc(5) has it").split_whitespace();
+        words
+            .next()
+            .and_then(|word| word.parse().ok())
+            .expect("a number")
     }
 
     pub(crate) fn end(mut self) -> Vec<Value> {

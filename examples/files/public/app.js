@@ -13,11 +13,28 @@ async function all() {
   return answer.json();
 }
 
+// By XMLHttpRequest, since fetch does not tell how far an upload is.
+function send(file) {
+  const progress = element("progress", { max: 1, value: 0 });
+  view.append(element("p", {}, `${file.name} `, progress));
+  return new Promise((done) => {
+    const request = new XMLHttpRequest();
+    request.upload.onprogress = (event) => { progress.value = event.loaded / event.total; };
+    request.onload = () => {
+      if (request.status >= 400) alert(`${file.name}: ${request.responseText}`);
+      done();
+    };
+    request.onerror = () => {
+      alert(`${file.name}: the upload broke off`);
+      done();
+    };
+    request.open("PUT", `/api/files/${encodeURIComponent(file.name)}`);
+    request.send(file);
+  });
+}
+
 async function upload(files) {
-  for (const file of files) {
-    const answer = await fetch(`/api/files/${encodeURIComponent(file.name)}`, { method: "PUT", body: file });
-    if (!answer.ok) alert(`${file.name}: ${await answer.text()}`);
-  }
+  for (const file of files) await send(file);
   show();
 }
 

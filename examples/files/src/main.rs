@@ -2,10 +2,10 @@
 
 use seaworthy::http::StatusCode;
 use seaworthy::{
-    Error, IntoResponse, Json, Next, Request, Response, Routes, ServeDir, Service, Settings,
+    Error, IntoResponse, Json, Next, Request, Response, Routes, ServeDir, Service, Settings, Stop,
+    Upload,
 };
-use std::{collections::BTreeSet, fs, fs::File, io, io::Write, path::PathBuf, process::ExitCode};
-use tempfile::NamedTempFile;
+use std::{collections::BTreeSet, fs, io, path::PathBuf, process::ExitCode, time::Duration};
 
 #[cfg(test)]
 mod tests;
@@ -17,8 +17,6 @@ struct Store {
 
 fn main() -> ExitCode {
     Service::build("files", |settings: &mut Settings| {
-        // Half of it is for uploads, which are in memory until they are kept.
-        settings.default_setting("BUFFER_MEMORY", "640MiB");
         let data = settings.text("DATA_DIR", "data").into();
         let public = settings.text("PUBLIC_DIR", "public").into();
         Store { data, public }
@@ -33,15 +31,21 @@ fn service(store: Store) -> Service<Store> {
         .get("/", list)
         .put("/{name}", keep)
         .delete("/{name}", remove)
-        .body_limit("300MiB");
+        .body_limit("10GiB");
     // Whoever may upload must not replace another's file by its compressed neighbour.
     let downloads = ServeDir::new(&store.data).precompressed(false);
     let page = ServeDir::new(&store.public).fallback("index.html");
     Service::with_state("files", store)
-        .on_start("data", |store: &Store| fs::create_dir_all(&store.data))
+        .on_start("data", prepare)
         .nest("/api/files", uploads)
         .nest("/files", Routes::from(downloads).layer(as_attachment))
         .merge(page)
+}
+
+fn prepare(_: &Stop, store: &Store) -> io::Result<()> {
+    fs::create_dir_all(&store.data)?;
+    // What a process that was killed has left of its uploads.
+    Upload::remove_leftovers(&store.data, Duration::from_secs(3600)).map(drop)
 }
 
 fn list(_: &Request, store: &Store) -> Result<Json<BTreeSet<(String, u64)>>, Error> {
@@ -54,18 +58,14 @@ fn list(_: &Request, store: &Store) -> Result<Json<BTreeSet<(String, u64)>>, Err
 }
 
 /// Kept under its name once it is whole and on the disk: readers and a power cut see it so or not at all.
-fn keep(request: &Request, store: &Store) -> Result<StatusCode, Error> {
-    let path = store.data.join(name(request)?);
-    let is_new = !path.exists();
-    let mut file = NamedTempFile::new_in(&store.data)?;
-    file.write_all(request.body())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    File::open(&store.data)?.sync_all()?;
-    match is_new {
-        true => Ok(StatusCode::CREATED),
-        false => Ok(StatusCode::NO_CONTENT),
-    }
+fn keep(request: &Request, store: &Store) -> Result<Upload, Error> {
+    let name = request.param("name");
+    let file = Upload::to_file_in(&store.data, name)?;
+    let is_new = !store.data.join(name).exists();
+    Ok(file.synced().then(move |_, _| match is_new {
+        true => StatusCode::CREATED,
+        false => StatusCode::NO_CONTENT,
+    }))
 }
 
 fn remove(request: &Request, store: &Store) -> Result<StatusCode, Error> {

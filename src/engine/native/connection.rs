@@ -4,6 +4,8 @@
 //! and fuzzing drive it over bytes in memory. All calls are for whoever owns the connection at the moment: the
 //! reactor while it reads and waits, a worker while it runs the handler and writes the response.
 
+mod flow;
+mod flowing;
 mod receiving;
 mod sending;
 mod telling;
@@ -22,6 +24,7 @@ use crate::{
     },
     message::{head::Version, request::Request},
 };
+use flow::Behind;
 use http::Method;
 use std::{
     io::{Read, Write},
@@ -68,6 +71,8 @@ enum State {
     Chunked(Chunks, usize),
     /// The request is with the pool.
     Handling,
+    /// A body arrives that goes to the pool piece by piece.
+    Flowing,
     /// The response is being sent.
     Sending,
     /// Answered for the last time and half closed; what still comes is thrown away, until this time at most.
@@ -89,6 +94,8 @@ pub(crate) enum Next {
     Request,
     /// Hand the stream's reader to the pool: the client has room for more of the response.
     Stream,
+    /// Hand the piece that has arrived of a body to the pool.
+    Piece,
     Close,
 }
 
@@ -99,9 +106,6 @@ struct Asked {
     version: Version,
     keep_alive: bool,
 }
-
-/// Bytes of requests that wait behind the one in flight.
-struct Behind(Vec<u8>);
 
 pub(crate) struct Connection<S> {
     stream: S,
@@ -119,7 +123,7 @@ pub(crate) struct Connection<S> {
     consumed: usize,
     /// Of the request that was handed out, for its answer: a layer may do what it likes to the request itself.
     asked: Asked,
-    /// What the client has sent behind it, where that is anything.
+    /// None where there is nothing of it.
     behind: Option<Box<Behind>>,
     /// A response, or while the body of a request arrives, a `100 Continue` that the client has not taken yet.
     outgoing: Option<Outgoing>,
@@ -207,7 +211,7 @@ impl<S: Stream> Connection<S> {
     pub(crate) fn is_receiving(&self) -> bool {
         matches!(
             self.state,
-            State::Head(_) | State::Body(_) | State::Chunked(..) | State::Handling
+            State::Head(_) | State::Body(_) | State::Chunked(..) | State::Flowing | State::Handling
         )
     }
 
@@ -259,6 +263,7 @@ impl<S: Stream> Connection<S> {
                 State::Handling => Some(Next::Request),
                 State::Closed => Some(Next::Close),
                 State::Sending => self.go_on_sending(context),
+                State::Flowing => Some(self.go_on_flowing(context)),
                 State::Lingering(until) => Some(self.throw_away(until, context)),
                 State::Fresh(_)
                 | State::Idle
@@ -296,7 +301,7 @@ impl<S: Stream> Connection<S> {
                 keep_alive: request.head.keep_alive,
             };
             if request.bytes.len() > consumed {
-                self.behind = Some(Box::new(Behind(request.bytes.split_off(consumed))));
+                self.behind.get_or_insert_default().bytes = request.bytes.split_off(consumed);
             }
         }
     }
@@ -331,7 +336,11 @@ impl<S: Stream> Connection<S> {
     /// How many bytes of memory what has arrived takes.
     fn request_holds(&self) -> usize {
         let input = self.input.as_ref().map_or(0, |input| input.holds());
-        input + self.behind.as_ref().map_or(0, |behind| behind.0.capacity())
+        input
+            + self
+                .behind
+                .as_ref()
+                .map_or(0, |behind| behind.bytes.capacity())
     }
 
     /// How many bytes of memory what is to be sent takes.
@@ -358,6 +367,7 @@ impl<S: Stream> Connection<S> {
     }
 
     fn let_go_of_request(&mut self) {
+        self.let_go_of_flow();
         self.behind = None;
         if let Some(mut input) = self.input.take() {
             self.discard_much_of(&mut input);

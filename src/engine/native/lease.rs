@@ -2,7 +2,12 @@
 
 use super::{connection::Connection, events::Timer, socket};
 use crate::{
-    engine::{Exchange, occupancy::Closed, rules::Rules},
+    engine::{
+        Exchange,
+        occupancy::Closed,
+        rules::Rules,
+        underway::{Then, Underway},
+    },
     message::{request::Request, response::Response},
 };
 use mio::{Poll, Token, Waker, net::TcpStream};
@@ -239,6 +244,32 @@ impl Exchange for Lease {
     fn put_back(self: Box<Self>) {
         let shared = Arc::clone(&self.shared);
         shared.give_back(self);
+    }
+
+    fn awaits_body(&self) -> bool {
+        self.connection.awaits_body()
+    }
+
+    fn let_body_come(mut self: Box<Self>, underway: Box<Underway>) {
+        let shared = Arc::clone(&self.shared);
+        self.connection
+            .let_body_come(underway, Instant::now(), &shared.rules);
+        shared.give_back(self);
+    }
+
+    fn take_piece(&mut self) -> Option<(Box<Underway>, Then)> {
+        self.connection.take_piece()
+    }
+
+    fn let_more_come(mut self: Box<Self>, underway: Box<Underway>) {
+        let shared = Arc::clone(&self.shared);
+        self.connection
+            .let_more_come(underway, Instant::now(), &shared.rules);
+        shared.give_back(self);
+    }
+
+    fn end_body(&mut self) {
+        self.connection.end_flow();
     }
 
     fn respond(mut self: Box<Self>, response: Response, close: bool) -> bool {

@@ -317,6 +317,7 @@ impl Reactor {
                 }
             }
             Next::Stream => ready.extend(self.table.lease(place).map(|lease| Ready::Stream(lease))),
+            Next::Piece => ready.extend(self.table.lease(place).map(|lease| Ready::Piece(lease))),
             Next::Close => self.close(place),
         }
     }

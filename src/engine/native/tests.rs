@@ -95,7 +95,7 @@ fn requests(engine: &dyn Engine, count: usize) -> Vec<Box<dyn Exchange>> {
     assert_eq!(ready.len(), count);
     let exchanges = ready.into_iter().map(|ready| match ready {
         Ready::Request(exchange) => exchange,
-        Ready::Stream(_) | Ready::Discarded(_) => panic!("no request"),
+        Ready::Stream(_) | Ready::Piece(_) | Ready::Discarded(_) => panic!("no request"),
     });
     exchanges.collect()
 }
@@ -127,7 +127,7 @@ fn serve_once(engine: &dyn Engine) -> Vec<String> {
             exchange.stream();
             None
         }
-        Ready::Discarded(_) => None,
+        Ready::Piece(_) | Ready::Discarded(_) => None,
     };
     ready.into_iter().filter_map(answer).collect()
 }

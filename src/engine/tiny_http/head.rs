@@ -55,7 +55,7 @@ pub(super) fn read(inner: &Inner, peer: SocketAddr, rules: &Rules) -> Result<Hea
     fields(inner).for_each(|(name, value)| request.push_field(name, value));
     request.peer = Some(canonical_peer(peer));
     request.received = Some(Instant::now());
-    let body_limit = rules.body_limit(request.method(), request.path());
+    let (body_limit, _) = rules.body_terms(request.method(), request.path());
     if matches!(terms.body, BodyLength::Known(length) if length > body_limit) {
         return Err(Refusal::BODY_TOO_LONG);
     }

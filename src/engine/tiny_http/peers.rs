@@ -381,6 +381,7 @@ impl Peers {
         let to_shut = connections.iter().filter(|(peer, _)| !is_handling(peer));
         let all = || self.known.values();
         let cut = Cut {
+            uploading: Vec::new(),
             receiving: all().filter(|known| known.has_begun()).count(),
             sending: all()
                 .filter_map(|known| known.left_to_wait.clone())

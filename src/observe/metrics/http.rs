@@ -109,7 +109,7 @@ impl HttpCounts {
             route,
             key,
             took,
-            received: request.body().len() as u64,
+            received: request.body_len(),
             sent,
             trace_id: sampled_trace(request),
         });

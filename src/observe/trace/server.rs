@@ -12,6 +12,7 @@ use crate::{
     message::{
         head::Version,
         log_context::enter_trace,
+        pending::EndsWithAnswer,
         request::Request,
         trace_context::{TraceContext, current},
     },
@@ -99,6 +100,12 @@ impl Tracer {
 fn enter(request: &mut Request, context: TraceContext) {
     request.set_trace(context.clone());
     enter_trace(context);
+}
+
+impl EndsWithAnswer for ServerSpan {
+    fn end(self: Box<Self>, status: StatusCode, took: Duration) {
+        ServerSpan::end(*self, status, took);
+    }
 }
 
 impl ServerSpan {

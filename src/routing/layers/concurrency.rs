@@ -86,7 +86,12 @@ impl<S> Layer<S, ReadyMade> for Concurrency {
                 .with_header(header::RETRY_AFTER, self.retry_after.clone())
                 .into_response();
         };
-        next.run(request).map_body(|body| match body {
+        let mut response = next.run(request);
+        if let Body::Pending(pending) = &mut response.body {
+            pending.kept.held.push(Box::new(place));
+            return response;
+        }
+        response.map_body(|body| match body {
             Body::Stream(reader, length) => {
                 let reader = Placed {
                     reader,

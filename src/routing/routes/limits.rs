@@ -32,7 +32,7 @@ impl<S: 'static> Routes<S> {
     }
 
     /// The most bytes that a body may have on the group's routes, in place of `MAX_BODY_BYTES`, larger or smaller: a
-    /// size such as `64KiB`, `300MiB`. Past it 413. A group inside of it that has its own keeps that.
+    /// size such as `64KiB`, `300MiB`, or of an [`Upload`](crate::Upload) `10GiB`. Past it 413. A group inside of it that has its own keeps that.
     ///
     /// # Panics
     /// Where the text is no size.

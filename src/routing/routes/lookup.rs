@@ -99,4 +99,10 @@ impl<S: 'static> Routes<S> {
             .filter_map(|endpoint| endpoint.route.body_limit);
         limits.max()
     }
+
+    /// A route that takes its body as it comes, where there is one.
+    pub(crate) fn upload_route(&self) -> Option<&crate::message::route::Route> {
+        let mut routes = self.endpoints.iter().map(|endpoint| &*endpoint.route);
+        routes.find(|route| route.takes_flowing_body)
+    }
 }

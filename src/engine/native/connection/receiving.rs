@@ -59,14 +59,20 @@ impl<S: Stream> Connection<S> {
             };
             self.consumed = len;
             input.received = Some(context.now);
-            match input.head.body {
-                BodyLength::Known(0) => return Ok(true),
-                BodyLength::Known(body) if body > body_limit(input, context) => {
-                    return Err(Refusal::BODY_TOO_LONG);
+            let length = input.head.body;
+            if length == BodyLength::Known(0) {
+                return Ok(true);
+            }
+            let (limit, flows) = context.rules.body_terms(input.method(), input.path());
+            match length {
+                BodyLength::Known(body) if body > limit => return Err(Refusal::BODY_TOO_LONG),
+                _ if flows => {
+                    self.expect_flow(limit, context.now);
+                    return Ok(true);
                 }
                 BodyLength::Known(body) => self.state = State::Body(len + body as usize),
                 BodyLength::Chunked => {
-                    let chunks = Chunks::new(body_limit(input, context));
+                    let chunks = Chunks::new(limit);
                     input.body = RequestBody::Own(Vec::new());
                     self.state = State::Chunked(chunks, len);
                 }
@@ -189,9 +195,4 @@ impl<S: Stream> Connection<S> {
         requests.settle(&mut self.charged_request, holds);
         !requests.is_exceeded()
     }
-}
-
-/// How many bytes the body may have that follows this head.
-fn body_limit(request: &Request, context: &Context<'_>) -> u64 {
-    context.rules.body_limit(request.method(), request.path())
 }

@@ -195,7 +195,7 @@ impl<S: Stream> Connection<S> {
         if let Some(input) = &mut self.input {
             input.clear();
             if let Some(behind) = self.behind.take() {
-                input.bytes = behind.0;
+                input.bytes = behind.bytes;
             }
         }
         self.state = State::Idle;

@@ -20,7 +20,7 @@ impl<S: Stream> Connection<S> {
         let count = match self.state {
             State::Fresh(_) | State::Idle => &mut connections.idle,
             State::Head(_) => &mut connections.head,
-            State::Body(_) | State::Chunked(..) => &mut connections.body,
+            State::Body(_) | State::Chunked(..) | State::Flowing => &mut connections.body,
             State::Handling => &mut connections.handed_out,
             State::Sending => &mut connections.writing,
             State::Lingering(_) | State::Closed => &mut connections.closing,

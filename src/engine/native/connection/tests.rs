@@ -1,5 +1,6 @@
 //! What a client meets at the other end of a connection. Transport, clock and handlers are those of `invariants::rig`.
 
+mod flows;
 mod memory;
 mod properties;
 mod refusals;

@@ -92,6 +92,7 @@ impl<S: Stream> Connection<S> {
         }
         match self.state {
             State::Handling => Next::Wait,
+            State::Flowing => self.refuse_flow(Refusal::TOO_SLOW, context),
             State::Head(_) | State::Body(_) | State::Chunked(..) => {
                 self.refuse(Refusal::TOO_SLOW, context);
                 self.advance(context)
@@ -114,9 +115,11 @@ impl<S: Stream> Connection<S> {
     /// Since when its client is behind the least rate with what it sends or takes, where that is for too long.
     pub(crate) fn is_behind_since(&self, now: Instant) -> Option<Instant> {
         match self.state {
-            State::Head(_) | State::Body(_) | State::Chunked(..) | State::Sending => {
-                self.pace.behind_since(now)
-            }
+            State::Head(_)
+            | State::Body(_)
+            | State::Chunked(..)
+            | State::Flowing
+            | State::Sending => self.pace.behind_since(now),
             _ => None,
         }
     }
@@ -127,6 +130,9 @@ impl<S: Stream> Connection<S> {
         self.ends_for(Closed::Memory);
         if self.is_answering() {
             return self.abort();
+        }
+        if self.awaits_body() {
+            return self.refuse_flow(Refusal::TOO_SLOW, context);
         }
         self.refuse(Refusal::TOO_SLOW, context);
         self.advance(context)

@@ -143,13 +143,20 @@ impl Reactor {
                     Ready::Stream(exchange) => {
                         cut.sending.push(exchange.request().route().to_owned());
                     }
+                    Ready::Piece(exchange) => {
+                        cut.uploading.push(exchange.request().route().to_owned());
+                    }
                     Ready::Discarded(_) => {}
                 }
             }
             left.append(&mut ready);
             if let Place::Held(lease) = &mut self.table.places[place] {
                 let connection = &mut lease.connection;
-                cut.receiving += usize::from(connection.is_receiving());
+                if connection.awaits_body() {
+                    cut.uploading.push(connection.request().route().to_owned());
+                } else {
+                    cut.receiving += usize::from(connection.is_receiving());
+                }
                 if connection.is_answering() {
                     cut.sending.push(connection.request().route().to_owned());
                 }

@@ -3,7 +3,7 @@
 
 use crate::engine::{
     Ready,
-    discarded::{BodyReader, Discarded, LargeBuffer},
+    discarded::{Discarded, LargeBuffer},
 };
 use std::collections::VecDeque;
 
@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 pub(super) struct Later {
     line: VecDeque<usize>,
     to_free: Vec<LargeBuffer>,
-    readers: Vec<BodyReader>,
+    handlers_own: Vec<Box<dyn Send>>,
 }
 
 impl Later {
@@ -44,7 +44,8 @@ impl Later {
         while let Some(one) = discarded.pop() {
             match one {
                 Discarded::Memory(buffer) => self.to_free.push(buffer),
-                Discarded::Reader(reader) => self.readers.push(reader),
+                Discarded::Reader(reader) => self.handlers_own.push(Box::new(reader)),
+                Discarded::Upload(upload) => self.handlers_own.push(upload),
             }
         }
     }
@@ -62,8 +63,8 @@ impl Later {
     /// Hands to the workers what only they may drop.
     #[inline]
     pub(super) fn hand_over(&mut self, ready: &mut Vec<Ready>) {
-        while let Some(reader) = self.readers.pop() {
-            ready.push(Ready::Discarded(Box::new(reader)));
+        while let Some(one) = self.handlers_own.pop() {
+            ready.push(Ready::Discarded(one));
         }
     }
 }

@@ -26,7 +26,9 @@ fn three_hundred_requests_that_came_during_a_stall_are_all_answered() {
             for one in ready {
                 match one {
                     Ready::Request(exchange) => answer(exchange),
-                    Ready::Stream(_) | Ready::Discarded(_) => panic!("no request"),
+                    Ready::Stream(_) | Ready::Piece(_) | Ready::Discarded(_) => {
+                        panic!("no request")
+                    }
                 }
             }
         }

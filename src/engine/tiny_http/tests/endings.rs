@@ -121,6 +121,7 @@ fn a_deadline_closes_what_no_handler_holds_and_counts_it() {
     assert_eq!(
         site.cut(),
         Cut {
+            uploading: Vec::new(),
             receiving: 1,
             sending: Vec::new()
         }

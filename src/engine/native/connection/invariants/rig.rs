@@ -34,6 +34,8 @@ pub(crate) enum Owner {
     Handler,
     /// A worker, with a stream to go on with.
     Streamer,
+    /// A worker, with a piece of a body that flows.
+    Taker,
     Nobody,
 }
 
@@ -169,6 +171,7 @@ impl Rig {
                 Owner::Streamer => {
                     self.pump();
                 }
+                Owner::Taker => unreachable!("no body flows here"),
                 Owner::Reactor => return Next::Wait,
                 Owner::Nobody => return Next::Close,
             }
@@ -204,7 +207,7 @@ impl Rig {
         }
     }
 
-    fn come_home(&mut self) -> Next {
+    pub(super) fn come_home(&mut self) -> Next {
         drop(std::mem::take(&mut self.connection.discarded));
         if self.connection.is_closed() {
             return self.end();
@@ -240,6 +243,7 @@ impl Rig {
             Next::NoMemory => panic!("neither takes nor refuses what has arrived"),
             Next::Request => self.owner = Owner::Handler,
             Next::Stream => self.owner = Owner::Streamer,
+            Next::Piece => self.owner = Owner::Taker,
             Next::Close => return self.end(),
         }
         let connection = &self.connection;

@@ -1,0 +1,103 @@
+//! Bodies that flow: their pieces are written by workers, of which they never take all.
+
+use super::{HANDOVER, Pool, in_flight::Worker, queue::nanos};
+use crate::{
+    engine::{
+        Exchange,
+        underway::{Then, Underway},
+    },
+    message::{log_context::Scope, response::Response},
+};
+use std::time::Instant;
+
+impl Pool {
+    /// Queues a piece behind what waits for a worker, or behind other pieces: a disk that is slow holds half of the
+    /// workers at the most, and whoever comes meanwhile waits behind so many pieces and no more.
+    #[cold]
+    pub(super) fn admit_piece(&self, exchange: Box<dyn Exchange>, now: Instant) {
+        let most = (self.slots() / 2).max(1);
+        if let Some(ready) = self.uploads.admit(exchange, most) {
+            self.enqueue(ready, now, 2 * HANDOVER);
+        }
+    }
+
+    /// A handler has taken a body that is still to come.
+    #[cold]
+    pub(super) fn begin_upload(
+        &self,
+        mut exchange: Box<dyn Exchange>,
+        response: Response,
+        worker: &Worker,
+        began: Instant,
+    ) {
+        let counted = self.uploads.count(exchange.request().method());
+        if let Ok(underway) = Underway::begun(response, began, counted) {
+            match exchange.awaits_body() {
+                true => exchange.let_body_come(underway),
+                // It is empty.
+                false => self.write_piece(exchange, underway, Then::Finish, worker),
+            }
+        }
+    }
+
+    /// Has the sink of an upload take its next piece, and answers where that was the last one.
+    #[cold]
+    pub(super) fn take_piece(&self, mut exchange: Box<dyn Exchange>, worker: &Worker, since: u64) {
+        let _place = Place(self);
+        let request = exchange.request();
+        let _scope = Scope::enter(request.logged_route()).traced(request.known_trace());
+        worker.begin_piece(request, since);
+        if let Some((underway, then)) = exchange.take_piece() {
+            self.write_piece(exchange, underway, then, worker);
+        }
+    }
+
+    fn write_piece(
+        &self,
+        mut exchange: Box<dyn Exchange>,
+        mut underway: Box<Underway>,
+        then: Then,
+        worker: &Worker,
+    ) {
+        let dispatcher = &self.dispatcher;
+        let request = exchange.request();
+        let ended = match then {
+            Then::More => match underway.write(request.body()) {
+                None => return exchange.let_more_come(underway),
+                ended => ended,
+            },
+            Then::Finish => underway.write(request.body()),
+            Then::Refuse(refusal) => {
+                dispatcher.refused.count(refusal.status);
+                Some(Ok(dispatcher.refusals.response(refusal)))
+            }
+        };
+        exchange.end_body();
+        let request = exchange.request();
+        let response = underway.answer(request, ended, &*dispatcher.application);
+        let took = underway.began.elapsed();
+        if let Some(span) = underway.kept.span.take() {
+            span.end(response.status, took);
+        }
+        let began = underway.began;
+        let since = nanos(began - self.born);
+        self.note_ended(worker, request, &response, since, took);
+        // Before the client has its answer and can ask again, or its next request might find its own place taken.
+        drop(underway);
+        let is_in_drain = dispatcher.state.is_stopping();
+        if self.answer(exchange, response, took, false, &worker.counts) {
+            self.note_answered(worker, began, is_in_drain);
+        }
+    }
+}
+
+/// A piece's place among those that may wait for a worker or run.
+struct Place<'a>(&'a Pool);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(ready) = self.0.uploads.next() {
+            self.0.enqueue(ready, Instant::now(), 2 * HANDOVER);
+        }
+    }
+}
