@@ -139,11 +139,15 @@ pub use lifecycle::{
 #[cfg(feature = "serde")]
 pub use message::into_response::Json;
 pub use message::{
-    body::Body,
+    body::{Body, Pushed},
     error::Error,
     into_response::{Html, IntoResponse, NoContent},
     log_context::{LogContext, log_context},
     problem::Problem,
+    pushed::{
+        channel::SendError,
+        sender::{Encode, Sender},
+    },
     redirect::Redirect,
     request::Request,
     request_id::RequestId,

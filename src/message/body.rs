@@ -3,6 +3,7 @@
 use std::{
     fmt,
     io::{self, Cursor, Read},
+    mem,
 };
 
 /// A response's body. Handlers rarely see one; layers change it by [`Response::map_body`](crate::Response::map_body).
@@ -27,7 +28,15 @@ pub enum Body {
     /// What a reader gives while it is sent, with its length in bytes where that is known: see
     /// [`Response::stream`](crate::Response::stream).
     Stream(Box<dyn Read + Send>, Option<u64>),
+    /// What is sent when somebody has it: see [`Response::channel`](crate::Response::channel).
+    Pushed(Pushed),
 }
+
+/// A body that is pushed by its [`Sender`](crate::Sender). To a layer it is something to pass on, or to drop.
+pub struct Pushed(
+    /// It never blocks where it has an outlet, runs nobody's code but ours, and may be dropped anywhere.
+    pub(crate) Box<dyn Read + Send>,
+);
 
 impl Body {
     /// The length in bytes; none for a stream of unknown length.
@@ -41,6 +50,7 @@ impl Body {
             Body::Static(bytes) => Some(bytes.len() as u64),
             Body::Bytes(bytes) => Some(bytes.len() as u64),
             Body::Stream(_, length) => *length,
+            Body::Pushed(_) => None,
         }
     }
 
@@ -50,20 +60,37 @@ impl Body {
         match self {
             Body::Static(bytes) => Some(bytes),
             Body::Bytes(bytes) => Some(bytes),
-            Body::Stream(..) => None,
+            Body::Stream(..) | Body::Pushed(_) => None,
         }
     }
 
     /// A reader of all of it, wherever it is. That of a stream whose length was promised gives no more than that, and fails
-    /// where there is less: a layer that sends it on without a length cannot make a whole of a part.
+    /// where there is less: a layer that sends it on without a length cannot make a whole of a part. That of what is pushed
+    /// waits for whoever pushes, where no engine reads it.
     #[must_use]
     pub fn into_reader(self) -> Box<dyn Read + Send> {
         match self {
             Body::Static(bytes) => Box::new(bytes),
             Body::Bytes(bytes) => Box::new(Cursor::new(bytes)),
-            Body::Stream(reader, None) => reader,
+            Body::Stream(reader, None) | Body::Pushed(Pushed(reader)) => reader,
             Body::Stream(reader, Some(left)) => Box::new(Exactly { reader, left }),
         }
+    }
+}
+
+impl Body {
+    /// Puts a reader of ours around the one of a body that is not in memory. It must not wait for anything by itself.
+    pub(crate) fn wrap<R: Read + Send + 'static>(
+        &mut self,
+        wrap: impl FnOnce(Box<dyn Read + Send>, Option<u64>) -> R,
+    ) {
+        let (reader, length) = match self {
+            Body::Static(_) | Body::Bytes(_) => return,
+            Body::Stream(reader, length) => (reader, *length),
+            Body::Pushed(Pushed(reader)) => (reader, None),
+        };
+        let bare = mem::replace(reader, Box::new(io::empty()));
+        *reader = Box::new(wrap(bare, length));
     }
 }
 
@@ -127,6 +154,7 @@ impl fmt::Debug for Body {
         let kind = match self {
             Body::Static(_) | Body::Bytes(_) => "in memory",
             Body::Stream(..) => "stream",
+            Body::Pushed(_) => "pushed",
         };
         match self.len() {
             Some(length) => write!(f, "Body({kind}, {length} bytes)"),

@@ -17,6 +17,7 @@ mod own_headers;
 #[cfg(feature = "serde")]
 mod pairs;
 pub(crate) mod problem;
+pub(crate) mod pushed;
 pub(crate) mod redirect;
 pub(crate) mod refusal;
 pub(crate) mod render;

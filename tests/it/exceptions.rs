@@ -6,7 +6,7 @@ use crate::support::{Engine, note};
 use crate::{
     access_log, background, bodies, calling, chaos, configuration, deadline, drain_report, endings,
     fairness, files, forwarded, health, hosted, http, layers, library, life, lifetimes,
-    live_configuration, logging, metrics, otlp, pages, places, pool, probes, queue, resize,
+    live_configuration, logging, metrics, otlp, pages, places, pool, probes, pushed, queue, resize,
     reviewed, rolling_update, service, sharing, shortages, signals, slow_clients, stalls, streams,
     timeouts, traces, wakeups,
 };
@@ -157,6 +157,7 @@ pub(crate) fn row(engine: Engine, name: &str) -> bool {
 fn the_list_names_only_what_exists() {
     let modules = [
         ("chaos", chaos::CASES),
+        ("pushed", pushed::CASES),
         ("slow_clients", slow_clients::CASES),
         ("shortages", shortages::CASES),
         ("configuration", configuration::CASES),

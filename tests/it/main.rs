@@ -47,6 +47,7 @@ mod places;
 mod pool;
 mod probe_command;
 mod probes;
+mod pushed;
 mod queue;
 mod readme;
 mod real_clients;

@@ -4,11 +4,13 @@
 //! and fuzzing drive it over bytes in memory. All calls are for whoever owns the connection at the moment: the
 //! reactor while it reads and waits, a worker while it runs the handler and writes the response.
 
+mod pushed;
 mod receiving;
 mod sending;
 mod telling;
 pub(crate) mod waiting;
 
+use self::pushed::More;
 use super::buffer_pool::BufferPool;
 use crate::{
     engine::{
@@ -123,6 +125,8 @@ pub(crate) struct Connection<S> {
     behind: Option<Box<Behind>>,
     /// A response, or while the body of a request arrives, a `100 Continue` that the client has not taken yet.
     outgoing: Option<Outgoing>,
+    /// Of a response that is pushed.
+    more: More,
     /// Sent of the response since the deadline was set.
     progress: usize,
     /// Of a request that arrives, or a response that is sent.
@@ -164,6 +168,7 @@ impl<S: Stream> Connection<S> {
             asked: Asked::default(),
             behind: None,
             outgoing: None,
+            more: More::Unasked,
             progress: 0,
             pace: Pace::begin(now),
             may_be_readable: false,
@@ -212,7 +217,7 @@ impl<S: Stream> Connection<S> {
     }
 
     pub(crate) fn wants_to_send(&self) -> bool {
-        self.outgoing.is_some()
+        self.outgoing.is_some() && !self.awaits_more()
     }
 
     pub(crate) fn is_answering(&self) -> bool {

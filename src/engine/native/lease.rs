@@ -3,7 +3,7 @@
 use super::{connection::Connection, events::Timer, socket};
 use crate::{
     engine::{Exchange, occupancy::Closed, rules::Rules},
-    message::{request::Request, response::Response},
+    message::{pushed::outlet::Outlet, request::Request, response::Response},
 };
 use mio::{Poll, Token, Waker, net::TcpStream};
 use std::{
@@ -37,6 +37,9 @@ pub(super) struct Shared {
     returns: Mutex<Returns>,
     /// How many were returned, to be read without the lock.
     returned_count: AtomicUsize,
+    /// Places whose response has more to send by now.
+    news: Mutex<Vec<usize>>,
+    has_news: AtomicBool,
     stage: AtomicU8,
     /// Responses that the reactor has sent to their end.
     pub(super) sent_later: AtomicU64,
@@ -88,6 +91,8 @@ impl Shared {
             waker: Waker::new(poll.registry(), WAKER)?,
             returns: Mutex::default(),
             returned_count: AtomicUsize::new(0),
+            news: Mutex::default(),
+            has_news: AtomicBool::new(false),
             stage: AtomicU8::new(Stage::Open as u8),
             sent_later: AtomicU64::new(0),
             interrupted: AtomicBool::new(false),
@@ -134,6 +139,27 @@ impl Shared {
             // Nobody else looks at it without the lock.
             self.returned_count.store(0, Relaxed);
         }
+    }
+
+    /// The response at this place has more to send. Of many at once, the first wakes the reactor.
+    fn tell_news(&self, place: usize) {
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        news.push(place);
+        let is_first = !self.has_news.swap(true, SeqCst);
+        drop(news);
+        if is_first && self.is_waited() {
+            self.wake();
+        }
+    }
+
+    /// Takes the places that have news; nothing is locked where none has.
+    pub(super) fn take_news(&self) -> Vec<usize> {
+        if !self.has_news.load(SeqCst) {
+            return Vec::new();
+        }
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        self.has_news.store(false, SeqCst);
+        mem::take(&mut news)
     }
 
     /// Looks at what was returned and not taken in yet.
@@ -219,6 +245,40 @@ pub(super) struct Lease {
     pub(super) is_in_line: bool,
 }
 
+impl Lease {
+    /// For a body that may have nothing to send at times.
+    fn outlet(&self, response: &Response) -> Option<Arc<dyn Outlet>> {
+        response.body.as_bytes().is_none().then(|| {
+            let (shared, place) = (Arc::clone(&self.shared), self.place);
+            Arc::new(PlaceOutlet { shared, place }) as Arc<dyn Outlet>
+        })
+    }
+}
+
+/// The place of a response that is pushed. Told of too late, when another has the place, it does that one no harm.
+struct PlaceOutlet {
+    shared: Arc<Shared>,
+    place: usize,
+}
+
+impl Outlet for PlaceOutlet {
+    fn notify(&self) {
+        self.shared.tell_news(self.place);
+    }
+
+    fn is_closing(&self) -> bool {
+        self.shared.stage() != Stage::Open
+    }
+
+    fn charge(&self, charged: &mut usize, holds: usize) -> bool {
+        self.shared
+            .rules
+            .memory
+            .responses
+            .try_settle(charged, holds)
+    }
+}
+
 impl Exchange for Lease {
     fn request(&mut self) -> &mut Request {
         self.connection.request()
@@ -243,8 +303,9 @@ impl Exchange for Lease {
 
     fn respond(mut self: Box<Self>, response: Response, close: bool) -> bool {
         let shared = Arc::clone(&self.shared);
+        let outlet = self.outlet(&response);
         self.connection
-            .respond(response, close, Instant::now(), &shared.rules);
+            .respond(response, close, Instant::now(), &shared.rules, outlet);
         let is_sent = self.connection.take_answered();
         shared.give_back(self);
         is_sent

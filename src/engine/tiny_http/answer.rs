@@ -4,6 +4,7 @@
 //! take at once is left to a thread that may wait.
 
 use super::{
+    doorbell::Doorbell,
     lingering::{Hold, LingeringClose},
     peer::Stage,
     shared::Shared,
@@ -31,6 +32,8 @@ pub(super) struct Answer {
     pub(super) peer: SocketAddr,
     pub(super) writer: Option<Box<dyn Write + Send>>,
     pub(super) outgoing: Outgoing,
+    /// For a body that may have nothing to send at times.
+    pub(super) doorbell: Option<Arc<Doorbell>>,
     /// Whether the connection ends with it.
     pub(super) close: bool,
     /// Whether tiny_http ends the connection by itself.
@@ -72,7 +75,8 @@ impl Answer {
             }
             match self.send_through_writer(PIECE)? {
                 Sending::Paused => {}
-                Sending::WantsMore => self.read_more()?,
+                Sending::WantsMore if self.read_more()? => {}
+                Sending::WantsMore => return Ok(Sending::Blocked),
                 sent => return Ok(sent),
             }
         }
@@ -118,7 +122,11 @@ impl Answer {
                 Sending::WantsMore => {
                     // The time that the reader takes is not the client's.
                     self.enter(None);
-                    self.read_more()?;
+                    while !self.read_more()?
+                        && let Some(doorbell) = &self.doorbell
+                    {
+                        doorbell.wait(self.peer)?;
+                    }
                 }
             }
         }
@@ -137,7 +145,7 @@ impl Answer {
         Ok(sent)
     }
 
-    fn read_more(&mut self) -> io::Result<()> {
+    fn read_more(&mut self) -> io::Result<bool> {
         self.outgoing.read_more().inspect_err(|error| {
             log::error!(reason:% = error; "a streamed body failed; its connection is cut");
             self.cut_for = Closed::Failed;

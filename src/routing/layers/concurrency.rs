@@ -2,9 +2,7 @@
 
 use crate::{
     config::settings::IntoDuration,
-    message::{
-        body::Body, error::Error, into_response::IntoResponse, request::Request, response::Response,
-    },
+    message::{error::Error, into_response::IntoResponse, request::Request, response::Response},
     routing::layer::{Layer, Next, ReadyMade},
 };
 use http::{HeaderValue, StatusCode, header};
@@ -86,16 +84,12 @@ impl<S> Layer<S, ReadyMade> for Concurrency {
                 .with_header(header::RETRY_AFTER, self.retry_after.clone())
                 .into_response();
         };
-        next.run(request).map_body(|body| match body {
-            Body::Stream(reader, length) => {
-                let reader = Placed {
-                    reader,
-                    _place: place,
-                };
-                Body::Stream(Box::new(reader), length)
-            }
-            in_memory => in_memory,
-        })
+        let mut response = next.run(request);
+        response.body.wrap(|reader, _| Placed {
+            reader,
+            _place: place,
+        });
+        response
     }
 }
 

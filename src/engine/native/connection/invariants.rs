@@ -2,6 +2,7 @@
 //! property tests and over mutated ones by the fuzz target.
 
 mod answers;
+mod outlet;
 mod phrases;
 pub(crate) mod replies;
 pub(crate) mod rig;
@@ -9,7 +10,7 @@ pub(crate) mod wire;
 
 use self::{
     answers::{Answer, answer},
-    phrases::PHRASES,
+    phrases::{PATTERN, PHRASES},
     replies::{Reply, read_reply},
     rig::{Owner, Rig},
     wire::End,
@@ -23,8 +24,7 @@ use crate::{
         memory::Memory,
         rules::Policy,
     },
-    message::request::Request,
-    message::response::Response,
+    message::{pushed::sender::Sender, request::Request, response::Response},
 };
 use http::{Method, StatusCode};
 use std::{
@@ -82,6 +82,8 @@ struct Play {
     /// Method, target and body of each request that came out.
     requests: Vec<(String, String, Vec<u8>)>,
     answers: Vec<Answer>,
+    /// Pushes the body of the last answer.
+    sender: Option<Sender>,
     /// What other connections are charged for of requests and of responses.
     others: [usize; 2],
     client_has_reset: bool,
@@ -97,6 +99,7 @@ impl Play {
             delivered: Vec::new(),
             requests: Vec::new(),
             answers: Vec::new(),
+            sender: None,
             others: [0; 2],
             client_has_reset: false,
             client_takes_all: false,
@@ -155,6 +158,7 @@ impl Play {
             13 => {
                 self.rig.relieve();
             }
+            15 if act > 127 => self.push(script.number()),
             _ => self.work(script.number()),
         }
         self.take_note();
@@ -206,7 +210,10 @@ impl Play {
                     self.rig.put_back();
                     return;
                 }
-                let (response, mut answer) = answer(kind / 2);
+                let (response, mut answer) = match kind {
+                    240.. => self.channel(kind),
+                    _ => answer(kind / 2),
+                };
                 let is_head = self.rig.connection.request().method() == Method::HEAD;
                 if is_head {
                     (answer.is_head, answer.fails) = (true, false);
@@ -220,6 +227,42 @@ impl Play {
             }
             Owner::Reactor | Owner::Nobody => {}
         }
+    }
+
+    /// An answer whose body the script pushes from now on.
+    fn channel(&mut self, kind: usize) -> (Response, Answer) {
+        let (sender, response) = Response::channel(1 + kind % 4);
+        self.sender = Some(sender);
+        let answer = Answer {
+            is_head: false,
+            status: StatusCode::OK,
+            body: Vec::new(),
+            fails: false,
+        };
+        (response, answer)
+    }
+
+    /// Pushes some bytes, or the end, or drops what pushes.
+    fn push(&mut self, kind: usize) {
+        let (Some(sender), Some(answer)) = (self.sender.take(), self.answers.last_mut()) else {
+            return;
+        };
+        match kind {
+            255 => sender.finish(),
+            254 => {
+                answer.fails = !answer.is_head;
+                drop(sender);
+            }
+            _ => {
+                let bytes = &PATTERN[..PATTERN.len().min(kind * 100)];
+                if sender.try_send(bytes).is_ok() {
+                    assert!(bytes.is_empty() || !answer.is_head, "HEAD has no body");
+                    answer.body.extend_from_slice(bytes);
+                }
+                self.sender = Some(sender);
+            }
+        }
+        self.rig.hear();
     }
 
     /// After every act: what came out, and what may not be.
@@ -253,6 +296,7 @@ impl Play {
         let mut steps_left = 100 + self.delivered.len();
         self.client_takes_all = self.rig.owner != Owner::Nobody && !self.client_has_reset;
         self.rig.take(usize::MAX);
+        self.push(255);
         self.take_note();
         while self.rig.owner != Owner::Nobody {
             match self.rig.owner {
@@ -269,6 +313,7 @@ impl Play {
         let memory = &self.rig.rules.memory;
         assert_eq!(memory.requests.used(), 0, "not given back");
         assert_eq!(memory.responses.used(), 0, "not given back");
+        assert_eq!(self.rig.outlet.charged(), 0, "not given back");
     }
 
     /// After the end: each request was one that the client sent, in order, and has its one response, whole unless
