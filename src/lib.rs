@@ -139,13 +139,15 @@ pub use lifecycle::{
 #[cfg(feature = "serde")]
 pub use message::into_response::Json;
 pub use message::{
-    body::{Body, Pushed},
+    body::{Body, Deferred, Pushed},
     error::Error,
     into_response::{Html, IntoResponse, NoContent},
     log_context::{LogContext, log_context},
     problem::Problem,
     pushed::{
+        broadcast::{Broadcast, Lagging},
         channel::SendError,
+        event::Event,
         sender::{Encode, Sender},
     },
     redirect::Redirect,
@@ -155,6 +157,7 @@ pub use message::{
 };
 pub use observe::trace;
 pub use phase::{Phase, Stop};
+pub use pool::deferred::Responder;
 pub use resolve::resolve;
 pub use routing::{
     files::ServeDir,

@@ -21,7 +21,7 @@ pub(super) const MUCH_MEMORY: usize = 4 << 20;
 /// Something that a connection has no use for any more.
 pub(crate) enum Discarded {
     /// To be dropped where a handler may run.
-    Reader(Box<BodyReader>),
+    Reader(BodyReader),
     /// To be freed in pieces.
     Memory(LargeBuffer),
 }
@@ -118,7 +118,7 @@ impl BodyReader {
 
     /// To be dropped where a handler may run; none where that was no matter, and is done.
     pub(super) fn discard(self: Box<Self>) -> Option<Discarded> {
-        (!self.is_pushed).then_some(Discarded::Reader(self))
+        (!self.is_pushed).then(|| Discarded::Reader(*self))
     }
 }
 

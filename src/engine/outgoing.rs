@@ -1,6 +1,9 @@
 //! A response on its way to a client: framed, sent as far as the client takes it, and continued later.
 
-use super::discarded::{BodyReader, Discarded};
+use super::{
+    discarded::{BodyReader, Discarded},
+    occupancy::Closed,
+};
 use crate::{
     engine::{
         date,
@@ -9,7 +12,7 @@ use crate::{
     message::{
         body::{Body, Pushed},
         head::Version,
-        pushed::outlet::Outlet,
+        pushed::outlet::{LAGGING, Outlet},
         response::Response,
     },
 };
@@ -33,6 +36,16 @@ const SPARE_BUFFER: usize = 16 * 1024;
 thread_local! {
     /// Each thread's buffer for the next response, so that most responses allocate nothing.
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Logs that a body's reader has failed, so that its connection is cut, and says why that ends.
+pub(crate) fn note_failed_body(error: &io::Error) -> Closed {
+    if error.kind() == LAGGING {
+        log::info!(reason:% = error; "response cut");
+        return Closed::WriteTimeout;
+    }
+    log::error!(reason:% = error; "a streamed body failed; its connection is cut");
+    Closed::Failed
 }
 
 /// What is still to be sent.
@@ -105,6 +118,8 @@ impl Outgoing {
             Body::Stream(reader, _) if !with_body => {
                 Rest::Spent(BodyReader::new(reader, None, false))
             }
+            // What is deferred does not get here.
+            Body::Deferred(_) => Rest::Nothing,
             _ if !with_body => Rest::Nothing,
             Body::Static(bytes) if bytes.len() > COPIED_BODY => Rest::Static(bytes),
             Body::Bytes(bytes) if bytes.len() > COPIED_BODY => Rest::Bytes(bytes, 0),

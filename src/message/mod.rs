@@ -5,6 +5,7 @@ pub(crate) mod body;
 #[cfg(feature = "cookies")]
 mod cookies;
 pub(crate) mod current_ids;
+pub(crate) mod deferral;
 pub(crate) mod entity_tag;
 pub(crate) mod error;
 pub(crate) mod extract;

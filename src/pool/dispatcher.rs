@@ -5,6 +5,7 @@ use crate::{
     engine::Exchange,
     health::{self, Health},
     message::{
+        body::Body,
         into_response::IntoResponse,
         refusal::{Refusal, Refusals},
         request::Request,
@@ -102,14 +103,16 @@ impl Dispatcher {
         probe(&self.health, phase, self.name, self.version, request)
     }
 
-    /// Runs layers and handler on this thread, in the request's span; a panic is a 500 and a log record. Also returns how
+    /// Runs layers and handler on this thread, in the request's span, which a deferred answer keeps; a panic is a 500 and a log record. Also returns how
     /// long it has taken since `started`.
     pub(crate) fn handle(&self, request: &mut Request, started: Instant) -> (Response, Duration) {
         let span = self.tracer.begin(request, &self.trusted_proxies);
-        let response = self.application.run(request);
+        let mut response = self.application.run(request);
         let took = started.elapsed();
-        if let Some(span) = span {
-            span.end(response.status, took);
+        match (span, &mut response.body) {
+            (None, _) => {}
+            (Some(span), Body::Deferred(_)) => response.body.keep(span),
+            (Some(span), _) => span.end(response.status, took),
         }
         (response, took)
     }

@@ -10,13 +10,19 @@ use crate::{
     },
     phase::PHASES,
 };
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::{
+    array,
+    sync::atomic::Ordering::{Relaxed, SeqCst},
+};
 
 impl Source for Pool {
     fn write(&self, out: &mut Exposition) {
         let dispatcher = &self.dispatcher;
         let template = |route| &*dispatcher.application.route(route).template;
-        dispatcher.http_counts.write(out, self.queued(), template);
+        let queued = self.queued();
+        let deferred = self.deferred();
+        let waiting = array::from_fn(|method| queued[method] + deferred[method]);
+        dispatcher.http_counts.write(out, waiting, template);
         dispatcher.refused.write(out);
         self.write_sizes(out);
         self.write_engine(out);
@@ -48,6 +54,12 @@ impl Source for Pool {
 }
 
 impl Pool {
+    /// How many answers are awaited that are given later, by their requests' methods.
+    fn deferred(&self) -> [u64; 10] {
+        let board = self.boards.get();
+        board.map_or([0; 10], |board| board.tally().active())
+    }
+
     fn write_sizes(&self, out: &mut Exposition) {
         let slots = self.slots();
         let admitted = self.most_admitted.load(Relaxed);

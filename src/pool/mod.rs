@@ -25,6 +25,7 @@
 //! 0.69 to 1.1 ms.
 
 mod answers;
+pub(crate) mod deferred;
 pub(crate) mod dispatcher;
 mod ending;
 mod idle;
@@ -41,10 +42,17 @@ pub(crate) mod threads;
 mod writers;
 
 use crate::{
-    engine::{Engine, Pulled, Ready},
-    message::{body::Body, log_context::Scope, refusal::Refusal, request::Request},
+    engine::{Engine, Exchange, Pulled, Ready},
+    message::{
+        body::{Body, Deferred},
+        log_context::{LogContext, Scope},
+        refusal::Refusal,
+        request::Request,
+        response::Response,
+    },
     observe::{metrics::counts::Shed, panics},
 };
+use deferred::parked::{Boards, Parked};
 use dispatcher::Dispatcher;
 use idle::IdleThreads;
 use in_flight::{Admission, InFlight, Worker};
@@ -52,6 +60,7 @@ use queue::{Job, Queue, nanos};
 use roster::Roster;
 use scrapes::Scrapes;
 use std::{
+    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
@@ -106,6 +115,8 @@ pub(crate) struct Pool {
     idle: IdleThreads,
     in_flight: InFlight,
     writers: Arc<Writers>,
+    /// Where answers are awaited, from the first on.
+    boards: Boards,
     scrapes: Scrapes,
 }
 
@@ -143,6 +154,7 @@ impl Pool {
             idle: IdleThreads::default(),
             in_flight: InFlight::default(),
             writers: Writers::new(),
+            boards: Boards::default(),
             scrapes: Scrapes::default(),
         })
     }
@@ -347,6 +359,10 @@ impl Pool {
         // Kept, since a layer may do what it likes to its request.
         let index = request.route.as_ref().map(|route| route.index);
         let (response, took) = self.dispatcher.handle(request, started);
+        if let Body::Deferred(_) = response.body {
+            drop(admission);
+            return self.park(exchange, response, started, since);
+        }
         self.note_ended(worker, request, &response, since, took);
         let route = index.map(|index| self.dispatcher.application.route(index));
         if let Some(route) = route {
@@ -361,6 +377,30 @@ impl Pool {
         if self.answer(exchange, response, took, false, &worker.counts) {
             self.note_answered(worker, started, is_in_drain);
         }
+    }
+
+    /// Leaves the request to whoever has its answer.
+    #[cold]
+    fn park(
+        &self,
+        exchange: Box<dyn Exchange>,
+        mut placeholder: Response,
+        started: Instant,
+        since: u64,
+    ) {
+        let Body::Deferred(Deferred(deferral)) = mem::take(&mut placeholder.body) else {
+            return;
+        };
+        let parked = Parked {
+            exchange,
+            dispatcher: Arc::clone(&self.dispatcher),
+            boards: Arc::clone(&self.boards),
+            placeholder,
+            context: LogContext::current(),
+            started,
+            since,
+        };
+        deferral.take_over(&mut Some(parked));
     }
 
     fn note_answered(&self, worker: &Worker, started: Instant, is_in_drain: bool) {

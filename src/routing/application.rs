@@ -33,6 +33,9 @@ pub(crate) trait Application: Send + Sync {
     /// Runs the layers and the handler of a request that has been through [`find`](Application::find). Never panics.
     fn run(&self, request: &mut Request) -> Response;
 
+    /// Renders and logs the error that a response carries, as for any other, where it comes after its handler has returned.
+    fn render(&self, response: Response, request: &Request) -> Response;
+
     /// A route by its index.
     fn route(&self, index: usize) -> &Route;
 
@@ -91,6 +94,13 @@ impl<S: Send + Sync + 'static> Application for Stateful<S> {
             log::error!(route = request.route(); "the destructor of a request's extension panicked");
         }
         response
+    }
+
+    fn render(&self, response: Response, request: &Request) -> Response {
+        match is_plain(&response) {
+            true => response,
+            false => self.settle(response, request),
+        }
     }
 
     fn route(&self, index: usize) -> &Route {

@@ -5,7 +5,12 @@ use crate::{
     engine::http1::{self, Framing},
     health,
     message::{
-        body::Body, head::Version, log_context::Scope, refusal::Refusal, request::Request,
+        body::{Body, Deferred},
+        deferral,
+        head::Version,
+        log_context::Scope,
+        refusal::Refusal,
+        request::Request,
         response::Response,
     },
     phase::Phase,
@@ -13,7 +18,7 @@ use crate::{
     routing::application::Application,
 };
 use http::{HeaderValue, Method, header};
-use std::time::Instant;
+use std::{mem, time::Instant};
 
 impl<S: Send + Sync + 'static> Service<S> {
     /// Answers one request on this thread, without a socket, as a client of the running service would be answered: probes
@@ -21,7 +26,7 @@ impl<S: Send + Sync + 'static> Service<S> {
     /// limits of a [`Routes`](crate::Routes) group on bodies and time; and of the answer what a client would see, so that
     /// the answer to HEAD has the headers of GET, `Content-Type` and `Content-Length` among them, and no body. For tests.
     ///
-    /// A streamed body is there to be read, see [`Response::into_body`]. What comes with the socket is missing: the limits
+    /// A [deferred](Response::deferred) answer is waited for. A streamed body is there to be read, see [`Response::into_body`]. What comes with the socket is missing: the limits
     /// and timeouts that the environment sets, and `Date`, `Connection` and `Transfer-Encoding`.
     ///
     /// ```
@@ -52,8 +57,20 @@ impl<S: Send + Sync + 'static> Service<S> {
             None => {
                 request.received.get_or_insert_with(Instant::now);
                 let _scope = Scope::enter("");
-                self.application.run(request)
+                let response = self.application.run(request);
+                self.awaited(response, request)
             }
+        }
+    }
+
+    /// A deferred answer, once it is given.
+    fn awaited(&self, mut response: Response, request: &Request) -> Response {
+        match mem::take(&mut response.body) {
+            Body::Deferred(Deferred(deferral)) => {
+                let answer = self.application.render(deferral.wait(), request);
+                deferral::finish(answer, response)
+            }
+            body => Response { body, ..response },
         }
     }
 

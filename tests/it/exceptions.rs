@@ -4,11 +4,11 @@
 
 use crate::support::{Engine, note};
 use crate::{
-    access_log, background, bodies, calling, chaos, configuration, deadline, drain_report, endings,
-    fairness, files, forwarded, health, hosted, http, layers, library, life, lifetimes,
-    live_configuration, logging, metrics, otlp, pages, places, pool, probes, pushed, queue, resize,
-    reviewed, rolling_update, service, sharing, shortages, signals, slow_clients, stalls, streams,
-    timeouts, traces, wakeups,
+    access_log, background, bodies, calling, chaos, configuration, deadline, deferred,
+    drain_report, endings, events, fairness, files, forwarded, health, hosted, http, layers,
+    library, life, lifetimes, live_configuration, logging, metrics, otlp, pages, places, pool,
+    probes, pushed, queue, resize, reviewed, rolling_update, service, sharing, shortages, signals,
+    slow_clients, stalls, streams, timeouts, traces, wakeups,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -158,6 +158,8 @@ fn the_list_names_only_what_exists() {
     let modules = [
         ("chaos", chaos::CASES),
         ("pushed", pushed::CASES),
+        ("events", events::CASES),
+        ("deferred", deferred::CASES),
         ("slow_clients", slow_clients::CASES),
         ("shortages", shortages::CASES),
         ("configuration", configuration::CASES),

@@ -15,6 +15,7 @@ use serde_json::Value;
 mod changes;
 #[path = "../it/support/collector.rs"]
 mod collector;
+mod later;
 #[path = "../it/support/mounted.rs"]
 #[expect(dead_code, reason = "the other tests need more of it")]
 mod mounted;
@@ -22,6 +23,7 @@ mod serving;
 mod traces;
 
 use changes::a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would;
+use later::{later, the_log_and_the_span_of_a_request_tell_of_the_answer_that_was_given_later};
 use serving::Serving;
 use traces::{parts, the_parts_of_a_request_are_one_tree_whatever_thread_they_are_on};
 
@@ -32,7 +34,7 @@ fn main() -> ExitCode {
     if env::var_os(IS_PROGRAM).is_some() {
         return program();
     }
-    let tests: [(&str, fn()); 7] = [
+    let tests: [(&str, fn()); 8] = [
         (
             "help_version_and_config_know_the_program_and_open_nothing",
             help_version_and_config_know_the_program_and_open_nothing,
@@ -60,6 +62,10 @@ fn main() -> ExitCode {
         (
             "the_parts_of_a_request_are_one_tree_whatever_thread_they_are_on",
             the_parts_of_a_request_are_one_tree_whatever_thread_they_are_on,
+        ),
+        (
+            "the_log_and_the_span_of_a_request_tell_of_the_answer_that_was_given_later",
+            the_log_and_the_span_of_a_request_tell_of_the_answer_that_was_given_later,
         ),
     ];
     // Side by side: they wait for the looks at a configuration. Where one panics, so does this.
@@ -110,6 +116,9 @@ fn program() -> ExitCode {
                 Err(Error::conflict("taken").because("row 7"))
             })
             .get("/refused", |_: &Request| StatusCode::FORBIDDEN)
+            .get("/later/{how}", |request: &Request| {
+                later(request.param("how"))
+            })
             .get("/parts", |_: &Request| parts())
             .layer(|request: &mut Request, next: Next<'_>| {
                 let answer = next.run(request);

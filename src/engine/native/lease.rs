@@ -7,7 +7,7 @@ use crate::{
 };
 use mio::{Poll, Token, Waker, net::TcpStream};
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     io, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -21,6 +21,9 @@ use std::{
 
 /// The waker's token; connections count from 0.
 pub(super) const WAKER: Token = Token(usize::MAX);
+
+/// Called when a client has gone, where sockets are driven.
+type OnGone = Box<dyn FnOnce() + Send>;
 
 /// How open the engine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +42,8 @@ pub(super) struct Shared {
     returned_count: AtomicUsize,
     /// Places whose response has more to send by now.
     news: Mutex<Vec<usize>>,
+    /// Whom to tell that the client of a leased connection has gone, by its place.
+    watched: Mutex<BTreeMap<usize, OnGone>>,
     has_news: AtomicBool,
     stage: AtomicU8,
     /// Responses that the reactor has sent to their end.
@@ -92,6 +97,7 @@ impl Shared {
             returns: Mutex::default(),
             returned_count: AtomicUsize::new(0),
             news: Mutex::default(),
+            watched: Mutex::default(),
             has_news: AtomicBool::new(false),
             stage: AtomicU8::new(Stage::Open as u8),
             sent_later: AtomicU64::new(0),
@@ -152,6 +158,18 @@ impl Shared {
         }
     }
 
+    /// The client of the connection at this place, which is leased, has gone.
+    pub(super) fn client_has_gone(&self, place: usize) {
+        let on_gone = self.watched().remove(&place);
+        if let Some(on_gone) = on_gone {
+            on_gone();
+        }
+    }
+
+    fn watched(&self) -> MutexGuard<'_, BTreeMap<usize, OnGone>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes the places that have news; nothing is locked where none has.
     pub(super) fn take_news(&self) -> Vec<usize> {
         if !self.has_news.load(SeqCst) {
@@ -190,6 +208,7 @@ impl Shared {
     fn give_back(&self, mut lease: Box<Lease>) {
         let place = lease.place;
         lease.is_out = false;
+        lease.end_watch();
         // After a cut nobody takes in what is returned.
         let ended = lease.connection.is_closed() || self.stage() == Stage::Cut;
         let urgent = !ended && (lease.connection.has_more() || !lease.connection.is_idle());
@@ -237,6 +256,8 @@ pub(super) struct Lease {
     pub(super) connection: Connection<TcpStream>,
     pub(super) place: usize,
     pub(super) shared: Arc<Shared>,
+    /// Somebody wants to know of its client's end.
+    pub(super) is_watched: bool,
     /// With the pool: dropped there, its place would never be free again.
     pub(super) is_out: bool,
     /// The reactor is told when the socket has room again.
@@ -246,6 +267,14 @@ pub(super) struct Lease {
 }
 
 impl Lease {
+    /// What was to be called at the client's end, where that has not come.
+    fn end_watch(&mut self) -> Option<OnGone> {
+        match mem::take(&mut self.is_watched) {
+            true => self.shared.watched().remove(&self.place),
+            false => None,
+        }
+    }
+
     /// For a body that may have nothing to send at times.
     fn outlet(&self, response: &Response) -> Option<Arc<dyn Outlet>> {
         response.body.as_bytes().is_none().then(|| {
@@ -292,6 +321,13 @@ impl Exchange for Lease {
         !self.shared.rules.memory.responses.is_used_up()
     }
 
+    fn watch_client(&mut self, on_gone: Box<dyn FnOnce() + Send>) -> bool {
+        self.is_watched = true;
+        self.shared.watched().insert(self.place, on_gone);
+        // The reactor may have been told of it before.
+        socket::has_left(self.connection.socket()) && self.end_watch().is_some()
+    }
+
     fn is_reset(&self) -> bool {
         socket::is_reset(self.connection.socket())
     }
@@ -324,6 +360,7 @@ impl Drop for Lease {
     /// A connection that was lost on its way, to a panic in somebody's reader or destructor, still frees its place.
     fn drop(&mut self) {
         if self.is_out {
+            self.end_watch();
             self.connection.ends_for(Closed::Failed);
             self.connection.release(&self.shared.rules);
             self.shared.push(Returned::Ended(self.place), false);

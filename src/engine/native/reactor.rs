@@ -185,6 +185,9 @@ impl Reactor {
                 *event = true;
                 *client_has_closed |= closed;
                 self.shared.await_return(place);
+                if closed {
+                    self.shared.client_has_gone(place);
+                }
             }
             Some(Place::Free) | None => {}
         }

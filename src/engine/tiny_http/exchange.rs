@@ -179,6 +179,7 @@ impl Exchange for TinyExchange {
             is_last: self.head.is_last,
             outgoing,
             doorbell,
+            awaits_more: false,
             charged: 0,
             deadline: None,
             cut_for: Closed::Client,

@@ -2,7 +2,7 @@
 
 use super::{
     message::Message,
-    outlet::{self, Outlet},
+    outlet::{self, LAGGING, Outlet},
 };
 use std::{
     collections::VecDeque,
@@ -80,7 +80,15 @@ struct State {
 #[derive(Clone, Copy)]
 pub(super) enum End {
     Whole,
-    Cut,
+    Cut(ErrorKind, &'static str),
+}
+
+impl End {
+    pub(super) const DROPPED: End = End::Cut(
+        ErrorKind::UnexpectedEof,
+        "its sender was dropped before it had finished",
+    );
+    pub(super) const LAGGING: End = End::Cut(LAGGING, "its client lags behind what is broadcast");
 }
 
 impl Channel {
@@ -215,12 +223,14 @@ impl State {
 pub(super) struct Receiver(pub(super) Arc<Channel>);
 
 impl Receiver {
-    /// As [`read`](Read::read), and without an outlet it waits no longer than this.
-    pub(super) fn read_within(
-        &mut self,
-        into: &mut [u8],
-        longest: Option<Duration>,
-    ) -> io::Result<usize> {
+    /// Whether it is sent by an engine that does not listen any more.
+    pub(super) fn is_closing(&self) -> bool {
+        self.0.is_closing()
+    }
+}
+
+impl Read for Receiver {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let channel = &*self.0;
         let mut state = channel.state();
         state.is_read = true;
@@ -239,43 +249,18 @@ impl Receiver {
             match state.end {
                 _ if into.is_empty() => return Ok(0),
                 Some(End::Whole) => return Ok(0),
-                Some(End::Cut) => {
-                    let reason = "its sender was dropped before it had finished";
-                    return Err(io::Error::new(ErrorKind::UnexpectedEof, reason));
-                }
+                Some(End::Cut(kind, reason)) => return Err(io::Error::new(kind, reason)),
                 None => state.is_awaited = true,
             }
             if state.outlet.is_some() {
-                let is_closing = state.is_closing();
-                drop(state);
-                if is_closing {
+                if state.is_closing() {
                     channel.changed.notify_all();
                 }
                 return Err(ErrorKind::WouldBlock.into());
             }
-            let Some(longest) = longest else {
-                let waited = channel.changed.wait(state);
-                state = waited.unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let waited = channel.changed.wait_timeout(state, longest);
-            let (now, time) = waited.unwrap_or_else(PoisonError::into_inner);
-            if time.timed_out() {
-                return Err(ErrorKind::WouldBlock.into());
-            }
-            state = now;
+            let waited = channel.changed.wait(state);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
         }
-    }
-
-    /// Whether it is sent by an engine that does not listen any more.
-    pub(super) fn is_closing(&self) -> bool {
-        self.0.is_closing()
-    }
-}
-
-impl Read for Receiver {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.read_within(into, None)
     }
 }
 

@@ -12,6 +12,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 /// Over how long the ends of event streams are spread, once the listener is closed.
 pub(crate) const SPREAD: Duration = Duration::from_secs(1);
 
+/// How the reader of a body fails that is cut for its client's sake: nothing is wrong with the service.
+pub(crate) const LAGGING: io::ErrorKind = io::ErrorKind::ConnectionAborted;
+
 thread_local! {
     /// Of the body that this thread reads.
     static OUTLET: RefCell<Option<Arc<dyn Outlet>>> = const { RefCell::new(None) };

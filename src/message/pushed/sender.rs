@@ -133,6 +133,11 @@ impl<M> Sender<M> {
         self.channel.push(message, Room::Needed)
     }
 
+    /// Cuts the connection, behind what was sent before.
+    pub(super) fn cut_off(&self) {
+        self.channel.end(End::LAGGING);
+    }
+
     /// Ends the body. Once what was sent before has gone out, the client has the whole response.
     pub fn finish(self) {
         self.channel.end(End::Whole);
@@ -177,7 +182,7 @@ impl<M> Sender<M> {
 
 impl<M> Drop for Sender<M> {
     fn drop(&mut self) {
-        self.channel.end(End::Cut);
+        self.channel.end(End::DROPPED);
     }
 }
 

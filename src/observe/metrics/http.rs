@@ -113,6 +113,16 @@ impl HttpCounts {
         });
     }
 
+    /// The same on a thread that has no table of its own.
+    pub(crate) fn record_apart(
+        self: &Arc<Self>,
+        request: &Request,
+        response: &mut Response,
+        took: Duration,
+    ) {
+        self.record(&self.streams(), request, response, took);
+    }
+
     /// Writes it all; `template` is a route's by its index, and `queued` the requests that wait, by their methods' codes.
     pub(crate) fn write<'r>(
         &self,

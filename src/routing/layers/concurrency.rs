@@ -6,12 +6,9 @@ use crate::{
     routing::layer::{Layer, Next, ReadyMade},
 };
 use http::{HeaderValue, StatusCode, header};
-use std::{
-    io::{self, Read},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
 /// Lets at most `most` requests in at once; those beyond are told 503 with `Retry-After: 1` at once, before the handler
@@ -85,10 +82,7 @@ impl<S> Layer<S, ReadyMade> for Concurrency {
                 .into_response();
         };
         let mut response = next.run(request);
-        response.body.wrap(|reader, _| Placed {
-            reader,
-            _place: place,
-        });
+        response.body.keep(place);
         response
     }
 }
@@ -99,17 +93,5 @@ struct Place(Arc<AtomicUsize>);
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, SeqCst);
-    }
-}
-
-/// A streamed body that keeps its place. The reader goes first: what is scarce may be its own.
-struct Placed {
-    reader: Box<dyn Read + Send>,
-    _place: Place,
-}
-
-impl Read for Placed {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.reader.read(into)
     }
 }

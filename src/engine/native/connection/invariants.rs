@@ -2,7 +2,7 @@
 //! property tests and over mutated ones by the fuzz target.
 
 mod answers;
-mod outlet;
+pub(crate) mod outlet;
 mod phrases;
 pub(crate) mod replies;
 pub(crate) mod rig;

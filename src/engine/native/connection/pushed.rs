@@ -8,6 +8,10 @@ use crate::{
 use log::Level;
 use std::time::{Duration, Instant};
 
+/// So much of what is pushed is sent to one client before the others have their turn: it is copied once more than other
+/// bodies, and to many at a time.
+const TURN: usize = 32 * 1024;
+
 /// Whether there is more of a body than has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum More {
@@ -81,7 +85,7 @@ impl<S: Stream> Connection<S> {
             sent += outgoing.left();
             self.pace = Pace::begin(now);
             match self.send(now, rules, context.turn) {
-                Next::Stream if sent >= context.turn => break Next::More,
+                Next::Stream if sent >= TURN.min(context.turn) => break Next::More,
                 Next::Stream => {}
                 next => break next,
             }

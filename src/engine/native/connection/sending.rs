@@ -7,7 +7,7 @@ use crate::{
         http1::Refusal,
         lifetime::Past,
         occupancy::Closed,
-        outgoing::{Outgoing, Sending},
+        outgoing::{Outgoing, Sending, note_failed_body},
         pace::Pace,
         rules::{LEAST_PROGRESS, Rules},
     },
@@ -137,8 +137,7 @@ impl<S: Stream> Connection<S> {
 
     /// The body's reader has failed.
     pub(super) fn fail(&mut self, error: &io::Error) -> Next {
-        log::error!(reason:% = error; "a streamed body failed; its connection is cut");
-        self.ends_for(Closed::Failed);
+        self.ends_for(note_failed_body(error));
         self.abort()
     }
 

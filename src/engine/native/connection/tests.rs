@@ -2,6 +2,7 @@
 
 mod memory;
 mod properties;
+mod pushed;
 mod refusals;
 mod requests;
 mod responses;

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 pub(super) struct Later {
     line: VecDeque<usize>,
     to_free: Vec<LargeBuffer>,
-    readers: Vec<Box<BodyReader>>,
+    readers: Vec<BodyReader>,
 }
 
 impl Later {
@@ -63,7 +63,7 @@ impl Later {
     #[inline]
     pub(super) fn hand_over(&mut self, ready: &mut Vec<Ready>) {
         while let Some(reader) = self.readers.pop() {
-            ready.push(Ready::Discarded(reader));
+            ready.push(Ready::Discarded(Box::new(reader)));
         }
     }
 }

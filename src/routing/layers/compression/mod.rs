@@ -116,7 +116,7 @@ impl Compression {
             essence.trim().to_ascii_lowercase()
         };
         response.status != StatusCode::PARTIAL_CONTENT
-            && !matches!(response.body, Body::Pushed(_))
+            && !matches!(response.body, Body::Pushed(_) | Body::Deferred(_))
             && response
                 .body
                 .len()

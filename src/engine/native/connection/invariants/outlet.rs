@@ -2,20 +2,26 @@
 
 use crate::message::pushed::outlet::Outlet;
 use std::sync::{
-    Mutex, PoisonError,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicBool, Ordering::SeqCst},
 };
 
-/// Takes no charge beyond this, as `BUFFER_MEMORY` would.
-const MOST: usize = 32 * 1024;
-
-#[derive(Default)]
 pub(crate) struct RigOutlet {
+    /// Takes no charge beyond this, as `BUFFER_MEMORY` would.
+    most: usize,
     has_news: AtomicBool,
     charged: Mutex<usize>,
 }
 
 impl RigOutlet {
+    pub(crate) fn new(most: usize) -> Arc<RigOutlet> {
+        Arc::new(RigOutlet {
+            most,
+            has_news: AtomicBool::new(false),
+            charged: Mutex::default(),
+        })
+    }
+
     pub(super) fn take_news(&self) -> bool {
         self.has_news.swap(false, SeqCst)
     }
@@ -38,7 +44,7 @@ impl Outlet for RigOutlet {
     fn charge(&self, charged: &mut usize, holds: usize) -> bool {
         let mut all = self.charged.lock().unwrap_or_else(PoisonError::into_inner);
         let sum = *all - *charged + holds;
-        if holds > *charged && sum > MOST {
+        if holds > *charged && sum > self.most {
             return false;
         }
         (*all, *charged) = (sum, holds);

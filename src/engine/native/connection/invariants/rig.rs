@@ -51,7 +51,7 @@ pub(crate) struct Rig {
     /// How many turns it has had.
     pub(crate) turns: usize,
     /// Of the response that is pushed.
-    pub(super) outlet: Arc<RigOutlet>,
+    pub(crate) outlet: Arc<RigOutlet>,
     /// What happened while the connection was away.
     has_event: bool,
     client_has_closed: bool,
@@ -76,7 +76,7 @@ impl Rig {
             buffers: BufferPool::default(),
             turn: 128 * 1024,
             turns: 0,
-            outlet: Arc::default(),
+            outlet: RigOutlet::new(16 * 1024),
             has_event: false,
             client_has_closed: false,
         }
@@ -158,7 +158,7 @@ impl Rig {
     }
 
     /// Somebody may have pushed more of the response.
-    pub(super) fn hear(&mut self) -> Next {
+    pub(crate) fn hear(&mut self) -> Next {
         if self.owner == Owner::Reactor && self.outlet.take_news() {
             self.connection.note_more();
             return self.step(Connection::advance);
