@@ -82,6 +82,17 @@ pub(crate) enum Sending {
     WantsMore,
 }
 
+/// Whether there is more of a body than has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum More {
+    /// It is read when the client has room, and there was something each time.
+    Unasked,
+    /// There was nothing, and its outlet is told once there is.
+    Awaited,
+    /// It has been told.
+    Here,
+}
+
 impl Outgoing {
     /// Frames a response to a request of this version, to HEAD where `is_head`. With `close`, it says that the connection ends.
     /// `now` is its date. With an `outlet`, what a body has not yet is not waited for.

@@ -81,7 +81,7 @@ impl Body {
             Body::Bytes(bytes) => Box::new(Cursor::new(bytes)),
             Body::Stream(reader, None) | Body::Pushed(Pushed(reader)) => reader,
             Body::Stream(reader, Some(left)) => Box::new(Exactly { reader, left }),
-            Body::Deferred(Deferred(deferral)) => deferral.wait().body.into_reader(),
+            Body::Deferred(Deferred(deferral)) => deferral.into_reader(),
         }
     }
 }

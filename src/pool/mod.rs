@@ -33,6 +33,7 @@ pub(crate) mod in_flight;
 mod metrics;
 mod monitor;
 pub(crate) mod overview;
+mod parking;
 mod queue;
 pub(crate) mod resize;
 mod roster;
@@ -42,17 +43,11 @@ pub(crate) mod threads;
 mod writers;
 
 use crate::{
-    engine::{Engine, Exchange, Pulled, Ready},
-    message::{
-        body::{Body, Deferred},
-        log_context::{LogContext, Scope},
-        refusal::Refusal,
-        request::Request,
-        response::Response,
-    },
+    engine::{Engine, Pulled, Ready},
+    message::{body::Body, log_context::Scope, refusal::Refusal, request::Request},
     observe::{metrics::counts::Shed, panics},
 };
-use deferred::parked::{Boards, Parked};
+use deferred::parked::Boards;
 use dispatcher::Dispatcher;
 use idle::IdleThreads;
 use in_flight::{Admission, InFlight, Worker};
@@ -60,7 +55,6 @@ use queue::{Job, Queue, nanos};
 use roster::Roster;
 use scrapes::Scrapes;
 use std::{
-    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
@@ -359,48 +353,22 @@ impl Pool {
         // Kept, since a layer may do what it likes to its request.
         let index = request.route.as_ref().map(|route| route.index);
         let (response, took) = self.dispatcher.handle(request, started);
-        if let Body::Deferred(_) = response.body {
-            drop(admission);
-            return self.park(exchange, response, started, since);
-        }
-        self.note_ended(worker, request, &response, since, took);
-        let route = index.map(|index| self.dispatcher.application.route(index));
-        if let Some(route) = route {
-            route.cost.record(took);
+        if let Some(index) = index {
+            self.dispatcher.application.route(index).cost.record(took);
         }
         if !matches!(response.body, Body::Stream(..)) {
             // Before the client has its answer and can ask again, or its next request might find its own place taken.
             drop(admission);
         }
+        if let Body::Deferred(_) = response.body {
+            return self.park(exchange, response, started, since);
+        }
+        self.note_ended(worker, request, &response, since, took);
         // Asked before its client has the answer, and may send a signal for it.
         let is_in_drain = self.dispatcher.state.is_stopping();
         if self.answer(exchange, response, took, false, &worker.counts) {
             self.note_answered(worker, started, is_in_drain);
         }
-    }
-
-    /// Leaves the request to whoever has its answer.
-    #[cold]
-    fn park(
-        &self,
-        exchange: Box<dyn Exchange>,
-        mut placeholder: Response,
-        started: Instant,
-        since: u64,
-    ) {
-        let Body::Deferred(Deferred(deferral)) = mem::take(&mut placeholder.body) else {
-            return;
-        };
-        let parked = Parked {
-            exchange,
-            dispatcher: Arc::clone(&self.dispatcher),
-            boards: Arc::clone(&self.boards),
-            placeholder,
-            context: LogContext::current(),
-            started,
-            since,
-        };
-        deferral.take_over(&mut Some(parked));
     }
 
     fn note_answered(&self, worker: &Worker, started: Instant, is_in_drain: bool) {

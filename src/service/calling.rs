@@ -6,7 +6,6 @@ use crate::{
     health,
     message::{
         body::{Body, Deferred},
-        deferral,
         head::Version,
         log_context::Scope,
         refusal::Refusal,
@@ -67,8 +66,15 @@ impl<S: Send + Sync + 'static> Service<S> {
     fn awaited(&self, mut response: Response, request: &Request) -> Response {
         match mem::take(&mut response.body) {
             Body::Deferred(Deferred(deferral)) => {
-                let answer = self.application.render(deferral.wait(), request);
-                deferral::finish(answer, response)
+                let mut answer = None;
+                deferral.wait(&mut answer);
+                match answer {
+                    Some(answer) => {
+                        let answer = self.application.render(answer, request);
+                        answer.in_place_of(response)
+                    }
+                    None => response,
+                }
             }
             body => Response { body, ..response },
         }

@@ -10,7 +10,6 @@ mod sending;
 mod telling;
 pub(crate) mod waiting;
 
-use self::pushed::More;
 use super::buffer_pool::BufferPool;
 use crate::{
     engine::{
@@ -18,7 +17,7 @@ use crate::{
         http1::{Chunks, Refusal},
         lifetime::Past,
         occupancy::Closed,
-        outgoing::Outgoing,
+        outgoing::{More, Outgoing},
         pace::Pace,
         rules::Rules,
     },

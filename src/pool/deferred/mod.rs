@@ -20,7 +20,7 @@ use crate::message::{
 use board::Board;
 use parked::{Kept, Parked};
 use slot::Slot;
-use std::{any::Any, fmt, sync::Arc};
+use std::{any::Any, fmt, io::Read, sync::Arc};
 
 impl Response {
     /// An answer that is given later, once, by whoever has the responder, on any thread: for a long poll, or where
@@ -157,8 +157,20 @@ impl Deferral for Returned {
         self.slot.take_over(parked, kept, &board);
     }
 
-    fn wait(self: Box<Self>) -> Response {
-        let late = || Response::unavailable("not answered in time\n");
+    fn wait(self: Box<Self>, answer: &mut dyn Any) {
+        if let Some(answer) = answer.downcast_mut() {
+            *answer = Some(self.awaited());
+        }
+    }
+
+    fn into_reader(self: Box<Self>) -> Box<dyn Read + Send> {
+        self.awaited().body.into_reader()
+    }
+}
+
+impl Returned {
+    fn awaited(&self) -> Response {
+        let late = || Error::unavailable("not answered in time").into_response();
         self.slot.wait().unwrap_or_else(late)
     }
 }

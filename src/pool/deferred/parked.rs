@@ -3,7 +3,7 @@
 use crate::{
     engine::Exchange,
     message::{
-        body::Body, deferral, error::Error, into_response::IntoResponse, log_context::LogContext,
+        body::Body, error::Error, into_response::IntoResponse, log_context::LogContext,
         response::Response,
     },
     observe::{metrics::counts::method_code, trace::server::ServerSpan},
@@ -19,10 +19,10 @@ use std::{
 };
 
 /// The board of a pool, from its first deferred answer on.
-pub(in crate::pool) type Boards = Arc<OnceLock<Arc<dyn Board>>>;
+pub(crate) type Boards = Arc<OnceLock<Arc<dyn Board>>>;
 
 /// What a pool wants to know of the answers that are awaited.
-pub(in crate::pool) trait Board: Send + Sync {
+pub(crate) trait Board: Send + Sync {
     fn tally(&self) -> &Tally;
 
     /// Drops all that are awaited; their connections are closed. Counts them by route.
@@ -39,10 +39,10 @@ pub(in crate::pool) trait Board: Send + Sync {
 }
 
 /// Deadlines, and which of equal ones it is.
-pub(in crate::pool) type Key = (Instant, u64);
+pub(crate) type Key = (Instant, u64);
 
 /// Where an answer is awaited.
-pub(in crate::pool) trait Expire: Send + Sync {
+pub(crate) trait Expire: Send + Sync {
     /// Its deadline has come.
     fn expire(&self);
 
@@ -52,7 +52,7 @@ pub(in crate::pool) trait Expire: Send + Sync {
 
 /// The answers in numbers.
 #[derive(Default)]
-pub(in crate::pool) struct Tally {
+pub(crate) struct Tally {
     /// Those that are awaited, by their requests' methods.
     active: [AtomicU64; 10],
     /// Those that were sent whole as soon as they were given.
@@ -60,26 +60,26 @@ pub(in crate::pool) struct Tally {
 }
 
 impl Tally {
-    pub(in crate::pool) fn active(&self) -> [u64; 10] {
+    pub(crate) fn active(&self) -> [u64; 10] {
         std::array::from_fn(|method| self.active[method].load(Relaxed))
     }
 
-    pub(in crate::pool) fn answered(&self) -> u64 {
+    pub(crate) fn answered(&self) -> u64 {
         self.answered.load(Relaxed)
     }
 }
 
 /// All that an answer needs.
-pub(in crate::pool) struct Parked {
-    pub(in crate::pool) exchange: Box<dyn Exchange>,
-    pub(in crate::pool) dispatcher: Arc<Dispatcher>,
-    pub(in crate::pool) boards: Boards,
+pub(crate) struct Parked {
+    pub(crate) exchange: Box<dyn Exchange>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) boards: Boards,
     /// What the layers have made of the response.
-    pub(in crate::pool) placeholder: Response,
-    pub(in crate::pool) context: LogContext,
-    pub(in crate::pool) started: Instant,
+    pub(crate) placeholder: Response,
+    pub(crate) context: LogContext,
+    pub(crate) started: Instant,
     /// When that was, in nanoseconds since the pool's birth.
-    pub(in crate::pool) since: u64,
+    pub(crate) since: u64,
 }
 
 /// What is kept until the answer is on its way: the request's span, places of layers.
@@ -118,7 +118,7 @@ impl Parked {
         };
         let request = exchange.request();
         let answer = dispatcher.application.render(answer, request);
-        let mut answer = deferral::finish(answer, placeholder);
+        let mut answer = answer.in_place_of(placeholder);
         let took = started.elapsed();
         for kept in kept.drain(..) {
             if let Ok(span) = kept.downcast::<ServerSpan>() {

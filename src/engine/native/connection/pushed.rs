@@ -2,7 +2,7 @@
 
 use super::{Connection, Context, Next, Stream};
 use crate::{
-    engine::{pace::Pace, rules::Rules},
+    engine::{outgoing::More, pace::Pace, rules::Rules},
     message::pushed::outlet::PATIENCE,
 };
 use log::Level;
@@ -11,17 +11,6 @@ use std::time::{Duration, Instant};
 /// So much of what is pushed is sent to one client before the others have their turn: it is copied once more than other
 /// bodies, and to many at a time.
 const TURN: usize = 32 * 1024;
-
-/// Whether there is more of a body than has been read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum More {
-    /// It is read when the client has room, and there was something each time.
-    Unasked,
-    /// There was nothing, and its outlet is told once there is.
-    Awaited,
-    /// It has been told.
-    Here,
-}
 
 impl<S: Stream> Connection<S> {
     /// Whether it sends nothing because there is nothing to send.

@@ -1,13 +1,13 @@
 //! The way out: responses to bytes, and how a connection ends.
 
-use super::{Asked, Connection, Context, Next, State, Stream, pushed::More};
+use super::{Asked, Connection, Context, Next, State, Stream};
 use crate::{
     engine::{
         discarded::{Discarded, MUCH_MEMORY},
         http1::Refusal,
         lifetime::Past,
         occupancy::Closed,
-        outgoing::{Outgoing, Sending, note_failed_body},
+        outgoing::{More, Outgoing, Sending, note_failed_body},
         pace::Pace,
         rules::{LEAST_PROGRESS, Rules},
     },
