@@ -44,6 +44,7 @@
 //! | a probe is answered; the rest finds its route and is queued, or shed with 503 | `pool/dispatcher.rs`, `pool/mod.rs` | the leader |
 //! | a worker slot is free: layers and handler run | `pool/mod.rs`, `routing/` | a worker, often the leader itself |
 //! | the response is framed and written as far as the client takes it | `engine/native/outgoing.rs`, `connection/sending.rs` | that worker |
+//! | what is pushed later is written when it is there | `message/pushed/`, `engine/native/reactor/news.rs` | the leader |
 //! | what is left is written when the client has room | `engine/native/reactor.rs` | the leader |
 //!
 //! `WORKERS` + 1 worker threads share these roles (`pool/mod.rs` says how); at most `WORKERS` run handlers at once.
@@ -73,7 +74,7 @@
 //! | `command/` | the command line, `probe`, `config`, exit codes |
 //! | `admin/` | the admin port and its pages: a file a page, one for each form; what a service adds |
 //! | `lifecycle/` | one straight function from bound to gone; start-up tasks, background services, their policies and schedules, signals, the tick and what hangs on it, drain report |
-//! | `pool/` | who pulls, who runs, who waits; the threads; requests in flight; what is answered at once; bodies that are written |
+//! | `pool/` | who pulls, who runs, who waits; the threads; requests in flight; what is answered at once, and what later; bodies that are written |
 //! | `health/` | checks, their cached results, ready-made ones, the probe endpoints |
 //! | `engine/` | the trait; `http1/` (pure functions over bytes), `native/`, `tiny_http/` |
 //! | `routing/` | the router, groups, layers and the ready-made ones, files of a directory |

@@ -54,3 +54,11 @@ fn the_readme_links_a_service_of_ones_own_as_seaworthy_is_linked() {
         "the README does not write out:\n{linked}"
     );
 }
+
+#[test]
+fn the_readmes_example_of_what_is_pushed_is_in_the_program_that_it_names() {
+    let section = section("Answers that are pushed");
+    let example = section.split("```rust\n").nth(1).expect("an example");
+    let example = example.split("```").next().expect("its end");
+    assert!(read("examples/events.rs").contains(example), "{example}");
+}

@@ -24,7 +24,7 @@ impl Response {
     /// vanished is noticed. When the service ends, the stream ends whole as soon as the listener is closed, within a
     /// second, and its sender is [closed](Sender::is_closed): an `EventSource` reconnects, to another pod. So a stream is
     /// never in the way of a rolling update, and what is sent has an [`id`](Event::id) by which it is sent again:
-    /// [`Request::last_event_id`].
+    /// [`Request::last_event_id`](crate::Request::last_event_id).
     ///
     /// ```
     /// use seaworthy::{Event, Request, Response, Service};

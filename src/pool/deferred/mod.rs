@@ -38,34 +38,23 @@ impl Response {
     ///
     /// ```
     /// use seaworthy::{Request, Responder, Response, Service};
-    /// use std::{sync::Mutex, thread};
+    /// use std::{sync::mpsc, thread};
     ///
-    /// #[derive(Default)]
-    /// struct App {
-    ///     waiting: Mutex<Vec<Responder>>,
-    /// }
-    ///
-    /// fn news(_: &Request, app: &App) -> Response {
-    ///     let (responder, response) = Response::deferred("30s");
-    ///     app.waiting.lock().unwrap().push(responder);
-    ///     response
-    /// }
-    ///
-    /// fn tell(request: &Request, app: &App) -> String {
-    ///     let waiting = std::mem::take(&mut *app.waiting.lock().unwrap());
-    ///     let told = waiting.into_iter().filter_map(|one| one.respond(request.param("what").to_owned()).ok());
-    ///     format!("{} were told", told.count())
-    /// }
-    ///
-    /// let service = Service::with_state("news", App::default()).get("/news", news).post("/news/{what}", tell);
-    /// thread::scope(|scope| {
-    ///     // In a test, the call waits for the answer.
-    ///     let poll = scope.spawn(|| service.call(Request::get("/news")));
-    ///     while service.call(Request::post("/news/rain", "")).body() != Some(b"1 were told") {
-    ///         thread::yield_now();
+    /// // One thread answers all that wait, when there is something to tell.
+    /// let (wait, waiting) = mpsc::channel::<Responder>();
+    /// thread::spawn(move || {
+    ///     for responder in waiting {
+    ///         // An error says that its client has gone, or could wait no longer.
+    ///         let _ = responder.respond("rain");
     ///     }
-    ///     assert_eq!(poll.join().unwrap().body(), Some(&b"rain"[..]));
     /// });
+    /// let service = Service::new("news").get("/news", move |_: &Request| {
+    ///     let (responder, response) = Response::deferred("30s");
+    ///     let _ = wait.send(responder); // one that is lost on its way is dropped, and answers 500
+    ///     response
+    /// });
+    /// // In a test, the call waits for the answer.
+    /// assert_eq!(service.call(Request::get("/news")).body(), Some(&b"rain"[..]));
     /// ```
     ///
     /// # Panics
