@@ -10,7 +10,7 @@ use crate::{
         http1::{self, CONTINUE, Framing, LAST_CHUNK},
     },
     message::{
-        body::{Body, Pushed},
+        body::{Body, Deferred, Pushed},
         head::Version,
         pushed::outlet::{LAGGING, Outlet},
         response::Response,
@@ -129,8 +129,6 @@ impl Outgoing {
             Body::Stream(reader, _) if !with_body => {
                 Rest::Spent(BodyReader::new(reader, None, false))
             }
-            // What is deferred does not get here.
-            Body::Deferred(_) => Rest::Nothing,
             _ if !with_body => Rest::Nothing,
             Body::Static(bytes) if bytes.len() > COPIED_BODY => Rest::Static(bytes),
             Body::Bytes(bytes) if bytes.len() > COPIED_BODY => Rest::Bytes(bytes, 0),
@@ -142,6 +140,11 @@ impl Outgoing {
             Body::Pushed(Pushed(reader)) => {
                 Rest::Stream(BodyReader::new(reader, outlet, true), framing)
             }
+            // Nowhere but on the admin port, whose own thread may wait for it.
+            Body::Deferred(Deferred(deferral)) => Rest::Stream(
+                BodyReader::new(deferral.into_reader(), outlet, false),
+                framing,
+            ),
         };
         let ends_with_connection = with_body && framing == Framing::UntilClose;
         Outgoing {

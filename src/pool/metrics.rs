@@ -55,7 +55,7 @@ impl Source for Pool {
 
 impl Pool {
     /// How many answers are awaited that are given later, by their requests' methods.
-    fn deferred(&self) -> [u64; 10] {
+    pub(super) fn deferred(&self) -> [u64; 10] {
         let board = self.boards.get();
         board.map_or([0; 10], |board| board.tally().active())
     }

@@ -14,7 +14,9 @@ use crate::library::end;
 use crate::metrics::{labels, value};
 use crate::pushed::read_until;
 use crate::service::serve_with;
-use crate::support::{Broken, Client, Engine, PATIENCE, Times, allow_descriptors, eventually, get};
+use crate::support::{
+    Broken, Client, Engine, PATIENCE, Times, allow_descriptors, eventually, get, note,
+};
 
 both_engines! {
     an_answer_is_given_later_by_another_thread,
@@ -29,6 +31,7 @@ both_engines! {
     the_drain_waits_for_what_is_deferred,
     what_is_deferred_beyond_the_deadline_of_the_drain_is_named,
     two_thousand_long_polls_are_answered_by_one_thread: alone,
+    nine_thousand_long_polls_are_answered_by_one_thread: long,
 }
 
 const GET: &str = "GET /later HTTP/1.1\r\nHost: test\r\n\r\n";
@@ -166,7 +169,7 @@ fn an_answer_may_be_a_stream_of_events(engine: Engine) {
 }
 
 fn a_responder_learns_that_its_client_has_gone(engine: Engine) {
-    let (service, responders) = deferring("20s");
+    let (service, responders) = deferring("10m");
     let running = serve_with(service, engine, &[]);
     for resets in [true, false] {
         let client = ask(&running);
@@ -252,11 +255,20 @@ fn what_is_deferred_beyond_the_deadline_of_the_drain_is_named(engine: Engine) {
 }
 
 fn two_thousand_long_polls_are_answered_by_one_thread(engine: Engine) {
+    answer_polls(2000, engine);
+}
+
+fn nine_thousand_long_polls_are_answered_by_one_thread(engine: Engine) {
+    answer_polls(9000, engine);
+}
+
+fn answer_polls(many: usize, engine: Engine) {
     let many = match engine {
-        Engine::Native => 2000,
+        Engine::Native => many,
         // Each has threads of its own.
-        Engine::TinyHttp => 200,
+        Engine::TinyHttp => many / 10,
     };
+    let most = (many + 1000).to_string();
     allow_descriptors(2 * many as u64 + 200);
     let waiting: Arc<Mutex<Vec<Responder>>> = Arc::default();
     let polls = Arc::clone(&waiting);
@@ -268,12 +280,12 @@ fn two_thousand_long_polls_are_answered_by_one_thread(engine: Engine) {
                 polls.lock().unwrap().push(responder);
                 response
             });
-    let settings = [("WORKERS", "8"), ("MAX_CONNECTIONS", "3000")];
+    let settings = [("WORKERS", "8"), ("MAX_CONNECTIONS", most.as_str())];
     let running = serve_with(service, engine, &settings);
     let mut clients: Vec<Client> = (0..many).map(|_| ask(&running)).collect();
     eventually("all wait", || waiting.lock().unwrap().len() == many);
     let times = Times::of_gets(running.addr(), "/", 50);
-    assert!(times.median() < Duration::from_millis(100), "{times:?}");
+    assert!(times.median() < Duration::from_secs(2), "{times:?}");
     let begun = Instant::now();
     for responder in waiting.lock().unwrap().drain(..) {
         responder.respond("news").unwrap();
@@ -282,6 +294,7 @@ fn two_thousand_long_polls_are_answered_by_one_thread(engine: Engine) {
     for client in &mut clients {
         assert_eq!(client.response().expect(200).text(), "news");
     }
+    note(&format!("{many} answers were given in {took:?}"));
     // A second by the contract, where nobody else wants these processors.
     assert!(took < Duration::from_secs(5), "{took:?}");
     end(running);

@@ -60,6 +60,10 @@ const TINY_HTTP: &[(&str, &str)] = &[
         "bodies::a_client_that_stops_sending_behind_its_last_chunk_gets_its_answer",
         "tiny_http takes the connection's end for the end of the chunks: what may have been cut is refused",
     ),
+    (
+        "deferred::a_responder_learns_that_its_client_has_gone",
+        "while a request waits for its answer nobody looks at its connection but tiny_http, which does not tell",
+    ),
     // What a request wakes.
     ("wakeups::an_idle_pod_is_woken_by_its_tick_alone", LOOKING),
     (

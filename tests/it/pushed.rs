@@ -256,7 +256,7 @@ fn channels_hold_no_worker(engine: Engine) {
     let mut clients: Vec<Client> = (0..CLIENTS).map(connect).collect();
     let to_all: Vec<Sender> = (0..CLIENTS).map(|_| next(&senders)).collect();
     let times = Times::of_gets(running.addr(), "/", 20);
-    assert!(times.median() < Duration::from_millis(100), "{times:?}");
+    assert!(times.median() < Duration::from_secs(2), "{times:?}");
     for sender in to_all {
         sender.send("at last").unwrap();
         sender.finish();

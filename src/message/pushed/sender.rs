@@ -16,7 +16,7 @@ impl Response {
     ///
     /// At most `capacity` messages wait for a client that is slower than what is sent to it, and all of them together
     /// take their part of `BUFFER_MEMORY`. While there is something to send, the client has `WRITE_TIMEOUT` to take it;
-    /// while there is not, the connection has no deadline. The response is whole once its sender says so
+    /// while there is not, the connection has no deadline, and a client that closes it, be it only its own side, has gone. The response is whole once its sender says so
     /// ([`finish`](Sender::finish)). A sender that is dropped before, as by a panic, cuts the connection, so that the
     /// client does not take what it has for the whole. The answer to HEAD has no body: its sender is
     /// [closed](Sender::is_closed) from the beginning.

@@ -33,7 +33,7 @@ impl Response {
     /// addition to its own; a status applies where it is not 200; a layer that replaces the body has answered. The access
     /// record, the metrics and the span of the request tell of the answer, when it is given.
     ///
-    /// A client that has gone is noticed, and the responder [closed](Responder::is_closed); with the `tiny_http` engine
+    /// A client that closes the connection, be it only its own side, has gone: that is noticed, and the responder [closed](Responder::is_closed); with the `tiny_http` engine
     /// only when it is answered. When the service ends, what is awaited has until `SHUTDOWN_TIMEOUT`.
     ///
     /// ```
