@@ -7,7 +7,7 @@ use crate::{
 };
 use mio::{Poll, Token, Waker, net::TcpStream};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     io, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -43,7 +43,7 @@ pub(super) struct Shared {
     /// Places whose response has more to send by now.
     news: Mutex<Vec<usize>>,
     /// Whom to tell that the client of a leased connection has gone, by its place.
-    watched: Mutex<BTreeMap<usize, OnGone>>,
+    watched: Mutex<Vec<Option<OnGone>>>,
     has_news: AtomicBool,
     stage: AtomicU8,
     /// Responses that the reactor has sent to their end.
@@ -160,13 +160,17 @@ impl Shared {
 
     /// The client of the connection at this place, which is leased, has gone.
     pub(super) fn client_has_gone(&self, place: usize) {
-        let on_gone = self.watched().remove(&place);
+        let on_gone = self.take_watch(place);
         if let Some(on_gone) = on_gone {
             on_gone();
         }
     }
 
-    fn watched(&self) -> MutexGuard<'_, BTreeMap<usize, OnGone>> {
+    fn take_watch(&self, place: usize) -> Option<OnGone> {
+        self.watched().get_mut(place).and_then(Option::take)
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Vec<Option<OnGone>>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -270,7 +274,7 @@ impl Lease {
     /// What was to be called at the client's end, where that has not come.
     fn end_watch(&mut self) -> Option<OnGone> {
         match mem::take(&mut self.is_watched) {
-            true => self.shared.watched().remove(&self.place),
+            true => self.shared.take_watch(self.place),
             false => None,
         }
     }
@@ -323,7 +327,11 @@ impl Exchange for Lease {
 
     fn watch_client(&mut self, on_gone: Box<dyn FnOnce() + Send>) -> bool {
         self.is_watched = true;
-        self.shared.watched().insert(self.place, on_gone);
+        let mut watched = self.shared.watched();
+        let places = watched.len().max(self.place + 1);
+        watched.resize_with(places, || None);
+        watched[self.place] = Some(on_gone);
+        drop(watched);
         // The reactor may have been told of it before.
         socket::has_left(self.connection.socket()) && self.end_watch().is_some()
     }
