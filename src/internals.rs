@@ -76,7 +76,14 @@ pub mod parts {
     /// # Panics
     /// Never: memory takes everything.
     pub fn write_response(response: Response, client: &mut Vec<u8>) {
-        let mut outgoing = Outgoing::new(false, Version::Http11, response, false, Instant::now());
+        let mut outgoing = Outgoing::new(
+            false,
+            Version::Http11,
+            response,
+            false,
+            Instant::now(),
+            None,
+        );
         let sent = outgoing.send(client, usize::MAX);
         debug_assert!(sent.is_ok(), "memory takes everything");
     }

@@ -45,6 +45,7 @@
 //! | a worker slot is free: layers and handler run | `pool/mod.rs`, `routing/` | a worker, often the leader itself |
 //! | where the handler has returned an [`Upload`], each piece of the body is read when it comes, and written | `engine/native/connection/flowing.rs`; `pool/pieces.rs` | the leader; a worker |
 //! | the response is framed and written as far as the client takes it | `engine/native/outgoing.rs`, `connection/sending.rs` | that worker |
+//! | what is pushed later is written when it is there | `message/pushed/`, `engine/native/reactor/news.rs` | the leader |
 //! | what is left is written when the client has room | `engine/native/reactor.rs` | the leader |
 //!
 //! Up to `WORKERS` + 1 worker threads, begun as handlers need them, share these roles (`pool/mod.rs` says how); at most
@@ -76,7 +77,7 @@
 //! | `command/` | the command line, `probe`, `config`, exit codes |
 //! | `admin/` | the admin port and its pages: a file a page, one for each form; what a service adds |
 //! | `lifecycle/` | one straight function from bound to gone; start-up tasks, background services, their policies and schedules, signals, the tick and what hangs on it, drain report |
-//! | `pool/` | who pulls, who runs, who waits; the threads; requests in flight; what is answered at once; bodies that are written |
+//! | `pool/` | who pulls, who runs, who waits; the threads; requests in flight; what is answered at once, and what later; bodies that are written |
 //! | `health/` | checks, their cached results, ready-made ones, the probe endpoints |
 //! | `engine/` | the trait; `http1/` (pure functions over bytes), `native/`, `tiny_http/` |
 //! | `routing/` | the router, groups, layers and the ready-made ones, files of a directory |
@@ -174,12 +175,18 @@ pub use lifecycle::{
 pub use message::into_response::Json;
 #[cfg(unix)]
 pub use message::{
-    body::Body,
+    body::{Body, Deferred, Pushed},
     error::Error,
     into_response::{Html, IntoResponse, NoContent},
     log_context::{LogContext, log_context},
     pending::Pending,
     problem::Problem,
+    pushed::{
+        broadcast::{Broadcast, Lagging},
+        channel::SendError,
+        event::Event,
+        sender::{Encode, Sender},
+    },
     redirect::Redirect,
     request::Request,
     request_id::RequestId,
@@ -196,6 +203,8 @@ pub use message::{
 pub use observe::trace;
 #[cfg(unix)]
 pub use phase::{Phase, Stop};
+#[cfg(unix)]
+pub use pool::deferred::Responder;
 #[cfg(unix)]
 pub use resolve::resolve;
 #[cfg(unix)]

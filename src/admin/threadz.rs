@@ -12,8 +12,8 @@ pub(super) fn tell(subject: &Subject, page: &mut dyn Document) {
     let pool = subject.pool.overview();
     page.table(
         format_args!(
-            "{} of {} workers busy, {} of {} places in the queue taken",
-            pool.running, pool.slots, pool.queued, pool.queue_capacity
+            "{} of {} workers busy, {} of {} places in the queue taken, {} answers deferred",
+            pool.running, pool.slots, pool.queued, pool.queue_capacity, pool.deferred
         ),
         &["Thread", "Route", "Since", "Request id", "Trace id"],
         "no worker has begun",

@@ -3,12 +3,16 @@
 
 use super::underway::Underway;
 use crate::{
-    message::request::{Request, RequestBody},
+    message::{
+        pushed::outlet::{self, Outlet},
+        request::{Request, RequestBody},
+    },
     observe::panics,
 };
 use std::{
     io::{self, ErrorKind, Read},
     mem,
+    sync::Arc,
 };
 
 /// As much memory as is freed at a time. That takes about 25 µs a mebibyte (measured on Linux 6.18, with glibc and with
@@ -63,22 +67,36 @@ impl Drop for LargeBuffer {
 }
 
 /// The reader of a streamed body. It is the handler's code: it may block, and panic as a handler may.
-pub(crate) struct BodyReader(Option<Box<dyn Read + Send>>);
+pub(crate) struct BodyReader {
+    reader: Option<Box<dyn Read + Send>>,
+    /// Told by a body that has nothing yet, once it has; none where who reads may wait.
+    outlet: Option<Arc<dyn Outlet>>,
+    /// It is pushed: there is nothing of a handler's in it, so that it may be read and dropped where sockets are driven.
+    pub(super) is_pushed: bool,
+}
 
 impl BodyReader {
-    pub(super) fn new(reader: Box<dyn Read + Send>) -> BodyReader {
-        BodyReader(Some(reader))
+    pub(super) fn new(
+        reader: Box<dyn Read + Send>,
+        outlet: Option<Arc<dyn Outlet>>,
+        is_pushed: bool,
+    ) -> Box<BodyReader> {
+        Box::new(BodyReader {
+            reader: Some(reader),
+            outlet,
+            is_pushed,
+        })
     }
 
     /// Reads once, for as long as that takes.
     ///
     /// # Errors
-    /// Its own, and where it panics.
+    /// Its own, and where it panics. [`ErrorKind::WouldBlock`] where it has nothing yet, of which it tells its outlet.
     pub(super) fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
-        let Some(reader) = &mut self.0 else {
+        let Some(reader) = &mut self.reader else {
             return Ok(0);
         };
-        let count = panics::catch(|| {
+        let read = || {
             loop {
                 match reader.read(piece) {
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -88,15 +106,29 @@ impl BodyReader {
                     result => return result,
                 }
             }
-        });
-        count.unwrap_or_else(|panicked| Err(io::Error::other(format!("panicked: {panicked}"))))
+        };
+        outlet::read_for(&mut self.outlet, || {
+            let count = panics::catch(read);
+            count.unwrap_or_else(|panicked| Err(io::Error::other(format!("panicked: {panicked}"))))
+        })
+    }
+
+    /// Whether somebody in there has kept the outlet, to tell it of more.
+    pub(super) fn will_tell(&self) -> bool {
+        let outlet = self.outlet.as_ref();
+        outlet.is_some_and(|outlet| Arc::strong_count(outlet) > 1)
+    }
+
+    /// To be dropped where a handler may run; none where that was no matter, and is done.
+    pub(super) fn discard(self: Box<Self>) -> Option<Discarded> {
+        (!self.is_pushed).then(|| Discarded::Reader(*self))
     }
 }
 
 impl Drop for BodyReader {
     /// The reader's destructor is the handler's code too.
     fn drop(&mut self) {
-        let reader = self.0.take();
+        let reader = self.reader.take();
         if let Err(panicked) = panics::catch(|| drop(reader)) {
             log::error!(panic:% = panicked; "the destructor of a streamed body panicked");
         }

@@ -82,6 +82,17 @@ impl Share {
         holds == *charged || self.settle_change(charged, holds)
     }
 
+    /// The same, but where it is more than before and too much, it is not charged for: false then, and all is as it was.
+    /// One that is alone may have more than there is.
+    pub(crate) fn try_settle(&self, charged: &mut usize, holds: usize) -> bool {
+        let before = *charged;
+        let fits = self.settle(charged, holds) || holds <= before || self.is_all(holds);
+        if !fits {
+            self.settle(charged, before);
+        }
+        fits
+    }
+
     fn settle_change(&self, charged: &mut usize, holds: usize) -> bool {
         let before = std::mem::replace(charged, holds);
         if holds <= before {

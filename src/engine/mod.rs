@@ -174,6 +174,12 @@ pub(crate) trait Exchange: Send {
     /// No more of the body is taken: the request is what it was before, with a body that counts and is not there.
     fn end_body(&mut self) {}
 
+    /// Has `on_gone` called once the client is known to have gone, on a thread that must not wait, unless the request is
+    /// answered before. True where it has gone already: then it is not called. An engine that cannot tell never calls it.
+    fn watch_client(&mut self, _on_gone: Box<dyn FnOnce() + Send>) -> bool {
+        false
+    }
+
     /// Writes the response, or what fits of it now; the engine finishes the rest. With `close`, the connection ends
     /// after it. A streamed body is read on this thread. True where all of it is sent.
     fn respond(self: Box<Self>, response: Response, close: bool) -> bool;

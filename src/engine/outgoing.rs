@@ -1,17 +1,26 @@
 //! A response on its way to a client: framed, sent as far as the client takes it, and continued later.
 
-use super::discarded::{BodyReader, Discarded};
+use super::{
+    discarded::{BodyReader, Discarded},
+    occupancy::Closed,
+};
 use crate::{
     engine::{
         date,
         http1::{self, CONTINUE, Framing, LAST_CHUNK},
     },
-    message::{body::Body, head::Version, response::Response},
+    message::{
+        body::{Body, Deferred, Pushed},
+        head::Version,
+        pushed::outlet::{LAGGING, Outlet},
+        response::Response,
+    },
 };
 use std::{
     cell::Cell,
     io::{self, ErrorKind, IoSlice, Write},
     mem,
+    sync::Arc,
     time::Instant,
 };
 
@@ -27,6 +36,16 @@ const SPARE_BUFFER: usize = 16 * 1024;
 thread_local! {
     /// Each thread's buffer for the next response, so that most responses allocate nothing.
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Logs that a body's reader has failed, so that its connection is cut, and says why that ends.
+pub(crate) fn note_failed_body(error: &io::Error) -> Closed {
+    if error.kind() == LAGGING {
+        log::info!(reason:% = error; "response cut");
+        return Closed::WriteTimeout;
+    }
+    log::error!(reason:% = error; "a streamed body failed; its connection is cut");
+    Closed::Failed
 }
 
 /// What is still to be sent.
@@ -46,9 +65,9 @@ enum Rest {
     Static(&'static [u8]),
     /// The bytes from the position on.
     Bytes(Vec<u8>, usize),
-    Stream(BodyReader, Framing),
+    Stream(Box<BodyReader>, Framing),
     /// A reader of which nothing more is wanted.
-    Spent(BodyReader),
+    Spent(Box<BodyReader>),
 }
 
 /// How far sending has come.
@@ -63,15 +82,27 @@ pub(crate) enum Sending {
     WantsMore,
 }
 
+/// Whether there is more of a body than has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum More {
+    /// It is read when the client has room, and there was something each time.
+    Unasked,
+    /// There was nothing, and its outlet is told once there is.
+    Awaited,
+    /// It has been told.
+    Here,
+}
+
 impl Outgoing {
     /// Frames a response to a request of this version, to HEAD where `is_head`. With `close`, it says that the connection ends.
-    /// `now` is its date.
+    /// `now` is its date. With an `outlet`, what a body has not yet is not waited for.
     pub(crate) fn new(
         is_head: bool,
         version: Version,
         response: Response,
         close: bool,
         now: Instant,
+        outlet: Option<Arc<dyn Outlet>>,
     ) -> Outgoing {
         let content_type = response.default_type;
         let Response {
@@ -95,14 +126,26 @@ impl Outgoing {
             );
         });
         let rest = match body {
-            Body::Stream(reader, _) if !with_body => Rest::Spent(BodyReader::new(reader)),
+            Body::Stream(reader, _) if !with_body => {
+                Rest::Spent(BodyReader::new(reader, None, false))
+            }
             _ if !with_body => Rest::Nothing,
             Body::Pending(_) => Rest::Nothing,
             Body::Static(bytes) if bytes.len() > COPIED_BODY => Rest::Static(bytes),
             Body::Bytes(bytes) if bytes.len() > COPIED_BODY => Rest::Bytes(bytes, 0),
             Body::Static(bytes) => copied(&mut framed, bytes),
             Body::Bytes(bytes) => copied(&mut framed, &bytes),
-            Body::Stream(reader, _) => Rest::Stream(BodyReader::new(reader), framing),
+            Body::Stream(reader, _) => {
+                Rest::Stream(BodyReader::new(reader, outlet, false), framing)
+            }
+            Body::Pushed(Pushed(reader)) => {
+                Rest::Stream(BodyReader::new(reader, outlet, true), framing)
+            }
+            // Nowhere but on the admin port, whose own thread may wait for it.
+            Body::Deferred(Deferred(deferral)) => Rest::Stream(
+                BodyReader::new(deferral.into_reader(), outlet, false),
+                framing,
+            ),
         };
         let ends_with_connection = with_body && framing == Framing::UntilClose;
         Outgoing {
@@ -180,14 +223,15 @@ impl Outgoing {
         }
     }
 
-    /// Reads the next piece of a stream, on this thread, for as long as its reader takes.
+    /// Reads the next piece of a stream, on this thread, for as long as its reader takes. False where it has none yet, and
+    /// tells its outlet once it has.
     ///
     /// # Errors
     /// Where the reader fails, panics, or ends before the length that was promised: the connection must be cut then,
     /// so that the client does not take what it has for the whole.
-    pub(crate) fn read_more(&mut self) -> io::Result<()> {
+    pub(crate) fn read_more(&mut self) -> io::Result<bool> {
         let Rest::Stream(reader, framing) = &mut self.rest else {
-            return Ok(());
+            return Ok(true);
         };
         self.framed.clear();
         self.sent = 0;
@@ -201,7 +245,12 @@ impl Outgoing {
         let count = if wanted == 0 {
             0
         } else {
-            reader.read(&mut piece[..wanted])?
+            match reader.read(&mut piece[..wanted]) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock && reader.will_tell() => {
+                    return Ok(false);
+                }
+                read => read?,
+            }
         };
         match framing {
             Framing::Chunked => http1::write_chunk(&mut self.framed, &piece[..count]),
@@ -225,7 +274,22 @@ impl Outgoing {
             _ if count == 0 => self.end_stream(),
             _ => {}
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Whether the body is pushed, so that reading it takes no time: it is the engine's to do.
+    pub(crate) fn is_pushed(&self) -> bool {
+        matches!(&self.rest, Rest::Stream(reader, _) if reader.is_pushed)
+    }
+
+    /// Leaves the buffer, of which all is sent, for this thread's next response.
+    pub(crate) fn leave_buffer(&mut self) {
+        self.sent = 0;
+        let mut buffer = mem::take(&mut self.framed);
+        if buffer.capacity() <= SPARE_BUFFER {
+            buffer.clear();
+            SPARE.set(buffer);
+        }
     }
 
     /// Nothing more is read: the reader waits to be discarded.
@@ -241,7 +305,7 @@ impl Outgoing {
             return None;
         }
         match mem::replace(&mut self.rest, Rest::Nothing) {
-            Rest::Spent(reader) => Some(Discarded::Reader(reader)),
+            Rest::Spent(reader) => reader.discard(),
             _ => None,
         }
     }
@@ -249,7 +313,7 @@ impl Outgoing {
     /// What must not be dropped on just any thread, from a response that nobody needs any more.
     pub(crate) fn take_apart(&mut self) -> Option<Discarded> {
         match mem::replace(&mut self.rest, Rest::Nothing) {
-            Rest::Stream(reader, _) | Rest::Spent(reader) => Some(Discarded::Reader(reader)),
+            Rest::Stream(reader, _) | Rest::Spent(reader) => reader.discard(),
             Rest::Bytes(mut bytes, _) => Discarded::if_much(&mut bytes),
             Rest::Nothing | Rest::Static(_) => None,
         }
@@ -271,13 +335,8 @@ impl Outgoing {
 }
 
 impl Drop for Outgoing {
-    /// Leaves the buffer for this thread's next response.
     fn drop(&mut self) {
-        if self.framed.capacity() <= SPARE_BUFFER {
-            let mut buffer = mem::take(&mut self.framed);
-            buffer.clear();
-            SPARE.set(buffer);
-        }
+        self.leave_buffer();
     }
 }
 

@@ -1,9 +1,10 @@
 //! What a response sends behind its head.
 
-use super::pending::Pending;
+use super::{deferral::Deferral, pending::Pending};
 use std::{
     fmt,
     io::{self, Cursor, Read},
+    mem,
 };
 
 /// A response's body. Handlers rarely see one; layers change it by [`Response::map_body`](crate::Response::map_body).
@@ -30,7 +31,20 @@ pub enum Body {
     Stream(Box<dyn Read + Send>, Option<u64>),
     /// None yet: the answer is to come, once the request's body has. A layer leaves it as it is.
     Pending(Box<Pending>),
+    /// What is sent when somebody has it: see [`Response::channel`](crate::Response::channel).
+    Pushed(Pushed),
+    /// What is not known yet, nor anything else of the answer: see [`Response::deferred`](crate::Response::deferred).
+    Deferred(Deferred),
 }
+
+/// Stands for an answer that is given later. To a layer it is something to pass on, or to drop.
+pub struct Deferred(pub(crate) Box<dyn Deferral>);
+
+/// A body that is pushed by its [`Sender`](crate::Sender). To a layer it is something to pass on, or to drop.
+pub struct Pushed(
+    /// It never blocks where it has an outlet, runs nobody's code but ours, and may be dropped anywhere.
+    pub(crate) Box<dyn Read + Send>,
+);
 
 impl Body {
     /// The length in bytes; none for a stream of unknown length.
@@ -44,6 +58,7 @@ impl Body {
             Body::Static(bytes) => Some(bytes.len() as u64),
             Body::Bytes(bytes) => Some(bytes.len() as u64),
             Body::Stream(_, length) => *length,
+            Body::Pushed(_) | Body::Deferred(_) => None,
             Body::Pending(_) => Some(0),
         }
     }
@@ -54,22 +69,65 @@ impl Body {
         match self {
             Body::Static(bytes) => Some(bytes),
             Body::Bytes(bytes) => Some(bytes),
-            Body::Stream(..) => None,
+            Body::Stream(..) | Body::Pushed(_) | Body::Deferred(_) => None,
             Body::Pending(_) => Some(&[]),
         }
     }
 
     /// A reader of all of it, wherever it is. That of a stream whose length was promised gives no more than that, and fails
-    /// where there is less: a layer that sends it on without a length cannot make a whole of a part.
+    /// where there is less: a layer that sends it on without a length cannot make a whole of a part. That of what is pushed
+    /// waits for whoever pushes, where no engine reads it,
+    /// and of a deferred answer this waits for the answer.
     #[must_use]
     pub fn into_reader(self) -> Box<dyn Read + Send> {
         match self {
             Body::Static(bytes) => Box::new(bytes),
             Body::Bytes(bytes) => Box::new(Cursor::new(bytes)),
-            Body::Stream(reader, None) => reader,
+            Body::Stream(reader, None) | Body::Pushed(Pushed(reader)) => reader,
             Body::Pending(_) => Box::new(io::empty()),
             Body::Stream(reader, Some(left)) => Box::new(Exactly { reader, left }),
+            Body::Deferred(Deferred(deferral)) => deferral.into_reader(),
         }
+    }
+}
+
+impl Body {
+    /// Puts a reader of ours around the one of a body that is not in memory. It must not wait for anything by itself.
+    pub(crate) fn wrap<R: Read + Send + 'static>(
+        &mut self,
+        wrap: impl FnOnce(Box<dyn Read + Send>, Option<u64>) -> R,
+    ) {
+        let (reader, length) = match self {
+            Body::Static(_) | Body::Bytes(_) | Body::Pending(_) | Body::Deferred(_) => return,
+            Body::Stream(reader, length) => (reader, *length),
+            Body::Pushed(Pushed(reader)) => (reader, None),
+        };
+        let bare = mem::replace(reader, Box::new(io::empty()));
+        *reader = Box::new(wrap(bare, length));
+    }
+
+    /// Keeps something for as long as the body takes, where it is not in memory. It must not wait when it is dropped.
+    pub(crate) fn keep(&mut self, what: impl Send + 'static) {
+        match self {
+            Body::Deferred(Deferred(deferral)) => deferral.keep(Box::new(what)),
+            Body::Pending(pending) => pending.kept.held.push(Box::new(what)),
+            body => body.wrap(|reader, _| Keeping {
+                reader,
+                _what: what,
+            }),
+        }
+    }
+}
+
+/// A reader with what is to be kept until it is dropped. It goes first: what is scarce may be its own.
+struct Keeping<T> {
+    reader: Box<dyn Read + Send>,
+    _what: T,
+}
+
+impl<T> Read for Keeping<T> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(into)
     }
 }
 
@@ -134,6 +192,8 @@ impl fmt::Debug for Body {
             Body::Static(_) | Body::Bytes(_) => "in memory",
             Body::Stream(..) => "stream",
             Body::Pending(_) => "pending",
+            Body::Pushed(_) => "pushed",
+            Body::Deferred(_) => "deferred",
         };
         match self.len() {
             Some(length) => write!(f, "Body({kind}, {length} bytes)"),

@@ -5,6 +5,7 @@ pub(crate) mod body;
 #[cfg(feature = "cookies")]
 mod cookies;
 pub(crate) mod current_ids;
+pub(crate) mod deferral;
 pub(crate) mod entity_tag;
 pub(crate) mod error;
 pub(crate) mod extract;
@@ -18,6 +19,7 @@ mod own_headers;
 mod pairs;
 pub(crate) mod pending;
 pub(crate) mod problem;
+pub(crate) mod pushed;
 pub(crate) mod redirect;
 pub(crate) mod refusal;
 pub(crate) mod render;

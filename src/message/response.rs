@@ -131,6 +131,24 @@ impl Response {
         self.body
     }
 
+    /// A deferred answer with what the layers have done to the response that stood for it: the headers that they set are
+    /// set, those that may be there several times are added, and so is a status that is not that of a 200.
+    pub(crate) fn in_place_of(mut self, placeholder: Response) -> Response {
+        if placeholder.status != StatusCode::OK {
+            self.status = placeholder.status;
+        }
+        for name in placeholder.headers.keys() {
+            let values = placeholder.headers.get_all(name).iter().cloned();
+            if *name != header::SET_COOKIE && *name != header::VARY {
+                self.headers.remove(name);
+            }
+            for value in values {
+                self.headers.append(name, value);
+            }
+        }
+        self
+    }
+
     pub(crate) fn of(body: impl Into<Body>, content_type: &'static str) -> Response {
         Response {
             body: body.into(),
@@ -153,5 +171,30 @@ impl Response {
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Response({})", self.status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_layers_set_applies_to_the_answer_and_what_they_leave_is_its_own() {
+        let value = HeaderValue::from_static;
+        let answer = Response::new(StatusCode::CREATED)
+            .with_header(header::CACHE_CONTROL, value("max-age=60"))
+            .with_header(header::ETAG, value("\"1\""))
+            .with_header(header::VARY, value("Accept"));
+        let placeholder = Response::new(StatusCode::OK)
+            .with_header(header::CACHE_CONTROL, value("no-store"))
+            .with_header(header::VARY, value("Origin"));
+        let whole = answer.in_place_of(placeholder);
+        assert_eq!(whole.status, StatusCode::CREATED);
+        assert_eq!(whole.headers[header::CACHE_CONTROL], "no-store");
+        assert_eq!(whole.headers[header::ETAG], "\"1\"");
+        let vary: Vec<_> = whole.headers.get_all(header::VARY).iter().collect();
+        assert_eq!(vary, ["Accept", "Origin"]);
+        let refused = whole.in_place_of(Response::new(StatusCode::FORBIDDEN));
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
     }
 }

@@ -103,7 +103,7 @@ impl Dispatcher {
         probe(&self.health, phase, self.name, self.version, request)
     }
 
-    /// Runs layers and handler on this thread, in the request's span; a panic is a 500 and a log record. Also returns how
+    /// Runs layers and handler on this thread, in the request's span, which a deferred answer keeps; a panic is a 500 and a log record. Also returns how
     /// long it has taken since `started`.
     pub(crate) fn handle(&self, request: &mut Request, started: Instant) -> (Response, Duration) {
         let span = self.tracer.begin(request, &self.trusted_proxies);
@@ -111,6 +111,7 @@ impl Dispatcher {
         let took = started.elapsed();
         match (span, &mut response.body) {
             (Some(span), Body::Pending(pending)) => pending.kept.span = Some(Box::new(span)),
+            (Some(span), Body::Deferred(_)) => response.body.keep(span),
             (Some(span), _) => span.end(response.status, took),
             (None, _) => {}
         }

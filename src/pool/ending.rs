@@ -10,7 +10,7 @@ use std::iter;
 impl Pool {
     /// From now on, what is answered is answered in the drain.
     pub(crate) fn begin_drain(&self) {
-        self.in_flight.begin_drain(self.engine.sent_later());
+        self.in_flight.begin_drain(self.answered_apart());
     }
 
     pub(crate) fn stop_accepting(&self) {
@@ -20,7 +20,16 @@ impl Pool {
     /// What was answered so far.
     pub(crate) fn answered(&self) -> Answered {
         self.in_flight
-            .answered(self.engine.sent_later(), |route| self.template(route))
+            .answered(self.answered_apart(), |route| self.template(route))
+    }
+
+    /// What was sent by others than the workers: by the engine, and by whoever had a deferred answer.
+    fn answered_apart(&self) -> u64 {
+        let deferred = self
+            .boards
+            .get()
+            .map_or(0, |board| board.tally().answered());
+        self.engine.sent_later() + deferred
     }
 
     /// Cuts off what is left at the deadline, and names it: the route's template, or what the connection was doing, and
@@ -37,6 +46,9 @@ impl Pool {
             }
         }
         drop_apart(left);
+        if let Some(board) = self.boards.get() {
+            board.cut(&mut abandoned);
+        }
         let Cut {
             receiving,
             sending,

@@ -10,15 +10,18 @@ use crate::{
     },
     phase::PHASES,
 };
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::{
+    array,
+    sync::atomic::Ordering::{Relaxed, SeqCst},
+};
 
 impl Source for Pool {
     fn write(&self, out: &mut Exposition) {
         let dispatcher = &self.dispatcher;
         let template = |route| &*dispatcher.application.route(route).template;
-        let mut going = self.queued();
-        let underway = self.uploads.underway();
-        (going.iter_mut().zip(underway)).for_each(|(going, underway)| *going += underway);
+        let (queued, deferred, uploading) =
+            (self.queued(), self.deferred(), self.uploads.underway());
+        let going = array::from_fn(|method| queued[method] + deferred[method] + uploading[method]);
         dispatcher.http_counts.write(out, going, template);
         dispatcher.refused.write(out);
         self.write_sizes(out);
@@ -51,6 +54,12 @@ impl Source for Pool {
 }
 
 impl Pool {
+    /// How many answers are awaited that are given later, by their requests' methods.
+    pub(super) fn deferred(&self) -> [u64; 10] {
+        let board = self.boards.get();
+        board.map_or([0; 10], |board| board.tally().active())
+    }
+
     fn write_sizes(&self, out: &mut Exposition) {
         let slots = self.slots();
         let admitted = self.most_admitted.load(Relaxed);

@@ -29,14 +29,17 @@
 //! 0.69 to 1.1 ms.
 
 mod answers;
+pub(crate) mod deferred;
 pub(crate) mod dispatcher;
 mod ending;
 mod idle;
 pub(crate) mod in_flight;
 mod leader;
+mod leading;
 mod metrics;
 mod monitor;
 pub(crate) mod overview;
+mod parking;
 mod pieces;
 mod queue;
 pub(crate) mod resize;
@@ -48,10 +51,11 @@ mod uploads;
 mod writers;
 
 use crate::{
-    engine::{Engine, Pulled, Ready},
+    engine::{Engine, Ready},
     message::{body::Body, log_context::Scope},
     observe::{metrics::counts::Shed, panics},
 };
+use deferred::parked::Boards;
 use dispatcher::Dispatcher;
 use idle::IdleThreads;
 use in_flight::{Admission, InFlight, Worker};
@@ -61,7 +65,7 @@ use roster::Roster;
 use scrapes::Scrapes;
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{
             AtomicU8, AtomicU64, AtomicUsize,
             Ordering::{Relaxed, SeqCst},
@@ -115,6 +119,8 @@ pub(crate) struct Pool {
     idle: IdleThreads,
     in_flight: InFlight,
     writers: Arc<Writers>,
+    /// Where answers are awaited, from the first on.
+    boards: Boards,
     scrapes: Scrapes,
     uploads: Uploads,
 }
@@ -144,6 +150,7 @@ impl Pool {
             idle: IdleThreads::default(),
             in_flight: InFlight::default(),
             writers: Writers::new(),
+            boards: Boards::default(),
             scrapes: Scrapes::default(),
             uploads: Uploads::default(),
         })
@@ -220,35 +227,6 @@ impl Pool {
         if let Err(panicked) = led {
             log::error!(panic:% = panicked; "a panic while driving the engine");
         }
-    }
-
-    /// Pulls and deals with what came: probes are answered, the rest is queued or shed.
-    fn lead(&self, ready: &mut Vec<Ready>, worker: &Worker) {
-        let mut refused = RefusedRequests::default();
-        let waits = !self.queue.is_empty();
-        let mut until = waits.then(|| self.leader().expiry).flatten();
-        loop {
-            if self.engine.pull(until, ready) == Pulled::Closed {
-                self.endings.fetch_or(CLOSED, SeqCst);
-            }
-            let now = Instant::now();
-            for one in ready.drain(..) {
-                self.admit(one, now, &mut refused, worker);
-            }
-            self.shed_expired(&mut self.leader(), now, &worker.counts);
-            self.note_progress(now);
-            if !refused.is_empty() {
-                self.tell_some(&mut refused, &worker.counts);
-            }
-            if refused.is_empty() {
-                return;
-            }
-            until = Some(now);
-        }
-    }
-
-    fn leader(&self) -> MutexGuard<'_, Leader> {
-        self.leader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers, queues or refuses what was pulled, on the thread that pulled it.
@@ -365,11 +343,14 @@ impl Pool {
         if let Body::Pending(_) = response.body {
             return self.begin_upload(exchange, response, worker, started);
         }
-        self.note_ended(worker, request, &response, since, took);
         if !matches!(response.body, Body::Stream(..)) {
             // Before the client has its answer and can ask again, or its next request might find its own place taken.
             drop(admission);
         }
+        if let Body::Deferred(_) = response.body {
+            return self.park(exchange, response, started, since);
+        }
+        self.note_ended(worker, request, &response, since, took);
         // Asked before its client has the answer, and may send a signal for it.
         let is_in_drain = self.dispatcher.state.is_stopping();
         if self.answer(exchange, response, took, false, &worker.counts) {

@@ -25,6 +25,8 @@ pub(crate) struct Overview {
     pub(crate) queued: usize,
     /// How many may wait.
     pub(crate) queue_capacity: usize,
+    /// How many wait for an answer that is given later.
+    pub(crate) deferred: u64,
 }
 
 impl Pool {
@@ -35,6 +37,7 @@ impl Pool {
             slots,
             running: self.running.load(SeqCst),
             queued: self.queue.len(),
+            deferred: self.deferred().iter().sum(),
             queue_capacity: self.most_admitted.load(Relaxed).saturating_sub(slots),
         }
     }

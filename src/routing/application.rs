@@ -35,6 +35,8 @@ pub(crate) trait Application: Send + Sync {
 
     /// Makes of what answers an upload what would have become of a handler's answer. Never panics.
     fn conclude(&self, request: &mut Request, answer: Result<Response, Panicked>) -> Response;
+    /// Renders and logs the error that a response carries, as for any other, where it comes after its handler has returned.
+    fn render(&self, response: Response, request: &Request) -> Response;
 
     /// A route by its index.
     fn route(&self, index: usize) -> &Route;
@@ -112,6 +114,13 @@ impl<S: Send + Sync + 'static> Application for Stateful<S> {
         logged::stream(&mut response.body);
         end_extensions(request);
         response
+    }
+
+    fn render(&self, response: Response, request: &Request) -> Response {
+        match is_plain(&response) {
+            true => response,
+            false => self.settle(response, request),
+        }
     }
 
     fn route(&self, index: usize) -> &Route {

@@ -8,15 +8,20 @@ use crate::{
     },
     health,
     message::{
-        body::Body, head::Version, log_context::Scope, refusal::Refusal, request::Request,
-        response::Response, route::Route,
+        body::{Body, Deferred},
+        head::Version,
+        log_context::Scope,
+        refusal::Refusal,
+        request::Request,
+        response::Response,
+        route::Route,
     },
     phase::Phase,
     pool::dispatcher,
     routing::application::Application,
 };
 use http::{HeaderValue, Method, header};
-use std::{sync::Arc, time::Instant};
+use std::{mem, sync::Arc, time::Instant};
 
 impl<S: Send + Sync + 'static> Service<S> {
     /// Answers one request on this thread, without a socket, as a client of the running service would be answered: probes
@@ -24,8 +29,9 @@ impl<S: Send + Sync + 'static> Service<S> {
     /// limits of a [`Routes`](crate::Routes) group on bodies and time; and of the answer what a client would see, so that
     /// the answer to HEAD has the headers of GET, `Content-Type` and `Content-Length` among them, and no body. For tests.
     ///
-    /// A streamed body is there to be read, see [`Response::into_body`]; where the handler returns an
-    /// [`Upload`](crate::Upload), the request's body goes through its sink in pieces of 64 KiB. What comes with the socket is missing: the limits
+    /// A [deferred](Response::deferred) answer is waited for. A streamed body is there to be read, see
+    /// [`Response::into_body`]; where the handler returns an [`Upload`](crate::Upload), the request's body goes through its
+    /// sink in pieces of 64 KiB. What comes with the socket is missing: the limits
     /// and timeouts that the environment sets, and `Date`, `Connection` and `Transfer-Encoding`.
     ///
     /// ```
@@ -56,7 +62,8 @@ impl<S: Send + Sync + 'static> Service<S> {
             None => {
                 request.received.get_or_insert_with(Instant::now);
                 let _scope = Scope::enter("");
-                self.handle(request)
+                let response = self.handle(request);
+                self.awaited(response, request)
             }
         }
     }
@@ -76,6 +83,24 @@ impl<S: Send + Sync + 'static> Service<S> {
                 underway.answer(request, written, &self.application)
             }
             Err(response) => response,
+        }
+    }
+
+    /// A deferred answer, once it is given.
+    fn awaited(&self, mut response: Response, request: &Request) -> Response {
+        match mem::take(&mut response.body) {
+            Body::Deferred(Deferred(deferral)) => {
+                let mut answer = None;
+                deferral.wait(&mut answer);
+                match answer {
+                    Some(answer) => {
+                        let answer = self.application.render(answer, request);
+                        answer.in_place_of(response)
+                    }
+                    None => response,
+                }
+            }
+            body => Response { body, ..response },
         }
     }
 

@@ -4,11 +4,11 @@
 
 use crate::support::{Engine, note};
 use crate::{
-    access_log, background, bodies, calling, chaos, configuration, deadline, drain_report, endings,
-    fairness, files, forwarded, health, hosted, http, layers, library, life, lifetimes,
-    live_configuration, logging, metrics, otlp, pages, places, pool, probes, queue, resize,
-    reviewed, rolling_update, service, sharing, shortages, signals, slow_clients, stalls, streams,
-    timeouts, traces, uploads, wakeups,
+    access_log, background, bodies, calling, chaos, configuration, deadline, deferred,
+    drain_report, endings, events, fairness, files, forwarded, health, hosted, http, layers,
+    library, life, lifetimes, live_configuration, logging, metrics, otlp, pages, places, pool,
+    probes, pushed, queue, resize, reviewed, rolling_update, service, sharing, shortages, signals,
+    slow_clients, stalls, streams, timeouts, traces, uploads, wakeups,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -132,6 +132,10 @@ const TINY_HTTP: &[(&str, &str)] = &[
         UPLOADS,
     ),
     ("uploads::curl::curls_forms_come_apart", UPLOADS),
+    (
+        "deferred::a_responder_learns_that_its_client_has_gone",
+        "while a request waits for its answer nobody looks at its connection but tiny_http, which does not tell",
+    ),
     // What a request wakes.
     ("wakeups::an_idle_pod_is_woken_by_its_tick_alone", LOOKING),
     (
@@ -229,6 +233,9 @@ pub(crate) fn row(engine: Engine, name: &str) -> bool {
 fn the_list_names_only_what_exists() {
     let modules = [
         ("chaos", chaos::CASES),
+        ("pushed", pushed::CASES),
+        ("events", events::CASES),
+        ("deferred", deferred::CASES),
         ("slow_clients", slow_clients::CASES),
         ("shortages", shortages::CASES),
         ("configuration", configuration::CASES),

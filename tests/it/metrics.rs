@@ -48,7 +48,7 @@ pub(crate) fn value(text: &str, sample: &str) -> f64 {
     found.trim().parse().unwrap()
 }
 
-fn labels(method: &str, route: &str, status: &str) -> String {
+pub(crate) fn labels(method: &str, route: &str, status: &str) -> String {
     let error = match status.starts_with('5') {
         true => format!(",error_type=\"{status}\""),
         false => String::new(),

@@ -158,6 +158,7 @@ fn no_code_of_the_guide_is_left_uncompiled() {
                 "```toml",
                 "```dockerfile",
                 "```json",
+                "```yaml",
             ];
             assert!(is_open || words.contains(&line.trim()), "{page}: {line}");
             is_open = !is_open;

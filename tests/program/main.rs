@@ -19,6 +19,7 @@ mod cgroup;
 mod changes;
 #[path = "../it/support/collector.rs"]
 mod collector;
+mod later;
 #[path = "../it/support/mounted.rs"]
 #[expect(dead_code, reason = "the other tests need more of it")]
 mod mounted;
@@ -29,6 +30,7 @@ mod traces;
 mod uploads;
 
 use changes::a_setting_of_its_own_that_turns_bad_refuses_the_change_as_a_start_would;
+use later::{later, the_log_and_the_span_of_a_request_tell_of_the_answer_that_was_given_later};
 use opening::while_it_opens_its_records_are_written_and_a_signal_ends_it;
 use overflow::{a_stack_overflow_ends_the_process_and_nobody_takes_it_for_an_answer, descend};
 use serving::Serving;
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
         uploads::four_uploads_of_a_gibibyte_take_less_than_16_mib_and_leave_others_their_turn();
         return ExitCode::SUCCESS;
     }
-    let tests: [(&str, fn()); 11] = [
+    let tests: [(&str, fn()); 12] = [
         (
             "the_span_and_the_record_of_an_upload_end_with_its_answer",
             uploads::the_span_and_the_record_of_an_upload_end_with_its_answer,
@@ -89,6 +91,10 @@ fn main() -> ExitCode {
         (
             "a_stack_overflow_ends_the_process_and_nobody_takes_it_for_an_answer",
             a_stack_overflow_ends_the_process_and_nobody_takes_it_for_an_answer,
+        ),
+        (
+            "the_log_and_the_span_of_a_request_tell_of_the_answer_that_was_given_later",
+            the_log_and_the_span_of_a_request_tell_of_the_answer_that_was_given_later,
         ),
     ];
     // Side by side: they wait for the looks at a configuration. Where one panics, so does this.
@@ -151,6 +157,9 @@ fn program() -> ExitCode {
                 Err(Error::conflict("taken").because("row 7"))
             })
             .get("/refused", |_: &Request| StatusCode::FORBIDDEN)
+            .get("/later/{how}", |request: &Request| {
+                later(request.param("how"))
+            })
             .get("/parts", |_: &Request| parts())
             .get("/overflow", |_: &Request| descend(0).to_string())
             .layer(|request: &mut Request, next: Next<'_>| {

@@ -6,6 +6,7 @@
 
 mod flow;
 mod flowing;
+mod pushed;
 mod receiving;
 mod sending;
 mod telling;
@@ -18,7 +19,7 @@ use crate::{
         http1::{Chunks, Refusal},
         lifetime::Past,
         occupancy::Closed,
-        outgoing::Outgoing,
+        outgoing::{More, Outgoing},
         pace::Pace,
         rules::Rules,
     },
@@ -127,6 +128,8 @@ pub(crate) struct Connection<S> {
     behind: Option<Box<Behind>>,
     /// A response, or while the body of a request arrives, a `100 Continue` that the client has not taken yet.
     outgoing: Option<Outgoing>,
+    /// Of a response that is pushed.
+    more: More,
     /// Sent of the response since the deadline was set.
     progress: usize,
     /// Of a request that arrives, or a response that is sent.
@@ -168,6 +171,7 @@ impl<S: Stream> Connection<S> {
             asked: Asked::default(),
             behind: None,
             outgoing: None,
+            more: More::Unasked,
             progress: 0,
             pace: Pace::begin(now),
             may_be_readable: false,
@@ -216,7 +220,7 @@ impl<S: Stream> Connection<S> {
     }
 
     pub(crate) fn wants_to_send(&self) -> bool {
-        self.outgoing.is_some()
+        self.outgoing.is_some() && !self.awaits_more()
     }
 
     pub(crate) fn is_answering(&self) -> bool {

@@ -1,15 +1,9 @@
 //! What crosses between the reactor and the pool: connections that are leased to answer their request, and returned.
 
-use super::{connection::Connection, events::Timer, socket};
-use crate::{
-    engine::{
-        Exchange,
-        occupancy::Closed,
-        rules::Rules,
-        underway::{Then, Underway},
-    },
-    message::{request::Request, response::Response},
-};
+mod exchange;
+
+use super::{connection::Connection, events::Timer};
+use crate::engine::{occupancy::Closed, rules::Rules};
 use mio::{Poll, Token, Waker, net::TcpStream};
 use std::{
     collections::VecDeque,
@@ -21,11 +15,13 @@ use std::{
             Ordering::{Relaxed, SeqCst},
         },
     },
-    time::Instant,
 };
 
 /// The waker's token; connections count from 0.
 pub(super) const WAKER: Token = Token(usize::MAX);
+
+/// Called when a client has gone, where sockets are driven.
+type OnGone = Box<dyn FnOnce() + Send>;
 
 /// How open the engine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +38,11 @@ pub(super) struct Shared {
     returns: Mutex<Returns>,
     /// How many were returned, to be read without the lock.
     returned_count: AtomicUsize,
+    /// Places whose response has more to send by now.
+    news: Mutex<Vec<usize>>,
+    /// Whom to tell that the client of a leased connection has gone, by its place.
+    watched: Mutex<Vec<Option<OnGone>>>,
+    has_news: AtomicBool,
     stage: AtomicU8,
     /// Responses that the reactor has sent to their end.
     pub(super) sent_later: AtomicU64,
@@ -93,6 +94,9 @@ impl Shared {
             waker: Waker::new(poll.registry(), WAKER)?,
             returns: Mutex::default(),
             returned_count: AtomicUsize::new(0),
+            news: Mutex::default(),
+            watched: Mutex::default(),
+            has_news: AtomicBool::new(false),
             stage: AtomicU8::new(Stage::Open as u8),
             sent_later: AtomicU64::new(0),
             interrupted: AtomicBool::new(false),
@@ -141,6 +145,43 @@ impl Shared {
         }
     }
 
+    /// The response at this place has more to send. Of many at once, the first wakes the reactor.
+    fn tell_news(&self, place: usize) {
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        news.push(place);
+        let is_first = !self.has_news.swap(true, SeqCst);
+        drop(news);
+        if is_first && self.is_waited() {
+            self.wake();
+        }
+    }
+
+    /// The client of the connection at this place, which is leased, has gone.
+    pub(super) fn client_has_gone(&self, place: usize) {
+        let on_gone = self.take_watch(place);
+        if let Some(on_gone) = on_gone {
+            on_gone();
+        }
+    }
+
+    fn take_watch(&self, place: usize) -> Option<OnGone> {
+        self.watched().get_mut(place).and_then(Option::take)
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Vec<Option<OnGone>>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the places that have news; nothing is locked where none has.
+    pub(super) fn take_news(&self) -> Vec<usize> {
+        if !self.has_news.load(SeqCst) {
+            return Vec::new();
+        }
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        self.has_news.store(false, SeqCst);
+        mem::take(&mut news)
+    }
+
     /// Looks at what was returned and not taken in yet.
     pub(super) fn for_each_returned(&self, look: impl FnMut(&Returned)) {
         self.returns().returned.iter().for_each(look);
@@ -169,6 +210,7 @@ impl Shared {
     fn give_back(&self, mut lease: Box<Lease>) {
         let place = lease.place;
         lease.is_out = false;
+        lease.end_watch();
         // After a cut nobody takes in what is returned.
         let ended = lease.connection.is_closed() || self.stage() == Stage::Cut;
         let urgent = !ended && (lease.connection.has_more() || !lease.connection.is_idle());
@@ -216,6 +258,8 @@ pub(super) struct Lease {
     pub(super) connection: Connection<TcpStream>,
     pub(super) place: usize,
     pub(super) shared: Arc<Shared>,
+    /// Somebody wants to know of its client's end.
+    pub(super) is_watched: bool,
     /// With the pool: dropped there, its place would never be free again.
     pub(super) is_out: bool,
     /// The reactor is told when the socket has room again.
@@ -224,69 +268,13 @@ pub(super) struct Lease {
     pub(super) is_in_line: bool,
 }
 
-impl Exchange for Lease {
-    fn request(&mut self) -> &mut Request {
-        self.connection.request()
-    }
-
-    fn is_reserve(&self) -> bool {
-        self.connection.is_reserve
-    }
-
-    fn has_room_for_response(&self) -> bool {
-        !self.shared.rules.memory.responses.is_used_up()
-    }
-
-    fn is_reset(&self) -> bool {
-        socket::is_reset(self.connection.socket())
-    }
-
-    fn put_back(self: Box<Self>) {
-        let shared = Arc::clone(&self.shared);
-        shared.give_back(self);
-    }
-
-    fn awaits_body(&self) -> bool {
-        self.connection.awaits_body()
-    }
-
-    fn let_body_come(mut self: Box<Self>, underway: Box<Underway>) {
-        let shared = Arc::clone(&self.shared);
-        self.connection
-            .let_body_come(underway, Instant::now(), &shared.rules);
-        shared.give_back(self);
-    }
-
-    fn take_piece(&mut self) -> Option<(Box<Underway>, Then)> {
-        self.connection.take_piece()
-    }
-
-    fn let_more_come(mut self: Box<Self>, underway: Box<Underway>) {
-        let shared = Arc::clone(&self.shared);
-        self.connection
-            .let_more_come(underway, Instant::now(), &shared.rules);
-        shared.give_back(self);
-    }
-
-    fn end_body(&mut self) {
-        self.connection.end_flow();
-    }
-
-    fn respond(mut self: Box<Self>, response: Response, close: bool) -> bool {
-        let shared = Arc::clone(&self.shared);
-        self.connection
-            .respond(response, close, Instant::now(), &shared.rules);
-        let is_sent = self.connection.take_answered();
-        shared.give_back(self);
-        is_sent
-    }
-
-    fn stream(mut self: Box<Self>) -> bool {
-        let shared = Arc::clone(&self.shared);
-        self.connection.pump(Instant::now(), &shared.rules);
-        let is_sent = self.connection.take_answered();
-        shared.give_back(self);
-        is_sent
+impl Lease {
+    /// What was to be called at the client's end, where that has not come.
+    fn end_watch(&mut self) -> Option<OnGone> {
+        match mem::take(&mut self.is_watched) {
+            true => self.shared.take_watch(self.place),
+            false => None,
+        }
     }
 }
 
@@ -294,6 +282,7 @@ impl Drop for Lease {
     /// A connection that was lost on its way, to a panic in somebody's reader or destructor, still frees its place.
     fn drop(&mut self) {
         if self.is_out {
+            self.end_watch();
             self.connection.ends_for(Closed::Failed);
             self.connection.release(&self.shared.rules);
             self.shared.push(Returned::Ended(self.place), false);

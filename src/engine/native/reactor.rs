@@ -4,6 +4,7 @@ mod arriving;
 mod closing;
 mod counting;
 mod later;
+mod news;
 mod relief;
 mod waiting;
 
@@ -16,7 +17,10 @@ use super::{
     shortages::{Share, Shortages},
     table::{Place, Table},
 };
-use crate::engine::{Ready, occupancy::Closed};
+use crate::{
+    engine::{Ready, occupancy::Closed},
+    message::pushed::outlet::SPREAD,
+};
 use later::Later;
 use mio::{Interest, Registry, Token, net::TcpStream};
 use std::{
@@ -176,10 +180,14 @@ impl Reactor {
             Some(Place::Leased {
                 event,
                 client_has_closed,
+                ..
             }) => {
                 *event = true;
                 *client_has_closed |= closed;
                 self.shared.await_return(place);
+                if closed {
+                    self.shared.client_has_gone(place);
+                }
             }
             Some(Place::Free) | None => {}
         }
@@ -238,10 +246,14 @@ impl Reactor {
         if let Place::Leased {
             event,
             client_has_closed,
+            has_more,
         } = self.table.places[place]
         {
             lease.connection.may_be_readable |= event;
             lease.connection.client_has_closed |= client_has_closed;
+            if has_more {
+                lease.connection.note_more();
+            }
         }
         self.table.put(place, lease);
     }
@@ -284,6 +296,9 @@ impl Reactor {
                 connection.ends_for(Closed::Drain);
                 next = Next::Close;
             }
+        }
+        if self.stage == Stage::Closing && connection.awaits_more() {
+            connection.tell_of_closing(now, SPREAD);
         }
         self.stepping = None;
         if connection.take_answered() {

@@ -27,6 +27,11 @@ pub(super) fn is_ready(socket: &impl AsFd, what: PollFlags) -> bool {
     poll(&mut asked, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
+/// Whether the client has closed the connection, be it only for its side, behind all that has been read.
+pub(super) fn has_left(socket: &TcpStream) -> bool {
+    matches!(socket.peek(&mut [0]), Ok(0)) || is_reset(socket)
+}
+
 /// Whether the connection is over for both sides, as after a reset. Such news needs no asking for (poll(2)); an end that
 /// only the client has declared is none.
 pub(super) fn is_reset(socket: &impl AsFd) -> bool {

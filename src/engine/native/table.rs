@@ -29,6 +29,8 @@ pub(super) enum Place {
     Leased {
         event: bool,
         client_has_closed: bool,
+        /// There is more of its response than when it left.
+        has_more: bool,
     },
 }
 
@@ -110,6 +112,7 @@ impl Table {
         let leased = Place::Leased {
             event: false,
             client_has_closed: false,
+            has_more: false,
         };
         let Place::Held(mut lease) = mem::replace(&mut self.places[place], leased) else {
             return None;

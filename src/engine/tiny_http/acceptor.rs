@@ -151,7 +151,7 @@ pub(super) fn nudge(local: SocketAddr) -> io::Result<()> {
 /// Answers 503 without having read a request. What has arrived is taken out first: a close with unread bytes would be a
 /// reset, which would destroy the answer.
 fn turn_away(mut client: TcpStream, refused: Response) {
-    let mut answer = Outgoing::new(false, Version::Http11, refused, true, Instant::now());
+    let mut answer = Outgoing::new(false, Version::Http11, refused, true, Instant::now(), None);
     // Whoever does not take a few hundred bytes at once has gone.
     let _ = client.set_nonblocking(true);
     let _ = client.read(&mut [0; 16 * 1024]);

@@ -4,19 +4,21 @@
 //! take at once is left to a thread that may wait.
 
 use super::{
+    doorbell::Doorbell,
     lingering::{Hold, LingeringClose},
     peer::Stage,
     shared::Shared,
 };
 use crate::engine::{
     occupancy::Closed,
-    outgoing::{Outgoing, Sending},
+    outgoing::{Outgoing, Sending, note_failed_body},
     rules::{LEAST_PROGRESS, passed_in_a_stall},
 };
 use log::Level;
 use std::{
     fmt::Display,
     io::{self, ErrorKind, Write},
+    mem,
     net::SocketAddr,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Instant,
@@ -31,6 +33,10 @@ pub(super) struct Answer {
     pub(super) peer: SocketAddr,
     pub(super) writer: Option<Box<dyn Write + Send>>,
     pub(super) outgoing: Outgoing,
+    /// For a body that may have nothing to send at times.
+    pub(super) doorbell: Option<Arc<Doorbell>>,
+    /// It had nothing when it was read, and rings.
+    pub(super) awaits_more: bool,
     /// Whether the connection ends with it.
     pub(super) close: bool,
     /// Whether tiny_http ends the connection by itself.
@@ -72,7 +78,11 @@ impl Answer {
             }
             match self.send_through_writer(PIECE)? {
                 Sending::Paused => {}
-                Sending::WantsMore => self.read_more()?,
+                Sending::WantsMore if self.read_more()? => {}
+                Sending::WantsMore => {
+                    self.awaits_more = true;
+                    return Ok(Sending::Blocked);
+                }
                 sent => return Ok(sent),
             }
         }
@@ -118,7 +128,11 @@ impl Answer {
                 Sending::WantsMore => {
                     // The time that the reader takes is not the client's.
                     self.enter(None);
-                    self.read_more()?;
+                    while (mem::take(&mut self.awaits_more) || !self.read_more()?)
+                        && let Some(doorbell) = &self.doorbell
+                    {
+                        doorbell.wait(self.peer)?;
+                    }
                 }
             }
         }
@@ -137,10 +151,9 @@ impl Answer {
         Ok(sent)
     }
 
-    fn read_more(&mut self) -> io::Result<()> {
+    fn read_more(&mut self) -> io::Result<bool> {
         self.outgoing.read_more().inspect_err(|error| {
-            log::error!(reason:% = error; "a streamed body failed; its connection is cut");
-            self.cut_for = Closed::Failed;
+            self.cut_for = note_failed_body(error);
         })
     }
 

@@ -3,6 +3,7 @@
 use super::{
     answer::Answer,
     body::{Arriving, Problem},
+    doorbell::Doorbell,
     head::Head,
     lingering::{Hold, LingeringClose},
     peer::Stage,
@@ -12,6 +13,7 @@ use crate::{
     engine::{Exchange, occupancy::Closed, outgoing::Outgoing},
     message::{
         head::{BodyLength, Version},
+        pushed::outlet::Outlet,
         refusal::Refusal,
         request::{Request, RequestBody},
         response::Response,
@@ -156,12 +158,16 @@ impl Exchange for TinyExchange {
             || self.head.is_last
             || !self.head.terms.keep_alive
             || self.shared.peers().ends_with(self.peer, &self.shared.rules);
+        let is_streamed = response.body.as_bytes().is_none();
+        let doorbell = is_streamed.then(|| Doorbell::new(&self.shared));
+        let outlet = doorbell.clone().map(|doorbell| doorbell as Arc<dyn Outlet>);
         let outgoing = Outgoing::new(
             self.method == Method::HEAD,
             self.version,
             response,
             close,
             Instant::now(),
+            outlet,
         );
         self.release_body();
         let answer = Answer {
@@ -172,6 +178,8 @@ impl Exchange for TinyExchange {
             close: close || outgoing.ends_with_connection,
             is_last: self.head.is_last,
             outgoing,
+            doorbell,
+            awaits_more: false,
             charged: 0,
             deadline: None,
             cut_for: Closed::Client,

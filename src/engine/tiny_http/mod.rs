@@ -17,6 +17,7 @@
 mod acceptor;
 mod answer;
 mod body;
+mod doorbell;
 mod duplicate;
 mod exchange;
 mod head;

@@ -179,6 +179,7 @@ impl Shared {
             response,
             true,
             now,
+            None,
         );
         let deadline = now + self.rules.live.write_timeout.get();
         let why = Closed::by_refusal(refusal);
@@ -205,6 +206,11 @@ impl Shared {
     /// Whether no socket leads to this client any more: after a reset the kernel knows of no peer.
     pub(super) fn is_gone(&self, peer: SocketAddr) -> bool {
         self.find(peer).is_none()
+    }
+
+    /// Whether a client that is only to listen has gone: also where it has said no more than that it sends nothing.
+    pub(super) fn has_left(&self, peer: SocketAddr) -> bool {
+        self.find(peer).is_none_or(Sockets::has_ended)
     }
 
     /// Whether so many bytes can be written to a client without waiting for it. They count as written then.

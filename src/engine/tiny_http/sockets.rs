@@ -122,6 +122,11 @@ impl Sockets {
         matches!(peek(fd), Ok(1))
     }
 
+    /// Whether the client has said that it sends no more, and all that it had sent is read.
+    pub(super) fn has_ended(fd: RawFd) -> bool {
+        matches!(peek(fd), Ok(0))
+    }
+
     /// Whether the client takes more at this moment, or has gone.
     pub(super) fn has_room(fd: RawFd) -> bool {
         let ask = || {

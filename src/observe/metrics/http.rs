@@ -6,11 +6,10 @@ use super::{
     },
     exposition::{Buckets, Exposition, Kind, Label, Value},
 };
-use crate::message::{body::Body, request::Request, response::Response};
+use crate::message::{request::Request, response::Response};
 use ::http::{Method, StatusCode};
 use std::{
     io::{self, Read},
-    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -93,11 +92,10 @@ impl HttpCounts {
         let has_no_body = has_no_body(request.method(), response.status);
         let sent = match &mut response.body {
             _ if has_no_body => Some(0),
-            Body::Stream(reader, length) => {
-                let bare = mem::replace(reader, Box::new(io::empty()));
-                *reader = Box::new(Counted {
-                    reader: bare,
-                    length: *length,
+            body if body.as_bytes().is_none() => {
+                body.wrap(|reader, length| Counted {
+                    reader,
+                    length,
                     sent: 0,
                     end: Some((Arc::clone(self), route, key)),
                 });
@@ -113,6 +111,16 @@ impl HttpCounts {
             sent,
             trace_id: sampled_trace(request),
         });
+    }
+
+    /// The same on a thread that has no table of its own.
+    pub(crate) fn record_apart(
+        self: &Arc<Self>,
+        request: &Request,
+        response: &mut Response,
+        took: Duration,
+    ) {
+        self.record(&self.streams(), request, response, took);
     }
 
     /// Writes it all; `template` is a route's by its index, and `queued` the requests that wait, by their methods' codes.

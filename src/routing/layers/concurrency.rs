@@ -2,18 +2,13 @@
 
 use crate::{
     config::settings::IntoDuration,
-    message::{
-        body::Body, error::Error, into_response::IntoResponse, request::Request, response::Response,
-    },
+    message::{error::Error, into_response::IntoResponse, request::Request, response::Response},
     routing::layer::{Layer, Next, ReadyMade},
 };
 use http::{HeaderValue, StatusCode, header};
-use std::{
-    io::{self, Read},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
 /// Lets at most `most` requests in at once; those beyond are told 503 with `Retry-After: 1` at once, before the handler
@@ -87,20 +82,8 @@ impl<S> Layer<S, ReadyMade> for Concurrency {
                 .into_response();
         };
         let mut response = next.run(request);
-        if let Body::Pending(pending) = &mut response.body {
-            pending.kept.held.push(Box::new(place));
-            return response;
-        }
-        response.map_body(|body| match body {
-            Body::Stream(reader, length) => {
-                let reader = Placed {
-                    reader,
-                    _place: place,
-                };
-                Body::Stream(Box::new(reader), length)
-            }
-            in_memory => in_memory,
-        })
+        response.body.keep(place);
+        response
     }
 }
 
@@ -110,17 +93,5 @@ struct Place(Arc<AtomicUsize>);
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, SeqCst);
-    }
-}
-
-/// A streamed body that keeps its place. The reader goes first: what is scarce may be its own.
-struct Placed {
-    reader: Box<dyn Read + Send>,
-    _place: Place,
-}
-
-impl Read for Placed {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.reader.read(into)
     }
 }

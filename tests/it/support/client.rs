@@ -201,21 +201,24 @@ impl Client {
     fn chunks(&mut self) -> Result<Vec<u8>, Broken> {
         let mut body = Vec::new();
         loop {
-            let line = self.line()?;
-            let size = usize::from_str_radix(&line, 16)
-                .map_err(|_| Broken::Malformed(format!("a chunk's size is {line:?}")))?;
-            if size == 0 {
-                let end = self.line()?;
-                return if end.is_empty() {
-                    Ok(body)
-                } else {
-                    Err(Broken::Malformed(format!("a trailer {end:?}")))
-                };
+            match self.chunk()? {
+                last if last.is_empty() => return Ok(body),
+                chunk => body.extend(chunk),
             }
-            body.extend(self.exactly(size)?);
-            if self.exactly(2)? != b"\r\n" {
-                return Err(Broken::Malformed("a chunk without its line end".into()));
-            }
+        }
+    }
+
+    /// Reads a chunk; the last one is empty.
+    pub(crate) fn chunk(&mut self) -> Result<Vec<u8>, Broken> {
+        let line = self.line()?;
+        let size = usize::from_str_radix(&line, 16)
+            .map_err(|_| Broken::Malformed(format!("a chunk's size is {line:?}")))?;
+        let chunk = self.exactly(size)?;
+        let end = self.line()?;
+        match end.is_empty() {
+            true => Ok(chunk),
+            false if size == 0 => Err(Broken::Malformed(format!("a trailer {end:?}"))),
+            false => Err(Broken::Malformed("a chunk without its line end".into())),
         }
     }
 

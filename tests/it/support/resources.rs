@@ -33,6 +33,11 @@ impl Resources {
         })
     }
 
+    /// What this process holds, which is a server and its clients.
+    pub(crate) fn own() -> Resources {
+        Resources::read(std::process::id()).expect("/proc is mounted")
+    }
+
     /// What a server holds that may be gone.
     pub(crate) fn try_of(server: &Server) -> Option<Resources> {
         Resources::read(server.pid())

@@ -3,7 +3,9 @@
 
 mod answers;
 pub(crate) mod flows;
+pub(crate) mod outlet;
 mod phrases;
+mod pushes;
 pub(crate) mod replies;
 pub(crate) mod rig;
 pub(crate) mod wire;
@@ -24,8 +26,7 @@ use crate::{
         memory::Memory,
         rules::Policy,
     },
-    message::request::Request,
-    message::response::Response,
+    message::{pushed::sender::Sender, request::Request, response::Response},
 };
 use http::{Method, StatusCode};
 use std::{
@@ -85,6 +86,8 @@ struct Play {
     answers: Vec<Answer>,
     /// The last request is one whose body was not taken to its end.
     is_unfinished: bool,
+    /// Pushes the body of the last answer.
+    sender: Option<Sender>,
     /// What other connections are charged for of requests and of responses.
     others: [usize; 2],
     client_has_reset: bool,
@@ -101,6 +104,7 @@ impl Play {
             requests: Vec::new(),
             answers: Vec::new(),
             is_unfinished: false,
+            sender: None,
             others: [0; 2],
             client_has_reset: false,
             client_takes_all: false,
@@ -159,6 +163,7 @@ impl Play {
             13 => {
                 self.rig.relieve();
             }
+            15 if act > 127 => self.push(script.number()),
             _ => self.work(script.number()),
         }
         self.take_note();
@@ -211,14 +216,13 @@ impl Play {
                     self.rig.put_back();
                     return;
                 }
-                if self.rig.connection.awaits_body() {
-                    self.is_unfinished = true;
-                    if !kind.is_multiple_of(5) {
-                        self.rig.let_body_come();
-                        return;
-                    }
+                if self.lets_body_come(kind) {
+                    return;
                 }
-                let (response, mut answer) = answer(kind / 2);
+                let (response, mut answer) = match kind {
+                    240.. => self.channel(kind),
+                    _ => answer(kind / 2),
+                };
                 let is_head = self.rig.connection.request().method() == Method::HEAD;
                 if is_head {
                     (answer.is_head, answer.fails) = (true, false);
@@ -267,6 +271,7 @@ impl Play {
         let mut steps_left = 100 + self.delivered.len();
         self.client_takes_all = self.rig.owner != Owner::Nobody && !self.client_has_reset;
         self.rig.take(usize::MAX);
+        self.push(255);
         self.take_note();
         while self.rig.owner != Owner::Nobody {
             match self.rig.owner {
@@ -283,6 +288,7 @@ impl Play {
         let memory = &self.rig.rules.memory;
         assert_eq!(memory.requests.used(), 0, "not given back");
         assert_eq!(memory.responses.used(), 0, "not given back");
+        assert_eq!(self.rig.outlet.charged(), 0, "not given back");
     }
 
     /// After the end: each request was one that the client sent, in order, and has its one response, whole unless
@@ -316,7 +322,7 @@ impl Play {
             };
             match answer {
                 Some(answer) => check_reply(&reply, answer, cut),
-                None => check_refusal(&reply, cut),
+                None => reply.expect_refusal(cut),
             }
             is_last = reply.closes || answer.is_none();
             may_lack_more = !reply.is_whole || reply.ends_by_close;
@@ -344,15 +350,6 @@ fn check_reply(reply: &Reply, answer: &Answer, cut: bool) {
     assert!(answer.body.starts_with(&reply.body), "not the body");
     let is_whole = reply.is_whole && reply.body.len() == answer.body.len() && !answer.fails;
     assert!(is_whole || cut, "half a response that looks whole");
-}
-
-fn check_refusal(reply: &Reply, cut: bool) {
-    assert!(matches!(
-        reply.status,
-        400 | 408 | 413 | 414 | 417 | 431 | 501 | 503 | 505
-    ));
-    assert!(reply.closes && reply.continues <= 1);
-    assert!(reply.is_whole || cut, "half a refusal");
 }
 
 /// Read once: a default asks the machine for its limits.

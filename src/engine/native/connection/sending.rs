@@ -1,22 +1,23 @@
 //! The way out: responses to bytes, and how a connection ends.
 
-use super::{Connection, Context, Next, State, Stream};
+use super::{Asked, Connection, Context, Next, State, Stream};
 use crate::{
     engine::{
         discarded::{Discarded, MUCH_MEMORY},
         http1::Refusal,
         lifetime::Past,
         occupancy::Closed,
-        outgoing::{Outgoing, Sending},
+        outgoing::{More, Outgoing, Sending, note_failed_body},
         pace::Pace,
         rules::{LEAST_PROGRESS, Rules},
     },
-    message::{head::Version, request::RequestBody, response::Response},
+    message::{head::Version, pushed::outlet::Outlet, request::RequestBody, response::Response},
 };
 use log::Level;
 use std::{
     fmt::Display,
     io::{self, ErrorKind},
+    sync::Arc,
     time::Instant,
 };
 
@@ -31,6 +32,7 @@ impl<S: Stream> Connection<S> {
         close: bool,
         now: Instant,
         rules: &Rules,
+        outlet: Option<Arc<dyn Outlet>>,
     ) -> Next {
         let is_over = rules.lifetime.is_bounded() && {
             let past = self
@@ -39,7 +41,10 @@ impl<S: Stream> Connection<S> {
             past.ends(&rules.lifetime, self.peer, now)
         };
         let close = close || is_over || !self.asked.keep_alive;
-        let outgoing = Outgoing::new(self.asked.is_head, self.asked.version, response, close, now);
+        let Asked {
+            is_head, version, ..
+        } = self.asked;
+        let outgoing = Outgoing::new(is_head, version, response, close, now, outlet);
         let close = close || outgoing.ends_with_connection;
         self.begin_sending(outgoing, close, now);
         self.pump(now, rules)
@@ -58,7 +63,7 @@ impl<S: Stream> Connection<S> {
         self.let_go_of_request();
         // What follows a refused head is no request, and it is what lingering is for.
         self.may_be_readable = true;
-        let outgoing = Outgoing::new(false, Version::Http11, response, true, context.now);
+        let outgoing = Outgoing::new(false, Version::Http11, response, true, context.now, None);
         self.begin_sending(outgoing, true, context.now);
         self.expect_progress(context.now, context.rules);
         None
@@ -74,6 +79,7 @@ impl<S: Stream> Connection<S> {
         self.outgoing = Some(outgoing);
         self.close_after = close;
         self.state = State::Sending;
+        self.more = More::Unasked;
         self.pace = Pace::begin(now);
         self.progress = 0;
         // Nearly every response goes out whole at once, and needs no other.
@@ -107,10 +113,10 @@ impl<S: Stream> Connection<S> {
                 break next;
             };
             let began = Instant::now();
-            if let Err(error) = outgoing.read_more() {
-                log::error!(reason:% = error; "a streamed body failed; its connection is cut");
-                self.ends_for(Closed::Failed);
-                break self.abort();
+            match outgoing.read_more() {
+                Ok(true) => {}
+                Ok(false) => break self.await_more(now, rules),
+                Err(error) => break self.fail(&error),
             }
             // The time that the reader takes is not the client's.
             let took = began.elapsed();
@@ -118,16 +124,26 @@ impl<S: Stream> Connection<S> {
             self.deadline += took;
             self.pace = Pace::begin(now);
         };
-        // What is left to send needs no reader.
+        self.let_go_of_reader();
+        next
+    }
+
+    /// What is left to send needs no reader.
+    pub(super) fn let_go_of_reader(&mut self) {
         if let Some(spent) = self.outgoing.as_mut().and_then(Outgoing::take_spent) {
             self.discarded.push(spent);
         }
-        next
+    }
+
+    /// The body's reader has failed.
+    pub(super) fn fail(&mut self, error: &io::Error) -> Next {
+        self.ends_for(note_failed_body(error));
+        self.abort()
     }
 
     /// Sends what is framed, and `most` bytes of a body in memory. [`Next::Wait`] where the client takes no more, or
     /// the response is done.
-    fn send(&mut self, now: Instant, rules: &Rules, most: usize) -> Next {
+    pub(super) fn send(&mut self, now: Instant, rules: &Rules, most: usize) -> Next {
         let Some(outgoing) = &mut self.outgoing else {
             return Next::Wait;
         };
@@ -155,20 +171,26 @@ impl<S: Stream> Connection<S> {
     }
 
     pub(super) fn go_on_sending(&mut self, context: &Context<'_>) -> Option<Next> {
+        if self.more != More::Unasked {
+            return self.look_for_more(context);
+        }
         let before = self.outgoing.as_ref().map_or(0, Outgoing::left);
-        let next = self.send(context.now, context.rules, context.turn);
+        let mut next = self.send(context.now, context.rules, context.turn);
+        if next == Next::Stream {
+            next = self.read_pushed(context);
+        }
         let State::Sending = self.state else {
             return None;
         };
         // Blocked, at the end of its turn, or a stream that a worker is to read on.
-        let moved = before - self.outgoing.as_ref().map_or(0, Outgoing::left);
+        let moved = before.saturating_sub(self.outgoing.as_ref().map_or(0, Outgoing::left));
         self.pace
             .note(moved, context.now, context.rules.min_body_rate);
         Some(next)
     }
 
     /// The handler is done with the request: nothing of it is kept.
-    fn forget_request(&mut self) {
+    pub(super) fn forget_request(&mut self) {
         if let Some(input) = &mut self.input {
             self.discarded.extend(Discarded::of_request(input));
             input.bytes = Vec::new();

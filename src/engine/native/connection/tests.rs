@@ -3,6 +3,7 @@
 mod flows;
 mod memory;
 mod properties;
+mod pushed;
 mod refusals;
 mod requests;
 mod responses;

@@ -86,6 +86,10 @@ impl<S: Stream> Connection<S> {
 
     /// The deadline has come: the connection is looked at once more, and has failed where that moves nothing.
     pub(crate) fn time_out(&mut self, context: &mut Context<'_>) -> Next {
+        if self.awaits_more() {
+            self.note_more();
+            return self.advance(context);
+        }
         let (next, moves) = self.look_whether_it_moves(context);
         if next != Next::Wait || self.deadline > context.now {
             return next;
@@ -115,6 +119,7 @@ impl<S: Stream> Connection<S> {
     /// Since when its client is behind the least rate with what it sends or takes, where that is for too long.
     pub(crate) fn is_behind_since(&self, now: Instant) -> Option<Instant> {
         match self.state {
+            State::Sending if self.awaits_more() => None,
             State::Head(_)
             | State::Body(_)
             | State::Chunked(..)

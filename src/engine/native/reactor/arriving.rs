@@ -151,6 +151,7 @@ impl Reactor {
             connection,
             place,
             shared: Arc::clone(&self.shared),
+            is_watched: false,
             is_out: false,
             watches_room: false,
             is_in_line: false,

@@ -11,6 +11,7 @@ use crate::engine::{
     },
     occupancy::Closed,
 };
+use crate::message::pushed::outlet::SPREAD;
 use std::{
     mem,
     sync::atomic::Ordering::SeqCst,
@@ -62,12 +63,17 @@ impl Reactor {
         }
         self.shared.waits_for_ends.store(true, SeqCst);
         self.last_sweep = None;
-        for place in 0..self.table.places.len() {
+        let places = self.table.places.len();
+        for place in 0..places {
             if let Place::Held(lease) = &mut self.table.places[place] {
                 let connection = &mut lease.connection;
                 let longest = match connection.is_idle() {
                     true => Duration::ZERO,
                     false if connection.is_fresh() => LAST_CHANCE,
+                    // Its client comes back at once, to another pod: not all of them at a time.
+                    false if connection.awaits_more() => {
+                        SPREAD.mul_f64(place as f64 / places as f64)
+                    }
                     false => continue,
                 };
                 connection.deadline = connection.deadline.min(now + longest);

@@ -20,6 +20,7 @@ impl Reactor {
         // waits for more than what came with it. While another thread has a round, this one helps with it.
         let is_new_round = self.arrived.is_empty();
         self.take_in_returned(now, ready);
+        self.take_in_news();
         if is_new_round {
             self.follow_stage(now);
         }

@@ -35,6 +35,7 @@ impl Leases {
         let place = table.take_place();
         let shared = Arc::clone(&self.shared);
         let lease = Lease {
+            is_watched: false,
             connection,
             place,
             shared,

@@ -20,7 +20,8 @@ use std::{fmt, mem, sync::Arc};
 ///
 /// - A body in memory is compressed at once, and goes as it is where that makes it no smaller. A stream is compressed as
 ///   it flows; what it has is not held back while it waits for more.
-/// - Never compressed: what has a `Content-Encoding` already or is `Cache-Control: no-transform`, parts (206), and what
+/// - Never compressed: what is pushed ([`Response::channel`], [`Response::events`]), whose every message is to go out at
+///   once, and would keep 300 KiB for as long as it lasts; what has a `Content-Encoding` already or is `Cache-Control: no-transform`, parts (206), and what
 ///   carries a digest of its bytes (`Content-Digest`, `Repr-Digest`).
 /// - `Vary: Accept-Encoding` stands in every answer that would be compressed for another client. A compressed answer's
 ///   `ETag` is weak, for it is not the same bytes, and `Accept-Ranges` is left out. HEAD has the headers of GET.
@@ -115,6 +116,7 @@ impl Compression {
             essence.trim().to_ascii_lowercase()
         };
         response.status != StatusCode::PARTIAL_CONTENT
+            && !matches!(response.body, Body::Pushed(_) | Body::Deferred(_))
             && response
                 .body
                 .len()

@@ -101,6 +101,19 @@ impl Rig {
 }
 
 impl Play {
+    /// Where a body waits for a yes, mostly says it. True where it has.
+    pub(super) fn lets_body_come(&mut self, kind: usize) -> bool {
+        if !self.rig.connection.awaits_body() {
+            return false;
+        }
+        self.is_unfinished = true;
+        let says_yes = !kind.is_multiple_of(5);
+        if says_yes {
+            self.rig.let_body_come();
+        }
+        says_yes
+    }
+
     /// A worker has the sink take a piece.
     pub(super) fn take_piece(&mut self, kind: usize) {
         let (underway, then, piece) = self.rig.take_piece();

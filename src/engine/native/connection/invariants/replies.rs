@@ -17,6 +17,18 @@ pub(crate) struct Reply {
     pub(crate) len: usize,
 }
 
+impl Reply {
+    /// One to what is no request, or none that can be served.
+    pub(crate) fn expect_refusal(&self, cut: bool) {
+        assert!(matches!(
+            self.status,
+            400 | 408 | 413 | 414 | 417 | 431 | 501 | 503 | 505
+        ));
+        assert!(self.closes && self.continues <= 1);
+        assert!(self.is_whole || cut, "half a refusal");
+    }
+}
+
 /// Reads the first response in `bytes`; none where its head is not whole.
 pub(crate) fn read_reply(bytes: &[u8], to_head: bool) -> Option<Reply> {
     let mut start = 0;

@@ -3,6 +3,7 @@
 
 use super::{
     super::{Connection, Context, Next, State},
+    outlet::RigOutlet,
     wire::{End, Wire},
 };
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
 use std::{
     cell::Cell,
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -50,6 +52,8 @@ pub(crate) struct Rig {
     pub(crate) turn: usize,
     /// How many turns it has had.
     pub(crate) turns: usize,
+    /// Of the response that is pushed.
+    pub(crate) outlet: Arc<RigOutlet>,
     /// What happened while the connection was away.
     has_event: bool,
     client_has_closed: bool,
@@ -74,6 +78,7 @@ impl Rig {
             buffers: BufferPool::default(),
             turn: 128 * 1024,
             turns: 0,
+            outlet: RigOutlet::new(16 * 1024),
             has_event: false,
             client_has_closed: false,
         }
@@ -148,9 +153,19 @@ impl Rig {
     /// A worker answers.
     pub(crate) fn respond(&mut self, response: Response, close: bool) -> Next {
         assert_eq!(self.owner, Owner::Handler, "a request is out");
+        let outlet = Arc::clone(&self.outlet);
         self.connection
-            .respond(response, close, self.now, &self.rules);
+            .respond(response, close, self.now, &self.rules, Some(outlet));
         self.come_home()
+    }
+
+    /// Somebody may have pushed more of the response.
+    pub(crate) fn hear(&mut self) -> Next {
+        if self.owner == Owner::Reactor && self.outlet.take_news() {
+            self.connection.note_more();
+            return self.step(Connection::advance);
+        }
+        Next::Wait
     }
 
     /// A worker goes on with a stream.
@@ -222,6 +237,9 @@ impl Rig {
         }
         self.connection.may_be_readable |= std::mem::take(&mut self.has_event);
         self.connection.client_has_closed |= std::mem::take(&mut self.client_has_closed);
+        if self.outlet.take_news() {
+            self.connection.note_more();
+        }
         self.step(Connection::advance)
     }
 

@@ -137,7 +137,7 @@ fn a_response_that_a_client_does_not_take_counts() {
     slow.send(GET);
     // Before it is home again, too: that may take a while.
     slow.connection
-        .respond(bytes(vec![b'x'; SHARE]), false, slow.now, &rules);
+        .respond(bytes(vec![b'x'; SHARE]), false, slow.now, &rules, None);
     assert!(rules.memory.responses.is_used_up());
     slow.owner = Owner::Reactor;
     slow.take(usize::MAX);

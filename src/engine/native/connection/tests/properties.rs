@@ -153,7 +153,31 @@ fn the_invariants_hold_where_fuzzing_begins() {
     }
 }
 
+/// Acts of a script in which answers are pushed.
+fn pushing_acts() -> impl Strategy<Value = Vec<u8>> {
+    let act = prop_oneof![
+        2 => Just(vec![0, 0]),
+        3 => (240..255u8).prop_map(|kind| vec![14, kind]),
+        6 => any::<u8>().prop_map(|kind| vec![255, kind]),
+        2 => (250..=255u8).prop_map(|kind| vec![255, kind]),
+        3 => any::<u8>().prop_map(|room| vec![7, room]),
+        1 => any::<u8>().prop_map(|room| vec![8, room]),
+        1 => Just(vec![14, 0]),
+        1 => any::<[u8; 2]>().prop_map(|[act, number]| vec![9 + act % 5, number]),
+    ];
+    prop::collection::vec(act, 0..60).prop_map(|acts| acts.concat())
+}
+
 proptest! {
+    /// As below, where it is the answers that come bit by bit.
+    #[test]
+    fn the_invariants_hold_however_pushes_writes_and_closes_come(
+        sizes in any::<[u8; 2]>(),
+        acts in pushing_acts(),
+    ) {
+        invariants::connection(&[&sizes[..], &acts].concat());
+    }
+
     #[test]
     fn what_a_client_receives_does_not_depend_on_how_it_sends_and_reads(
         requests in prop::collection::vec(request(), 1..6),
