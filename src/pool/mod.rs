@@ -181,13 +181,14 @@ impl Pool {
             }
             if self.begin_pulling() {
                 self.lead_caught(&mut ready, &worker);
-            } else if self.idle.rest(|| self.look()) && !self.queue.is_empty() {
+            } else if self.idle.rest(|| self.look())
+                && !self.queue.is_empty()
                 // Nobody takes from the queue: another thread does, and this one pulls, or each handler in turn that
-                // blocks would cost the probes a tick.
-                self.wake_one();
-                if self.begin_pulling() {
-                    self.lead_caught(&mut ready, &worker);
-                }
+                // blocks would cost the probes a tick. Where no other rests, this one takes, and one more begins.
+                && self.idle.wake_one()
+                && self.begin_pulling()
+            {
+                self.lead_caught(&mut ready, &worker);
             }
         }
     }

@@ -153,8 +153,11 @@ impl Awaited {
         if let Some(parked) = self.parked.take() {
             let context = parked.context.clone();
             let board = Arc::clone(&self.board);
-            if context.run(|| parked.answer(answer, &mut self.kept)) {
-                board.tally().answered.fetch_add(1, Relaxed);
+            // Counted before its client has it, who may be the last that a drain waits for.
+            let answered = &board.tally().answered;
+            answered.fetch_add(1, Relaxed);
+            if !context.run(|| parked.answer(answer, &mut self.kept)) {
+                answered.fetch_sub(1, Relaxed);
             }
         }
     }
