@@ -39,12 +39,12 @@
 //! | step | file | thread |
 //! |---|---|---|
 //! | a connection is accepted | `engine/native/acceptor.rs` | the leader: the one worker that drives the sockets |
-//! | its bytes become a whole, validated request | `engine/native/connection.rs`, `engine/http1/` | the leader |
+//! | its bytes become a validated request, whole but for a body that goes to an [`Upload`] | `engine/native/connection.rs`, `engine/http1/` | the leader |
 //! | it is leased to the pool | `engine/native/lease.rs` | the leader |
 //! | a probe is answered; the rest finds its route and is queued, or shed with 503 | `pool/dispatcher.rs`, `pool/mod.rs` | the leader |
 //! | a worker slot is free: layers and handler run | `pool/mod.rs`, `routing/` | a worker, often the leader itself |
-//! | where the handler has returned an [`Upload`], each piece of the body is read when it comes, and written | `engine/native/connection/flowing.rs`; `pool/pieces.rs` | the leader; a worker |
-//! | the response is framed and written as far as the client takes it | `engine/native/outgoing.rs`, `connection/sending.rs` | that worker |
+//! | where the handler has returned an [`Upload`], each piece of the body is read when it comes, and written | `engine/native/connection/flowing.rs`; `pool/uploads.rs`, `pool/pieces.rs` | the leader; a worker |
+//! | the response is framed and written as far as the client takes it | `engine/outgoing.rs`, `engine/native/connection/sending.rs` | that worker |
 //! | what is pushed later is written when it is there | `message/pushed/`, `engine/native/reactor/news.rs` | the leader |
 //! | what is left is written when the client has room | `engine/native/reactor.rs` | the leader |
 //!
@@ -82,15 +82,17 @@
 //! | `engine/` | the trait; `http1/` (pure functions over bytes), `native/`, `tiny_http/` |
 //! | `routing/` | the router, groups, layers and the ready-made ones, files of a directory |
 //! | `observe/` | logging, access log, metrics, traces, panics |
-//! | `message/` | requests, responses, what handlers may return |
+//! | `message/` | requests, responses, what handlers may return; `upload/`: where bodies go as they come; `pushed/`: channels, events, broadcasts |
 //! | `config/` | settings and their sources, seaworthy's own table, what of both is live, cgroup limits |
 //! | `phase.rs` | the phase and the stopping state, which everything reads |
+//! | `resolve.rs` | names to addresses, each family asked by itself |
 //! | `spawn.rs` | how threads begin |
 //! | `http_client/` | one request over a connection of its own, bounded in time and bytes |
 //!
 //! # What holds, whatever handlers and clients do
 //!
-//! - A request that was accepted gets exactly one whole response or, after the deadline, a visible close.
+//! - A request that was accepted gets exactly one whole response or a visible close: at the deadline, or where what makes
+//!   the response fails, or its client takes none of it.
 //! - A request that is in its socket has come in time, even where the process was stopped and its deadlines are over.
 //! - A probe is answered while every worker is blocked and the queue is full.
 //! - A panic in a handler is a 500 and a log record, and the worker lives. A stack overflow ends the process.

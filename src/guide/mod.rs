@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [A first service](first_service) | an empty directory, and ten minutes |
 //! | [Handlers, state and errors](handlers) | routes, what a handler is given and may return, layers |
-//! | [Bodies](bodies) | JSON, forms, files, answers that are written piece by piece |
+//! | [Bodies](bodies) | JSON, forms, files, uploads larger than memory, answers that are streamed, pushed or given later |
 //! | [Health checks](health) | what each probe means, and what a check should ask |
 //! | [Background work](background) | start-up tasks, services beside the handlers, scheduled jobs |
 //! | [Configuration and secrets](configuration) | every setting, settings of one's own, changes under a running pod |

@@ -179,14 +179,12 @@ impl Pool {
                 self.dispatcher.http_counts.leave(&worker.counts);
                 return self.in_flight.leave(&worker);
             }
-            if self.begin_pulling() {
-                self.lead_caught(&mut ready, &worker);
-            } else if self.idle.rest(|| self.look())
-                && !self.queue.is_empty()
-                // Nobody takes from the queue: another thread does, and this one pulls, or each handler in turn that
-                // blocks would cost the probes a tick. Where no other rests, this one takes, and one more begins.
-                && self.idle.wake_one()
-                && self.begin_pulling()
+            // Where it is to step in although work waits, nobody takes from the queue: another thread does, and this one
+            // pulls, or each handler in turn that blocks would cost the probes a tick. Where no other rests, this one
+            // takes, and one more begins.
+            let work_waits = || !self.queue.is_empty() && self.idle.wake_one();
+            if self.begin_pulling()
+                || (self.idle.rest(|| self.look()) && work_waits() && self.begin_pulling())
             {
                 self.lead_caught(&mut ready, &worker);
             }
