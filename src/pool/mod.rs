@@ -186,6 +186,11 @@ impl Pool {
             if self.begin_pulling()
                 || (self.idle.rest(|| self.look()) && work_waits() && self.begin_pulling())
             {
+                // What came since this thread looked may be nobody else's to take.
+                if !self.queue.is_empty() && self.running.load(SeqCst) < self.slots() {
+                    self.pulling.fetch_sub(1, SeqCst);
+                    continue;
+                }
                 self.lead_caught(&mut ready, &worker);
             }
         }
@@ -340,6 +345,8 @@ impl Pool {
             route.cost.record(took);
         }
         if let Body::Pending(_) = response.body {
+            // As below: it may be answered in there, or by another worker before this one comes back.
+            drop(admission);
             return self.begin_upload(exchange, response, worker, started);
         }
         if !matches!(response.body, Body::Stream(..)) {

@@ -6,19 +6,22 @@ use crate::{
         Exchange,
         underway::{Then, Underway},
     },
-    message::{log_context::Scope, response::Response},
+    message::{body::Body, log_context::Scope, response::Response},
 };
-use std::time::Instant;
+use std::{mem, time::Instant};
 
 impl Pool {
     /// Queues a piece behind what waits for a worker, or behind other pieces: a disk that is slow holds half of the
     /// workers at the most, and whoever comes meanwhile waits behind so many pieces and no more.
     #[cold]
     pub(super) fn admit_piece(&self, exchange: Box<dyn Exchange>, now: Instant) {
-        let most = (self.slots() / 2).max(1);
-        if let Some(ready) = self.uploads.admit(exchange, most) {
+        if let Some(ready) = self.uploads.admit(exchange, self.most_pieces()) {
             self.enqueue(ready, now, 2 * HANDOVER);
         }
+    }
+
+    fn most_pieces(&self) -> usize {
+        (self.slots() / 2).max(1)
     }
 
     /// A handler has taken a body that is still to come.
@@ -74,7 +77,17 @@ impl Pool {
         };
         exchange.end_body();
         let request = exchange.request();
-        let response = underway.answer(request, ended, &*dispatcher.application);
+        let mut response = underway.answer(request, ended, &*dispatcher.application);
+        for held in mem::take(&mut underway.kept.held) {
+            response.body.keep(held);
+        }
+        if let Body::Deferred(_) = response.body {
+            if let Some(span) = underway.kept.span.take() {
+                response.body.keep(span);
+            }
+            let began = underway.began;
+            return self.park(exchange, response, began, nanos(began - self.born));
+        }
         let took = underway.began.elapsed();
         if let Some(span) = underway.kept.span.take() {
             span.end(response.status, took);
@@ -96,7 +109,7 @@ struct Place<'a>(&'a Pool);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        if let Some(ready) = self.0.uploads.next() {
+        if let Some(ready) = self.0.uploads.next(self.0.most_pieces()) {
             self.0.enqueue(ready, Instant::now(), 2 * HANDOVER);
         }
     }

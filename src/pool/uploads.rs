@@ -60,10 +60,13 @@ impl Uploads {
         Some(Ready::Piece(exchange))
     }
 
-    /// A piece is done with: the next one takes its place.
-    pub(super) fn next(&self) -> Option<Ready> {
+    /// A piece is done with: the next one takes its place, unless more than `most` are let in since there were more slots.
+    pub(super) fn next(&self, most: usize) -> Option<Ready> {
         let mut pieces = self.lock();
-        let next = pieces.waiting.pop_front();
+        let next = match pieces.admitted > most {
+            true => None,
+            false => pieces.waiting.pop_front(),
+        };
         if next.is_none() {
             pieces.admitted -= 1;
         }

@@ -124,6 +124,10 @@ const TINY_HTTP: &[(&str, &str)] = &[
         UPLOADS,
     ),
     (
+        "uploads::readymade::the_answer_to_an_upload_may_be_given_later_and_no_worker_waits_for_it",
+        UPLOADS,
+    ),
+    (
         "uploads::readymade::a_form_comes_apart_and_keeps_the_files_that_are_wanted",
         UPLOADS,
     ),

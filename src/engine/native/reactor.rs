@@ -48,6 +48,9 @@ const READY_BYTES: usize = 128 * 1024;
 /// few milliseconds of CPU a minute.
 const SWEEP: Duration = Duration::from_millis(50);
 
+/// What a thread leaves behind that comes back with requests waits no longer than this for who stands by.
+const LEFT_FOR: Duration = Duration::from_micros(500);
+
 /// What a new connection that has not sent a byte gets once the listener is closing.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
 
@@ -68,6 +71,8 @@ pub(super) struct Reactor {
     is_in_turn: bool,
     /// The timer has fired: for what this knows of, or for who set it.
     is_due: bool,
+    /// The waker has called: there is something to be taken in, or was.
+    is_woken: bool,
     ready_bytes: usize,
     acceptor: Option<Acceptor>,
     table: Table,
@@ -98,6 +103,7 @@ impl Reactor {
             arrived: VecDeque::with_capacity(EVENTS),
             is_in_turn: false,
             is_due: false,
+            is_woken: false,
             ready_bytes: 0,
             acceptor: Some(Acceptor::new(listener)),
             table: Table::new(),
@@ -143,7 +149,11 @@ impl Reactor {
             || until.is_some_and(|until| until <= now);
         if is_over && self.shared.is_waited() {
             // For who stands by: these deadlines may be nobody else's for a while. Who begins to wait looks at them first.
-            let due = self.next_due(until, now);
+            let is_left = self.is_woken || !self.arrived.is_empty() || self.later.has_work();
+            let due = match is_left {
+                true => Some(now + LEFT_FOR),
+                false => self.next_due(until, now),
+            };
             self.shared.timer.bound(due, now);
         }
         is_over
@@ -161,7 +171,10 @@ impl Reactor {
     fn handle_event(&mut self, event: Arrived, now: Instant, ready: &mut Vec<Ready>) {
         let closed = event.is_read_closed;
         let place = match event.token {
-            WAKER => return,
+            WAKER => {
+                self.is_woken = true;
+                return;
+            }
             TIMER => {
                 self.is_due = true;
                 return self.shared.timer.has_fired(now);

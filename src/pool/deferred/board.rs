@@ -1,7 +1,7 @@
 //! The answers that are awaited, by their deadlines, and the thread that keeps these.
 
 use super::parked::{self, Expire, Key, Tally};
-use crate::spawn;
+use crate::{observe::panics, spawn};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::{
     collections::BTreeMap,
@@ -52,7 +52,10 @@ impl Board {
             let one = first.remove();
             drop(awaited);
             if let Some(one) = one.upgrade() {
-                one.expire();
+                let expired = panics::catch(|| one.expire());
+                if let Err(panicked) = expired {
+                    log::error!(panic:% = panicked; "a panic while a deferred answer was told that it is late");
+                }
             }
         }
     }

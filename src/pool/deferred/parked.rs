@@ -4,7 +4,7 @@ use crate::{
     engine::Exchange,
     message::{
         body::Body, error::Error, into_response::IntoResponse, log_context::LogContext,
-        response::Response,
+        pending::EndsWithAnswer, response::Response,
     },
     observe::{metrics::counts::method_code, trace::server::ServerSpan},
     pool::{dispatcher::Dispatcher, in_flight::count},
@@ -121,8 +121,14 @@ impl Parked {
         let mut answer = answer.in_place_of(placeholder);
         let took = started.elapsed();
         for kept in kept.drain(..) {
-            if let Ok(span) = kept.downcast::<ServerSpan>() {
-                span.end(answer.status, took);
+            match kept.downcast::<ServerSpan>() {
+                Ok(span) => span.end(answer.status, took),
+                // As an upload keeps it, whose sink defers its answer.
+                Err(kept) => {
+                    if let Ok(span) = kept.downcast::<Box<dyn EndsWithAnswer>>() {
+                        (*span).end(answer.status, took);
+                    }
+                }
             }
         }
         if let Some(recent) = &dispatcher.recent {

@@ -118,6 +118,10 @@ impl Slot {
                 drop(state);
                 let slot: Weak<Slot> = Arc::downgrade(self);
                 board.enter(key, slot);
+                // Answered meanwhile, it has left before it came.
+                if self.is_closed() {
+                    board.leave(key);
+                }
             }
         }
     }

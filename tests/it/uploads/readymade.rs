@@ -3,20 +3,21 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use seaworthy::http::{HeaderValue, Method, header};
-use seaworthy::{Error, Request, Routes, Service, Upload};
+use seaworthy::http::{HeaderValue, Method, StatusCode, header};
+use seaworthy::{Error, Request, Response, Routes, Service, Upload};
 
 use super::{files, listing, serve};
 use crate::files::Tree;
 use crate::library::end;
-use crate::support::{Client, Engine, eventually};
+use crate::support::{Client, Engine, PATIENCE, eventually, get};
 
 both_engines! {
     a_spooled_body_is_read_whole_and_leaves_nothing,
     a_form_comes_apart_and_keeps_the_files_that_are_wanted,
+    the_answer_to_an_upload_may_be_given_later_and_no_worker_waits_for_it,
 }
 
 const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nA day\r\n\
@@ -63,6 +64,36 @@ pub(super) fn service(directory: &Path) -> Service {
         .post("/form", submit)
         .body_limit("64MiB");
     Service::new("test").merge(group)
+}
+
+fn the_answer_to_an_upload_may_be_given_later_and_no_worker_waits_for_it(engine: Engine) {
+    let tree = Tree::new();
+    let directory = tree.path("public").to_owned();
+    let (give, responders) = mpsc::channel();
+    let put = move |request: &Request| -> Result<Upload, Error> {
+        let give = give.clone();
+        let file = Upload::to_file_in(&directory, request.param("name"))?;
+        Ok(file.then(move |_, stored| {
+            let (responder, response) = Response::deferred("60s");
+            give.send((responder, stored.length))
+                .expect("the test wants it");
+            response
+        }))
+    };
+    let service = Service::new("test")
+        .get("/", |_: &Request| "quick")
+        .put("/files/{name}", put);
+    let (running, address) = serve(service, engine, &[("WORKERS", "1")]);
+    let mut client = Client::connect(address);
+    client.send("PUT /files/a HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello");
+    let (responder, length) = responders.recv_timeout(PATIENCE).expect("it is whole");
+    get(address, "/").expect(200);
+    responder
+        .respond((StatusCode::CREATED, format!("{length} bytes")))
+        .expect("its client waits");
+    assert_eq!(client.response().expect(201).text(), "5 bytes");
+    client.get("/").expect(200);
+    end(running);
 }
 
 fn a_spooled_body_is_read_whole_and_leaves_nothing(engine: Engine) {

@@ -158,13 +158,12 @@ impl Reactor {
             left.append(&mut ready);
             if let Place::Held(lease) = &mut self.table.places[place] {
                 let connection = &mut lease.connection;
-                if connection.awaits_body() {
+                if connection.is_answering() {
+                    cut.sending.push(connection.request().route().to_owned());
+                } else if connection.awaits_body() {
                     cut.uploading.push(connection.request().route().to_owned());
                 } else {
                     cut.receiving += usize::from(connection.is_receiving());
-                }
-                if connection.is_answering() {
-                    cut.sending.push(connection.request().route().to_owned());
                 }
                 self.note_end(place, Closed::Cut);
                 self.close(place);

@@ -19,6 +19,7 @@ impl Reactor {
         // One wait's events are one round, over however many turns: no newcomer is accepted before its end, so that no event
         // waits for more than what came with it. While another thread has a round, this one helps with it.
         let is_new_round = self.arrived.is_empty();
+        self.is_woken = false;
         self.take_in_returned(now, ready);
         self.take_in_news();
         if is_new_round {
