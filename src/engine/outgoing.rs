@@ -286,7 +286,7 @@ impl Outgoing {
     pub(crate) fn leave_buffer(&mut self) {
         self.sent = 0;
         let mut buffer = mem::take(&mut self.framed);
-        if buffer.capacity() <= SPARE_BUFFER {
+        if (1..=SPARE_BUFFER).contains(&buffer.capacity()) {
             buffer.clear();
             SPARE.set(buffer);
         }
