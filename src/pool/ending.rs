@@ -26,9 +26,9 @@ impl Pool {
     /// What was sent by others than the workers: by the engine, and by whoever had a deferred answer.
     fn answered_apart(&self) -> u64 {
         let deferred = self
-            .boards
+            .deferred_answers
             .get()
-            .map_or(0, |board| board.tally().answered());
+            .map_or(0, |registry| registry.tally().answered());
         self.engine.sent_later() + deferred
     }
 
@@ -46,8 +46,8 @@ impl Pool {
             }
         }
         drop_apart(left);
-        if let Some(board) = self.boards.get() {
-            board.cut(&mut abandoned);
+        if let Some(registry) = self.deferred_answers.get() {
+            registry.cut(&mut abandoned);
         }
         let Cut {
             receiving,

@@ -56,8 +56,8 @@ impl Source for Pool {
 impl Pool {
     /// How many answers are awaited that are given later, by their requests' methods.
     pub(super) fn deferred(&self) -> [u64; 10] {
-        let board = self.boards.get();
-        board.map_or([0; 10], |board| board.tally().active())
+        let registry = self.deferred_answers.get();
+        registry.map_or([0; 10], |registry| registry.tally().active())
     }
 
     fn write_sizes(&self, out: &mut Exposition) {

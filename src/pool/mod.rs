@@ -55,7 +55,7 @@ use crate::{
     message::{body::Body, log_context::Scope},
     observe::{metrics::counts::Shed, panics},
 };
-use deferred::parked::Boards;
+use deferred::parked::LazyRegistry;
 use dispatcher::Dispatcher;
 use idle::IdleThreads;
 use in_flight::{Admission, InFlight, Worker};
@@ -120,7 +120,7 @@ pub(crate) struct Pool {
     in_flight: InFlight,
     writers: Arc<Writers>,
     /// Where answers are awaited, from the first on.
-    boards: Boards,
+    deferred_answers: LazyRegistry,
     scrapes: Scrapes,
     uploads: Uploads,
 }
@@ -150,7 +150,7 @@ impl Pool {
             idle: IdleThreads::default(),
             in_flight: InFlight::default(),
             writers: Writers::new(),
-            boards: Boards::default(),
+            deferred_answers: LazyRegistry::default(),
             scrapes: Scrapes::default(),
             uploads: Uploads::default(),
         })

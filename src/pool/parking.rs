@@ -27,7 +27,7 @@ impl Pool {
         let parked = Parked {
             exchange,
             dispatcher: Arc::clone(&self.dispatcher),
-            boards: Arc::clone(&self.boards),
+            deferred_answers: Arc::clone(&self.deferred_answers),
             placeholder,
             context: LogContext::current(),
             started,

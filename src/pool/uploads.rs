@@ -85,3 +85,42 @@ impl Drop for Counted {
         self.0[usize::from(self.1)].fetch_sub(1, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{request::Request, response::Response};
+
+    struct Waiting;
+
+    impl Exchange for Waiting {
+        fn request(&mut self) -> &mut Request {
+            unreachable!("nobody runs it");
+        }
+
+        fn respond(self: Box<Self>, _: Response, _: bool) -> bool {
+            unreachable!("nobody answers it");
+        }
+
+        fn stream(self: Box<Self>) -> bool {
+            unreachable!("it has no stream");
+        }
+    }
+
+    #[test]
+    fn after_a_shrink_pieces_have_no_more_places_than_there_are_then_and_none_is_forgotten() {
+        let uploads = Uploads::default();
+        let lets_in = |most| uploads.admit(Box::new(Waiting), most).is_some();
+        assert!(lets_in(2) && lets_in(2));
+        assert!(!lets_in(2) && !lets_in(2), "they wait");
+        assert!(
+            uploads.next(1).is_none(),
+            "one is in, which is all there may be"
+        );
+        assert!(
+            uploads.next(1).is_some() && uploads.next(1).is_some(),
+            "each takes the place before it"
+        );
+        assert!(uploads.next(1).is_none() && lets_in(1), "nobody is in");
+    }
+}

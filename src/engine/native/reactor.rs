@@ -64,8 +64,8 @@ pub(super) enum Wait {
 
 pub(super) struct Reactor {
     registry: Registry,
-    /// Events that are not handled yet. A connection's place may be another's by now where two threads wait: what is
-    /// read of a socket in vain for that does no harm.
+    /// Events that are not handled yet. A connection's place may be another's by now where two threads wait: a socket is
+    /// read in vain for that, and the end of the one before is taken for an end of what is pushed to this one.
     arrived: VecDeque<Arrived>,
     /// A turn has begun, and has not come to its end.
     is_in_turn: bool,

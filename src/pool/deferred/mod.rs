@@ -4,8 +4,8 @@
 //! the answer sends it, on a thread of its own. One thread for all of them, which the first starts, answers at the
 //! deadlines.
 
-mod board;
 pub(super) mod parked;
+mod registry;
 mod slot;
 
 use crate::config::settings::IntoDuration;
@@ -17,8 +17,8 @@ use crate::message::{
     pushed::channel::SendError,
     response::Response,
 };
-use board::Board;
 use parked::{Kept, Parked};
+use registry::Registry;
 use slot::Slot;
 use std::{any::Any, fmt, io::Read, sync::Arc};
 
@@ -141,9 +141,9 @@ impl Deferral for Returned {
         let Some(parked) = request.downcast_mut().and_then(Option::<Parked>::take) else {
             return;
         };
-        let board = Arc::clone(parked.boards.get_or_init(Board::start));
+        let registry = Arc::clone(parked.deferred_answers.get_or_init(Registry::start));
         let kept = std::mem::take(&mut self.kept);
-        self.slot.take_over(parked, kept, &board);
+        self.slot.take_over(parked, kept, &registry);
     }
 
     fn wait(self: Box<Self>, answer: &mut dyn Any) {

@@ -18,11 +18,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The board of a pool, from its first deferred answer on.
-pub(crate) type Boards = Arc<OnceLock<Arc<dyn Board>>>;
+/// The registry of a pool, from its first deferred answer on.
+pub(crate) type LazyRegistry = Arc<OnceLock<Arc<dyn Registry>>>;
 
 /// What a pool wants to know of the answers that are awaited.
-pub(crate) trait Board: Send + Sync {
+pub(crate) trait Registry: Send + Sync {
     fn tally(&self) -> &Tally;
 
     /// Drops all that are awaited; their connections are closed. Counts them by route.
@@ -73,7 +73,7 @@ impl Tally {
 pub(crate) struct Parked {
     pub(crate) exchange: Box<dyn Exchange>,
     pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) boards: Boards,
+    pub(crate) deferred_answers: LazyRegistry,
     /// What the layers have made of the response.
     pub(crate) placeholder: Response,
     pub(crate) context: LogContext,
@@ -87,15 +87,20 @@ pub(super) type Kept = Vec<Box<dyn Any + Send>>;
 
 impl Parked {
     /// Counts as awaited from now on.
-    pub(super) fn await_answer(mut self, kept: Kept, board: &Arc<dyn Board>, key: Key) -> Awaited {
+    pub(super) fn await_answer(
+        mut self,
+        kept: Kept,
+        registry: &Arc<dyn Registry>,
+        key: Key,
+    ) -> Awaited {
         let method = usize::from(method_code(self.exchange.request().method()));
-        board.tally().active[method].fetch_add(1, Relaxed);
+        registry.tally().active[method].fetch_add(1, Relaxed);
         Awaited {
             parked: Some(self),
             kept,
             method,
             key,
-            board: Arc::clone(board),
+            registry: Arc::clone(registry),
         }
     }
 
@@ -151,16 +156,16 @@ pub(super) struct Awaited {
     kept: Kept,
     method: usize,
     key: Key,
-    board: Arc<dyn Board>,
+    registry: Arc<dyn Registry>,
 }
 
 impl Awaited {
     pub(super) fn answer(mut self, answer: Response) {
         if let Some(parked) = self.parked.take() {
             let context = parked.context.clone();
-            let board = Arc::clone(&self.board);
+            let registry = Arc::clone(&self.registry);
             // Counted before its client has it, who may be the last that a drain waits for.
-            let answered = &board.tally().answered;
+            let answered = &registry.tally().answered;
             answered.fetch_add(1, Relaxed);
             if !context.run(|| parked.answer(answer, &mut self.kept)) {
                 answered.fetch_sub(1, Relaxed);
@@ -200,7 +205,7 @@ impl Awaited {
 
 impl Drop for Awaited {
     fn drop(&mut self) {
-        self.board.leave(self.key);
-        self.board.tally().active[self.method].fetch_sub(1, Relaxed);
+        self.registry.leave(self.key);
+        self.registry.tally().active[self.method].fetch_sub(1, Relaxed);
     }
 }

@@ -1,6 +1,6 @@
 //! Where an answer and the request that it is for meet, whichever comes first.
 
-use super::parked::{Awaited, Board, Expire, Kept, Parked};
+use super::parked::{Awaited, Expire, Kept, Parked, Registry};
 use crate::message::response::Response;
 use std::{
     mem,
@@ -92,10 +92,15 @@ impl Slot {
         }
     }
 
-    /// The handler has returned. What is answered already is sent, and for anything else it is entered on the board.
-    pub(super) fn take_over(self: &Arc<Self>, parked: Parked, kept: Kept, board: &Arc<dyn Board>) {
-        let key = board.key(self.deadline);
-        let mut awaited = parked.await_answer(kept, board, key);
+    /// The handler has returned. What is answered already is sent, and for anything else it is entered on the registry.
+    pub(super) fn take_over(
+        self: &Arc<Self>,
+        parked: Parked,
+        kept: Kept,
+        registry: &Arc<dyn Registry>,
+    ) {
+        let key = registry.key(self.deadline);
+        let mut awaited = parked.await_answer(kept, registry, key);
         let mut state = self.state();
         match mem::replace(&mut *state, State::Over) {
             State::Answered(answer) => {
@@ -117,10 +122,10 @@ impl Slot {
                 *state = State::Awaited(Box::new(awaited));
                 drop(state);
                 let slot: Weak<Slot> = Arc::downgrade(self);
-                board.enter(key, slot);
+                registry.enter(key, slot);
                 // Answered meanwhile, it has left before it came.
                 if self.is_closed() {
-                    board.leave(key);
+                    registry.leave(key);
                 }
             }
         }

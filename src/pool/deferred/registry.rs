@@ -13,7 +13,7 @@ use std::{
     time::Instant,
 };
 
-pub(super) struct Board {
+pub(super) struct Registry {
     tally: Tally,
     next: AtomicU64,
     awaited: Mutex<BTreeMap<Key, Weak<dyn Expire>>>,
@@ -21,17 +21,17 @@ pub(super) struct Board {
     earlier: Option<Sender<()>>,
 }
 
-impl Board {
-    /// The thread ends with the board.
-    pub(super) fn start() -> Arc<dyn parked::Board> {
-        Arc::new_cyclic(|board: &Weak<Board>| {
+impl Registry {
+    /// The thread ends with the registry.
+    pub(super) fn start() -> Arc<dyn parked::Registry> {
+        Arc::new_cyclic(|registry: &Weak<Registry>| {
             let (earlier, told) = bounded(1);
-            let board = Weak::clone(board);
-            let thread = spawn::named("deferred", move || keep_deadlines(&board, &told));
+            let registry = Weak::clone(registry);
+            let thread = spawn::named("deferred", move || keep_deadlines(&registry, &told));
             let thread = thread.inspect_err(|error| {
                 log::error!(reason:% = error; "there is no thread for the deadlines of deferred answers");
             });
-            Board {
+            Registry {
                 tally: Tally::default(),
                 next: AtomicU64::new(0),
                 awaited: Mutex::default(),
@@ -65,12 +65,12 @@ impl Board {
     }
 }
 
-fn keep_deadlines(board: &Weak<Board>, told: &Receiver<()>) {
+fn keep_deadlines(registry: &Weak<Registry>, told: &Receiver<()>) {
     loop {
-        // The first is told of once the board is there.
-        let next = board
+        // The first is told of once the registry is there.
+        let next = registry
             .upgrade()
-            .and_then(|board| board.expire(Instant::now()));
+            .and_then(|registry| registry.expire(Instant::now()));
         let waited = match next {
             Some(next) => told.recv_deadline(next),
             None => told.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -81,7 +81,7 @@ fn keep_deadlines(board: &Weak<Board>, told: &Receiver<()>) {
     }
 }
 
-impl parked::Board for Board {
+impl parked::Registry for Registry {
     fn tally(&self) -> &Tally {
         &self.tally
     }
