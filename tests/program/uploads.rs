@@ -65,7 +65,7 @@ fn latencies(serving: &Serving, goes_on: impl Fn(usize) -> bool) -> Vec<Duration
     times
 }
 
-pub(crate) fn four_uploads_of_a_gibibyte_take_less_than_16_mib_and_leave_others_their_turn() {
+pub(crate) fn four_uploads_of_a_gibibyte_take_less_than_16_mib_and_others_are_answered_meanwhile() {
     let half = [
         ("cpu.cfs_period_us", "100000"),
         ("cpu.cfs_quota_us", "50000"),
