@@ -38,7 +38,7 @@
 //!
 //! | step | file | thread |
 //! |---|---|---|
-//! | a connection is accepted | `engine/native/acceptor.rs` | the leader: the one worker that drives the sockets |
+//! | a connection is accepted | `engine/native/acceptor.rs` | the leader: the one worker that drives the sockets, of its reactor where there are several |
 //! | its bytes become a whole, validated request | `engine/native/connection.rs`, `engine/http1/` | the leader |
 //! | it is leased to the pool | `engine/native/lease.rs` | the leader |
 //! | a probe is answered; the rest finds its route and is queued, or shed with 503 | `pool/dispatcher.rs`, `pool/mod.rs` | the leader |
@@ -46,7 +46,7 @@
 //! | the response is framed and written as far as the client takes it | `engine/native/outgoing.rs`, `connection/sending.rs` | that worker |
 //! | what is left is written when the client has room | `engine/native/reactor.rs` | the leader |
 //!
-//! `WORKERS` + 1 worker threads share these roles (`pool/mod.rs` says how); at most `WORKERS` run handlers at once.
+//! `WORKERS` + `REACTORS` worker threads share these roles (`pool/mod.rs` says how); at most `WORKERS` run handlers at once.
 //!
 //! # The life of a pod
 //!

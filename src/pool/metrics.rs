@@ -10,13 +10,14 @@ use crate::{
     },
     phase::PHASES,
 };
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 impl Source for Pool {
     fn write(&self, out: &mut Exposition) {
         let dispatcher = &self.dispatcher;
         let template = |route| &*dispatcher.application.route(route).template;
-        dispatcher.http_counts.write(out, self.queued(), template);
+        dispatcher
+            .http_counts
+            .write(out, self.queued_by_method(), template);
         dispatcher.refused.write(out);
         self.write_sizes(out);
         self.write_engine(out);
@@ -50,18 +51,18 @@ impl Source for Pool {
 impl Pool {
     fn write_sizes(&self, out: &mut Exposition) {
         let slots = self.slots();
-        let admitted = self.most_admitted.load(Relaxed);
+        let admitted = self.most_admitted();
         for (name, help, value) in [
             ("seaworthy_workers", "Handlers that may run at once.", slots),
             (
                 "seaworthy_workers_busy",
                 "Handlers that run.",
-                self.running.load(SeqCst),
+                self.running(),
             ),
             (
                 "seaworthy_queue_depth",
                 "Requests that wait for a worker.",
-                self.queue.len(),
+                self.queued(),
             ),
             (
                 "seaworthy_queue_capacity",
@@ -76,7 +77,7 @@ impl Pool {
     fn write_engine(&self, out: &mut Exposition) {
         let occupancy = self.engine.occupancy();
         let connections = occupancy.connections;
-        let waiting = self.queued().iter().sum::<u64>() as usize;
+        let waiting = self.queued_by_method().iter().sum::<u64>() as usize;
         let waiting = waiting.min(connections.handed_out);
         out.family(
             Kind::Gauge,
@@ -131,13 +132,15 @@ impl Pool {
     }
 
     /// How many requests wait, by the code of their method.
-    fn queued(&self) -> [u64; 10] {
+    fn queued_by_method(&self) -> [u64; 10] {
         let mut queued = [0; 10];
-        self.queue.for_each(|ready| {
-            if let Ready::Request(exchange) = ready {
-                queued[usize::from(method_code(exchange.request().method()))] += 1;
-            }
-        });
+        for lane in &self.lanes {
+            lane.queue.for_each(|ready| {
+                if let Ready::Request(exchange) = ready {
+                    queued[usize::from(method_code(exchange.request().method()))] += 1;
+                }
+            });
+        }
         queued
     }
 }

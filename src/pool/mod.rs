@@ -29,6 +29,7 @@ pub(crate) mod dispatcher;
 mod ending;
 mod idle;
 pub(crate) mod in_flight;
+mod lanes;
 mod metrics;
 mod monitor;
 pub(crate) mod overview;
@@ -48,16 +49,14 @@ use crate::{
 use dispatcher::Dispatcher;
 use idle::IdleThreads;
 use in_flight::{Admission, InFlight, Worker};
-use queue::{Job, Queue, nanos};
+use lanes::{Affinity, Lane};
+use queue::{Job, nanos};
 use roster::Roster;
 use scrapes::Scrapes;
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{
-            AtomicU8, AtomicU64, AtomicUsize,
-            Ordering::{Relaxed, SeqCst},
-        },
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering::SeqCst},
     },
     time::{Duration, Instant},
 };
@@ -84,22 +83,13 @@ const TOO_MANY: u8 = 2;
 pub(crate) struct Pool {
     dispatcher: Arc<Dispatcher>,
     engine: Box<dyn Engine>,
-    slots: AtomicUsize,
-    /// Requests that may be running or waiting at once: `WORKERS` + `QUEUE_CAPACITY`.
-    most_admitted: AtomicUsize,
-    /// Bounded by `most_admitted`, which counts what is running too.
-    queue: Queue,
-    admitted: AtomicUsize,
-    running: AtomicUsize,
-    leader: Mutex<Leader>,
-    /// How many threads pull from the engine: the leader, and who stands by.
-    pulling: AtomicUsize,
-    /// How many may.
+    /// One for each reactor.
+    lanes: Box<[Lane]>,
+    /// Somebody had to leave a job in its queue, for want of a slot. Only where there are several lanes.
+    was_left: AtomicBool,
+    /// How many threads may pull from one reactor.
     most_pulling: usize,
     born: Instant,
-    /// When a leader last pulled or a job began, in nanoseconds since `born`: the monitor sees by it whether anything
-    /// goes on.
-    last_progress: AtomicU64,
     /// Why a thread may have to end: [`CLOSED`], [`TOO_MANY`].
     endings: AtomicU8,
     roster: Roster,
@@ -107,15 +97,6 @@ pub(crate) struct Pool {
     in_flight: InFlight,
     writers: Arc<Writers>,
     scrapes: Scrapes,
-}
-
-/// What one leader hands to the next.
-#[derive(Default)]
-struct Leader {
-    /// When the longest-waiting job in the queue may be over `QUEUE_TIMEOUT`.
-    expiry: Option<Instant>,
-    /// The end of the last stall.
-    resumed: Option<Instant>,
 }
 
 impl Pool {
@@ -127,17 +108,11 @@ impl Pool {
     ) -> Arc<Pool> {
         Arc::new(Pool {
             dispatcher,
-            slots: AtomicUsize::new(workers),
-            most_admitted: AtomicUsize::new(workers + queue_capacity),
-            queue: Queue::default(),
-            admitted: AtomicUsize::new(0),
-            running: AtomicUsize::new(0),
-            leader: Mutex::default(),
-            pulling: AtomicUsize::new(0),
+            lanes: Lane::all(engine.reactors(), workers, queue_capacity),
+            was_left: AtomicBool::new(false),
             most_pulling: 1 + usize::from(engine.serves_two()),
             engine,
             born: Instant::now(),
-            last_progress: AtomicU64::new(0),
             endings: AtomicU8::new(0),
             roster: Roster::default(),
             idle: IdleThreads::default(),
@@ -151,96 +126,75 @@ impl Pool {
         &self.dispatcher
     }
 
-    pub(crate) fn slots(&self) -> usize {
-        self.slots.load(Relaxed)
-    }
-
     /// The life of the thread of this number.
     fn work(&self, number: usize) {
         self.writers.serve_this_thread();
         let counts = self.dispatcher.http_counts.enter();
         let worker = self.in_flight.enter(number, counts);
         let mut ready = Vec::new();
+        let mut affinity = Affinity::to(number % self.lanes.len());
         loop {
-            while let Some(job) = self.take() {
-                self.wake_one_before(&job);
-                self.run(job, &worker);
+            while let Some((job, lane)) = self.take(&mut affinity) {
+                self.wake_one_before(&job, lane, &mut affinity);
+                self.run(job, lane, &worker);
             }
             if self.endings.load(SeqCst) != 0 && self.ends(number) {
                 self.dispatcher.http_counts.leave(&worker.counts);
                 return self.in_flight.leave(&worker);
             }
-            if self.begin_pulling() {
-                self.lead_caught(&mut ready, &worker);
-            } else if self.idle.rest(|| self.look()) && !self.queue.is_empty() {
+            if self.begin_pulling(&mut affinity) {
+                self.lead_caught(&mut ready, &worker, &mut affinity);
+                continue;
+            }
+            let steps_in = self.idle.rest(|| self.look());
+            affinity.rested();
+            if steps_in && self.queued() > 0 {
                 // Nobody takes from the queue: another thread does, and this one pulls, or each handler in turn that
                 // blocks would cost the probes a tick.
                 self.wake_one();
-                if self.begin_pulling() {
-                    self.lead_caught(&mut ready, &worker);
+                if self.begin_pulling(&mut affinity) {
+                    self.lead_caught(&mut ready, &worker, &mut affinity);
                 }
             }
         }
     }
 
-    /// A job and a slot to run it in, if there are both.
-    fn take(&self) -> Option<Job> {
-        if self.queue.is_empty() {
-            return None;
-        }
-        let free = |running| (running < self.slots()).then_some(running + 1);
-        self.running.fetch_update(SeqCst, SeqCst, free).ok()?;
-        let job = self.queue.pop();
-        if job.is_none() {
-            self.running.fetch_sub(1, SeqCst);
-        }
-        job
-    }
-
-    /// Leads, where nobody does; or stands by, where the leader waits and nobody stands by.
-    fn begin_pulling(&self) -> bool {
-        let may_pull = |pulling: usize| {
-            let is_wanted =
-                pulling == 0 || (pulling < self.most_pulling && self.engine.is_pull_waiting());
-            is_wanted.then_some(pulling + 1)
-        };
-        self.pulling.fetch_update(SeqCst, SeqCst, may_pull).is_ok()
-    }
-
     /// Nothing in there is meant to panic; should something do so all the same, one pull is lost and not the service.
-    fn lead_caught(&self, ready: &mut Vec<Ready>, worker: &Worker) {
-        let led = panics::catch(|| self.lead(ready, worker));
-        self.pulling.fetch_sub(1, SeqCst);
-        if let Err(panicked) = led {
-            log::error!(panic:% = panicked; "a panic while driving the engine");
+    fn lead_caught(&self, ready: &mut Vec<Ready>, worker: &Worker, affinity: &mut Affinity) {
+        let led = panics::catch(|| self.lead(affinity.lane, ready, worker));
+        self.lanes[affinity.lane].pulling.fetch_sub(1, SeqCst);
+        match led {
+            Ok(true) => {}
+            // It may have been woken to work elsewhere.
+            Ok(false) => affinity.rested(),
+            Err(panicked) => log::error!(panic:% = panicked; "a panic while driving the engine"),
         }
     }
 
-    /// Pulls once and deals with what came: probes are answered, the rest is queued or shed.
-    fn lead(&self, ready: &mut Vec<Ready>, worker: &Worker) {
-        let waits = !self.queue.is_empty();
-        let expiry = waits.then(|| self.leader().expiry).flatten();
-        if self.engine.pull(expiry, ready) == Pulled::Closed {
-            self.endings.fetch_or(CLOSED, SeqCst);
+    /// Pulls once and deals with what came: probes are answered, the rest is queued or shed. False where nothing came.
+    fn lead(&self, number: usize, ready: &mut Vec<Ready>, worker: &Worker) -> bool {
+        let lane = &self.lanes[number];
+        let waits = !lane.queue.is_empty();
+        let expiry = waits.then(|| lane.leader().expiry).flatten();
+        if self.engine.pull(number, expiry, ready) == Pulled::Closed {
+            self.close(number);
         }
         let now = Instant::now();
+        let has_come = !ready.is_empty();
         for one in ready.drain(..) {
-            self.admit(one, now, worker);
+            self.admit(one, number, now, worker);
         }
-        self.shed_expired(&mut self.leader(), now, &worker.counts);
-        self.note_progress(now);
-    }
-
-    fn leader(&self) -> MutexGuard<'_, Leader> {
-        self.leader.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shed_expired(number, &mut lane.leader(), now, &worker.counts);
+        self.note_progress(number, now);
+        has_come
     }
 
     /// Answers, queues or sheds what was pulled, on the thread that pulled it.
-    fn admit(&self, ready: Ready, now: Instant, worker: &Worker) {
+    fn admit(&self, ready: Ready, lane: usize, now: Instant, worker: &Worker) {
         let exchange = match ready {
             // Reading goes on until the client takes no more, and may block, as a destructor may.
             Ready::Stream(_) | Ready::Discarded(_) => {
-                return self.enqueue(ready, now, 2 * HANDOVER);
+                return self.enqueue(ready, lane, now, 2 * HANDOVER);
             }
             Ready::Request(exchange) => exchange,
         };
@@ -251,8 +205,7 @@ impl Pool {
             self.shed(exchange, Refusal::OVERLOADED, Shed::Memory, &worker.counts);
             return;
         }
-        if self.admitted.fetch_add(1, SeqCst) >= self.most_admitted.load(Relaxed) {
-            self.admitted.fetch_sub(1, SeqCst);
+        if !self.lanes[lane].admitted.take_one() {
             self.shed(
                 exchange,
                 Refusal::OVERLOADED,
@@ -266,55 +219,33 @@ impl Pool {
             .route
             .as_ref()
             .map_or(Duration::ZERO, |route| route.cost.expected());
-        self.enqueue(Ready::Request(exchange), now, expected);
+        self.enqueue(Ready::Request(exchange), lane, now, expected);
     }
 
-    fn enqueue(&self, ready: Ready, since: Instant, expected: Duration) {
-        self.queue.push(Job {
+    fn enqueue(&self, ready: Ready, lane: usize, since: Instant, expected: Duration) {
+        self.lanes[lane].queue.push(Job {
             ready,
             since,
             expected,
         });
     }
 
-    /// Wakes another thread where what is about to run, or what is left in the queue, is longer than a handover. Where it
-    /// is not, somebody has to look whether it turns out longer: who stands by, or else the monitor.
-    fn wake_one_before(&self, job: &Job) {
-        let leaves_work = self.queue.expected() > HANDOVER;
-        let nobody_pulls = self.pulling.load(SeqCst) == 0;
-        if leaves_work || (nobody_pulls && job.expected > HANDOVER) {
-            self.wake_one();
-        } else if nobody_pulls {
-            self.idle.wake_monitor();
-        } else if !self.queue.is_empty() {
-            self.engine.wake_within(TICK);
-        }
-    }
-
-    /// Wakes a thread that rests; or one that pulls, which may have to take from the queue.
-    fn wake_one(&self) {
-        let has_slot = || self.running.load(SeqCst) < self.slots();
-        if !self.idle.wake_one() && self.most_pulling > 1 && has_slot() {
-            self.engine.wake();
-        }
-    }
-
     /// Runs a job in its slot, and gives the slot back whatever happens.
-    fn run(&self, job: Job, worker: &Worker) {
+    fn run(&self, job: Job, lane: usize, worker: &Worker) {
         let was_admitted = matches!(job.ready, Ready::Request(_));
-        let admission = was_admitted.then(|| Admission::of(&self.admitted));
+        let admission = was_admitted.then(|| Admission::of(&self.lanes[lane].admitted));
         // The handler has a boundary of its own, which answers 500. This one is for what else is not ours: a body's
         // reader, a destructor.
-        if let Err(panicked) = panics::catch(|| self.run_job(job, worker, admission)) {
+        if let Err(panicked) = panics::catch(|| self.run_job(job, lane, worker, admission)) {
             log::error!(panic:% = panicked; "a panic outside the handler cut a connection");
         }
         worker.end();
-        self.running.fetch_sub(1, SeqCst);
+        self.lanes[lane].running.subtract(1);
     }
 
-    fn run_job(&self, job: Job, worker: &Worker, admission: Option<Admission<'_>>) {
+    fn run_job(&self, job: Job, lane: usize, worker: &Worker, admission: Option<Admission<'_>>) {
         let started = Instant::now();
-        let since = self.note_progress(started);
+        let since = self.note_progress(lane, started);
         let mut exchange = match job.ready {
             Ready::Stream(mut exchange) => {
                 let request = exchange.request();
@@ -368,13 +299,6 @@ impl Pool {
         if is_in_drain {
             self.in_flight.note_finished(worker, started.elapsed());
         }
-    }
-
-    /// Returns the time in nanoseconds since `born`.
-    fn note_progress(&self, now: Instant) -> u64 {
-        let now = nanos(now - self.born);
-        self.last_progress.store(now, Relaxed);
-        now
     }
 
     fn is_closed(&self) -> bool {

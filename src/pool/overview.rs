@@ -10,10 +10,7 @@ use crate::{
     message::{request::Request, response::Response},
     observe::latencies::Totals,
 };
-use std::{
-    sync::atomic::Ordering::{Relaxed, SeqCst},
-    time::Duration,
-};
+use std::time::Duration;
 
 /// The pool in numbers, at one moment.
 pub(crate) struct Overview {
@@ -33,9 +30,9 @@ impl Pool {
         let slots = self.slots();
         Overview {
             slots,
-            running: self.running.load(SeqCst),
-            queued: self.queue.len(),
-            queue_capacity: self.most_admitted.load(Relaxed).saturating_sub(slots),
+            running: self.running(),
+            queued: self.queued(),
+            queue_capacity: self.most_admitted().saturating_sub(slots),
         }
     }
 

@@ -12,7 +12,7 @@ pub(super) struct Roster(Mutex<Members>);
 
 #[derive(Default)]
 pub(super) struct Members {
-    /// How many there should be: one more than slots.
+    /// How many there should be: as many as slots, and one more for each reactor.
     pub(super) wanted: usize,
     pub(super) threads: Vec<Member>,
     /// Each thread holds a clone; none once the threads are being joined, and no other begins.

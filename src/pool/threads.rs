@@ -5,10 +5,7 @@ use crate::spawn;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::Ordering::{Relaxed, SeqCst},
-    },
+    sync::{Arc, atomic::Ordering::SeqCst},
     thread::JoinHandle,
     time::Instant,
 };
@@ -20,11 +17,8 @@ pub(crate) struct WorkerThreads {
     ended: Receiver<()>,
 }
 
-/// One to drive the engine and one to run handlers.
-const LEAST: usize = 2;
-
 impl WorkerThreads {
-    /// Starts the two threads that probes are answered with. The others are not on the way to the first answer:
+    /// Starts the threads that probes are answered with: one to drive each reactor, and one to run handlers. The others are not on the way to the first answer:
     /// [`start_rest`](WorkerThreads::start_rest) starts them.
     ///
     /// # Errors
@@ -32,8 +26,8 @@ impl WorkerThreads {
     pub(crate) fn start(pool: &Arc<Pool>) -> io::Result<WorkerThreads> {
         let (running, ended) = crossbeam_channel::bounded(0);
         let mut members = pool.roster.lock();
-        members.wanted = LEAST;
-        for number in 0..LEAST {
+        members.wanted = pool.lanes.len() + 1;
+        for number in 0..members.wanted {
             let member = begin(pool, number, running.clone())?;
             members.threads.push(member);
         }
@@ -44,7 +38,7 @@ impl WorkerThreads {
         })
     }
 
-    /// Starts the rest, up to one thread more than the pool has slots. Where the system gives fewer (a limit on
+    /// Starts the rest, up to one thread for each reactor more than the pool has slots. Where the system gives fewer (a limit on
     /// processes), the pool has fewer slots, and the log says so.
     pub(crate) fn start_rest(&self) {
         self.pool.resize_threads(self.pool.slots());
@@ -66,7 +60,7 @@ impl WorkerThreads {
 }
 
 impl Pool {
-    /// From now on there are so many slots and one thread more. Threads that are too many end when they have nothing to
+    /// From now on there are so many slots, and a thread more for each reactor. Threads that are too many end when they have nothing to
     /// do; none is interrupted.
     pub(super) fn resize_threads(self: &Arc<Self>, slots: usize) {
         let mut members = self.roster.lock();
@@ -74,20 +68,22 @@ impl Pool {
             return;
         };
         members.forget_ended();
-        members.wanted = slots + 1;
+        let drivers = self.lanes.len();
+        members.wanted = slots + drivers;
         while members.working() < members.wanted {
             let number = members.free_number();
             match begin(self, number, running.clone()) {
                 Ok(member) => members.threads.push(member),
                 Err(error) => {
                     members.wanted = members.working();
-                    let workers = members.wanted - 1;
+                    let workers = members.wanted - drivers;
                     log::warn!(workers = workers, wanted = slots, reason:% = error; "fewer workers than wanted");
                 }
             }
         }
         // After there are threads for them, and before any thread leaves.
-        self.slots.store(members.wanted - 1, Relaxed);
+        let slots = members.wanted - drivers;
+        self.lanes[0].running.resize(slots);
         let too_many = members.working() > members.wanted;
         match too_many {
             true => self.endings.fetch_or(TOO_MANY, SeqCst),
@@ -102,7 +98,7 @@ impl Pool {
     /// Wakes all who rest, and who pulls: each wakes the next as it ends.
     fn wake_all(&self) {
         self.idle.wake_all();
-        self.engine.wake();
+        (0..self.lanes.len()).for_each(|lane| self.engine.wake(lane));
     }
 
     /// Whether the thread of this number, which has no work, is to end.
@@ -120,12 +116,12 @@ impl Pool {
         leaves
     }
 
-    /// Takes a thread that is too many off the roster. There is always one left that runs no handler: whoever comes
+    /// Takes a thread that is too many off the roster. There is always one left for each reactor that runs no handler: whoever comes
     /// out of a slot beyond the lowered number goes first, and takes no other.
     fn leaves(&self, number: usize) -> bool {
         let mut members = self.roster.lock();
         let working = members.working();
-        let leaves = working > members.wanted && working > self.running.load(SeqCst) + 1;
+        let leaves = working > members.wanted && working > self.running() + self.lanes.len();
         if leaves {
             members.let_go(number);
         }
@@ -160,18 +156,18 @@ impl Pool {
         self.roster.lock().working()
     }
 
-    /// How many requests may run and wait.
-    pub(crate) fn most_admitted(&self) -> usize {
-        self.most_admitted.load(Relaxed)
+    /// How many reactors there are.
+    pub(crate) fn reactors(&self) -> usize {
+        self.lanes.len()
     }
 
     /// How many run and wait.
     pub(crate) fn admitted_now(&self) -> usize {
-        self.admitted.load(Relaxed)
+        self.lanes[0].admitted.used()
     }
 
     /// How many handlers run.
     pub(crate) fn running_now(&self) -> usize {
-        self.running.load(SeqCst)
+        self.running()
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::live_configuration::flag;
 use crate::support::{
-    Cgroup, Client, Engine, Resources, Server, Setup, eventually, free_port, number,
+    Cgroup, Client, Engine, Resources, Server, Setup, drivers, eventually, free_port, number,
 };
 
 both_engines! {
@@ -51,11 +51,13 @@ fn small_pod() -> Option<(Cgroup, Cgroup)> {
     Some((cpu, ram))
 }
 
-fn workers_of(server: &Server) -> usize {
+/// How many threads run handlers: all but one for each reactor.
+fn workers_of(server: &Server, engine: Engine) -> usize {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid()));
     let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).ok();
     let names = tasks.unwrap().flatten().filter_map(name);
-    names.filter(|name| name.starts_with("worker-")).count()
+    let threads = names.filter(|name| name.starts_with("worker-")).count();
+    threads.saturating_sub(drivers(engine))
 }
 
 fn a_resized_pod_has_the_workers_and_the_memory_of_its_new_size(engine: Engine) {
@@ -64,7 +66,9 @@ fn a_resized_pod_has_the_workers_and_the_memory_of_its_new_size(engine: Engine) 
     };
     let before = format!("{}\n{}", cpu.enter(), ram.enter());
     let server = Setup::new(engine).before(&before).start().ready();
-    eventually("all workers have begun", || workers_of(&server) == 33);
+    eventually("all workers have begun", || {
+        workers_of(&server, engine) == 32
+    });
     quota(&cpu, 150_000);
     memory(&ram, 16);
     // Two files are written one after the other, and a look may come between them.
@@ -84,9 +88,9 @@ fn a_resized_pod_has_the_workers_and_the_memory_of_its_new_size(engine: Engine) 
         [64.0, 4096.0, 2730.0, 4.0 * 1024.0 * 1024.0],
         "{grown}"
     );
-    eventually("the pool has grown", || workers_of(&server) == 65);
+    eventually("the pool has grown", || workers_of(&server, engine) == 64);
     quota(&cpu, 50_000);
-    eventually("the pool has shrunk", || workers_of(&server) == 33);
+    eventually("the pool has shrunk", || workers_of(&server, engine) == 32);
     server.get("/").expect(200);
     server.stop().expect_clean();
 }
@@ -107,7 +111,8 @@ fn what_was_set_stays_when_the_pod_is_resized(engine: Engine) {
     let server = setup.before(&cpu.enter()).start().ready();
     quota(&cpu, 200_000);
     let record = resized(&server, 1);
-    assert_eq!((number(&record, "workers"), workers_of(&server)), (3.0, 4));
+    let workers = (number(&record, "workers"), workers_of(&server, engine));
+    assert_eq!(workers, (3.0, 3));
     // Or `config` would take it for another value than the one that is set.
     assert_eq!(flag(port, "BUFFER_MEMORY"), "64Mi");
     server.stop().expect_clean();
@@ -126,10 +131,11 @@ fn fewer_cpus_in_the_cpuset_are_fewer_workers(engine: Engine) {
     ) else {
         return;
     };
-    let server = Setup::new(engine).before(&set.enter()).start().ready();
+    let setup = Setup::new(engine).set("REACTORS", drivers(engine));
+    let server = setup.before(&set.enter()).start().ready();
     assert!(set.write("cpuset.cpus", first));
     assert_eq!(number(&resized(&server, 1), "workers"), 32.0);
-    eventually("the pool has shrunk", || workers_of(&server) == 33);
+    eventually("the pool has shrunk", || workers_of(&server, engine) == 32);
     server.stop().expect_clean();
 }
 
@@ -181,14 +187,14 @@ fn resizes_back_and_forth_under_load_lose_nothing_and_leave_nothing(engine: Engi
     let before = format!("{}\n{}", cpu.enter(), ram.enter());
     let mut server = Setup::new(engine).before(&before).start().ready();
     // Once before it counts: every thread that there may be has run.
-    resize_under_load(&server, &cpu, &ram, 1);
+    resize_under_load(&server, engine, &cpu, &ram, 1);
     let resources = Resources::warm(&server);
-    resize_under_load(&server, &cpu, &ram, rounds);
+    resize_under_load(&server, engine, &cpu, &ram, rounds);
     resources.expect_again(&mut server, engine, 1);
     server.stop().expect_clean();
 }
 
-fn resize_under_load(server: &Server, cpu: &Cgroup, ram: &Cgroup, rounds: usize) {
+fn resize_under_load(server: &Server, engine: Engine, cpu: &Cgroup, ram: &Cgroup, rounds: usize) {
     let enough = Arc::new(AtomicBool::new(false));
     let client = |_| {
         let (address, enough) = (server.address, Arc::clone(&enough));
@@ -208,10 +214,10 @@ fn resize_under_load(server: &Server, cpu: &Cgroup, ram: &Cgroup, rounds: usize)
     for _ in 0..rounds {
         quota(cpu, 200_000);
         memory(ram, 16);
-        eventually("the pool has grown", || workers_of(server) == 65);
+        eventually("the pool has grown", || workers_of(server, engine) == 64);
         quota(cpu, 50_000);
         memory(ram, 100);
-        eventually("the pool has shrunk", || workers_of(server) == 33);
+        eventually("the pool has shrunk", || workers_of(server, engine) == 32);
     }
     enough.store(true, Ordering::Relaxed);
     let answers = clients

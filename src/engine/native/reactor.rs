@@ -4,6 +4,7 @@ mod arriving;
 mod closing;
 mod counting;
 mod later;
+pub(super) mod others;
 mod relief;
 mod waiting;
 
@@ -19,6 +20,7 @@ use super::{
 use crate::engine::{Ready, occupancy::Closed};
 use later::Later;
 use mio::{Interest, Registry, Token, net::TcpStream};
+use others::{Busy, Others};
 use std::{
     collections::VecDeque,
     io, mem,
@@ -75,6 +77,7 @@ pub(super) struct Reactor {
     later: Later,
     shortages: Shortages,
     shared: Arc<Shared>,
+    others: Others,
     stage: Stage,
     next_sweep: Option<Instant>,
     last_sweep: Option<Instant>,
@@ -85,18 +88,20 @@ pub(super) struct Reactor {
 impl Reactor {
     pub(super) fn new(
         registry: Registry,
-        mut listener: mio::net::TcpListener,
+        mut listener: Option<mio::net::TcpListener>,
         shared: Arc<Shared>,
     ) -> io::Result<Reactor> {
-        registry.register(&mut listener, LISTENER, Interest::READABLE)?;
+        if let Some(listener) = &mut listener {
+            registry.register(listener, LISTENER, Interest::READABLE)?;
+        }
         Ok(Reactor {
             registry,
             arrived: VecDeque::with_capacity(EVENTS),
             is_in_turn: false,
             is_due: false,
             ready_bytes: 0,
-            acceptor: Some(Acceptor::new(listener)),
-            table: Table::new(),
+            acceptor: listener.map(Acceptor::new),
+            table: Table::new(&shared),
             returned: VecDeque::new(),
             stepping: None,
             scratch: vec![0; SCRATCH].into_boxed_slice(),
@@ -104,6 +109,7 @@ impl Reactor {
             later: Later::default(),
             shortages: Shortages::default(),
             shared,
+            others: Others::none(),
             stage: Stage::Open,
             next_sweep: None,
             last_sweep: None,
@@ -292,25 +298,23 @@ impl Reactor {
         self.later.discard(&mut connection.discarded);
         match next {
             Next::Wait => self.keep(place),
-            Next::More => {
-                lease.is_in_line = true;
-                self.later.stand_in_line(place);
-                self.keep(place);
-            }
-            Next::NoMemory => {
-                self.relieve(Share::Requests, now, ready);
-                self.step(place, now, ready, Connection::advance_or_refuse);
-            }
+            Next::More => self.put_off(place),
+            Next::NoMemory => match self.relieve(Share::Requests, now, ready) {
+                Ok(()) => self.step(place, now, ready, Connection::advance_or_refuse),
+                Err(Busy) => self.put_off(place),
+            },
             Next::Request => {
-                self.ready_bytes += connection.charged_request();
-                self.relieve(Share::Responses, now, ready);
+                let charged = connection.charged_request();
+                let is_reserve = connection.is_reserve;
+                if self.relieve(Share::Responses, now, ready).is_err()
+                    || (is_reserve && self.admit(place, now, ready).is_err())
+                {
+                    return self.put_off(place);
+                }
+                self.ready_bytes += charged;
                 if let Some(mut lease) = self.table.lease(place) {
-                    if lease.connection.is_reserve {
-                        self.admit(&mut lease, now, ready);
-                    } else if self
-                        .table
-                        .retires(place, self.shared.rules.max_connections())
-                    {
+                    let most = self.shared.rules.max_connections();
+                    if !is_reserve && self.table.retires(place, most) {
                         lease.connection.end_with_this_answer();
                     }
                     ready.push(Ready::Request(lease));
@@ -318,6 +322,15 @@ impl Reactor {
             }
             Next::Stream => ready.extend(self.table.lease(place).map(|lease| Ready::Stream(lease))),
             Next::Close => self.close(place),
+        }
+    }
+
+    /// The connection is to have another turn.
+    fn put_off(&mut self, place: usize) {
+        if let Some(Place::Held(lease)) = self.table.places.get_mut(place) {
+            lease.is_in_line = true;
+            self.later.stand_in_line(place);
+            self.keep(place);
         }
     }
 
@@ -362,5 +375,6 @@ impl Reactor {
     fn free(&mut self, place: usize) {
         self.table.clear(place);
         self.acceptor.iter_mut().for_each(Acceptor::room_was_made);
+        self.tell_acceptor();
     }
 }

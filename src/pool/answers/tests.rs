@@ -11,10 +11,14 @@ use crate::{
         trace::server::Tracer,
     },
     phase::State,
-    pool::{Dispatcher, Mutex},
+    pool::Dispatcher,
     routing::{application::Stateful, routes::Routes},
 };
-use std::{iter, net::SocketAddr, sync::Arc};
+use std::{
+    iter,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
 
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,11 +27,11 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Silence;
 
 impl Engine for Silence {
-    fn pull(&self, _: Option<Instant>, _: &mut Vec<Ready>) -> Pulled {
+    fn pull(&self, _: usize, _: Option<Instant>, _: &mut Vec<Ready>) -> Pulled {
         Pulled::Closed
     }
 
-    fn wake(&self) {}
+    fn wake(&self, _: usize) {}
 
     fn local_addr(&self) -> SocketAddr {
         ([127, 0, 0, 1], 80).into()
@@ -119,9 +123,9 @@ impl Scene {
                 request: Request::get("/"),
                 told: Arc::clone(&told),
             };
-            pool.admitted.fetch_add(1, SeqCst);
+            assert!(pool.lanes[0].admitted.take_one());
             let since = begun + number as u32 * SECOND;
-            pool.enqueue(Ready::Request(Box::new(waiting)), since, Duration::ZERO);
+            pool.enqueue(Ready::Request(Box::new(waiting)), 0, since, Duration::ZERO);
         }
         let leader = Leader {
             expiry: Some(begun + QUEUE_TIMEOUT),
@@ -139,18 +143,24 @@ impl Scene {
     fn look_after(&mut self, time: Duration) -> Vec<usize> {
         let now = self.begun + time;
         let counts = self.pool.dispatcher.http_counts.enter();
-        self.pool.shed_expired(&mut self.leader, now, &counts);
+        self.pool.shed_expired(0, &mut self.leader, now, &counts);
         assert!(self.leader.expiry.is_none_or(|expiry| expiry >= now));
         let told = self.told.lock().unwrap();
         assert!(told.iter().all(|(_, status)| *status == 503));
-        let left = self.pool.queue.len();
-        assert_eq!(self.pool.admitted.load(SeqCst), left);
+        let left = self.pool.queued();
+        assert_eq!(self.pool.admitted_now(), left);
         told.iter().map(|(number, _)| *number).collect()
+    }
+
+    /// Has so many handlers run.
+    fn run(&self, count: usize) {
+        let take_one = |_| assert!(self.pool.lanes[0].running.take_one());
+        (0..count).for_each(take_one);
     }
 
     /// Who still waits, in the order in which they will be served.
     fn queue(&self) -> Vec<usize> {
-        let left = iter::from_fn(|| self.pool.queue.pop()).map(|job| match job.ready {
+        let left = iter::from_fn(|| self.pool.lanes[0].queue.pop()).map(|job| match job.ready {
             Ready::Request(exchange) => exchange.respond(Response::unavailable(""), false),
             _ => panic!("no request"),
         });
@@ -163,7 +173,7 @@ impl Scene {
 #[test]
 fn who_has_waited_too_long_is_told_to_come_again_and_the_others_keep_their_order() {
     let mut scene = Scene::new(8);
-    scene.pool.running.store(2, SeqCst);
+    scene.run(2);
     assert!(scene.look_after(QUEUE_TIMEOUT - SECOND / 2).is_empty());
     assert_eq!(scene.look_after(QUEUE_TIMEOUT), [0]);
     let next = scene.begun + QUEUE_TIMEOUT + SECOND;
@@ -181,7 +191,7 @@ fn who_has_waited_too_long_is_told_to_come_again_and_the_others_keep_their_order
 fn who_can_be_served_now_is_not_told_to_come_again() {
     for (running, served) in [(0, 2), (1, 1), (2, 0)] {
         let mut scene = Scene::new(5);
-        scene.pool.running.store(running, SeqCst);
+        scene.run(running);
         // Late enough for all, and not so late that the process must have stood still.
         let late = QUEUE_TIMEOUT + 4 * SECOND;
         scene.leader.expiry = Some(scene.begun + late);
@@ -199,7 +209,7 @@ fn who_can_be_served_now_is_not_told_to_come_again() {
 #[test]
 fn a_wait_in_which_the_process_stood_still_is_none() {
     let mut scene = Scene::new(5);
-    scene.pool.running.store(2, SeqCst);
+    scene.run(2);
     let stall = Duration::from_secs(100);
     assert!(scene.look_after(QUEUE_TIMEOUT + stall).is_empty());
     // From then on their time runs as ever.
