@@ -35,6 +35,7 @@ mod monitor;
 pub(crate) mod overview;
 mod queue;
 pub(crate) mod resize;
+mod roles;
 mod roster;
 mod saturation;
 mod scrapes;
@@ -72,6 +73,9 @@ const TICK: Duration = Duration::from_micros(500);
 
 /// Whose request has waited longer may have given up, and is asked; a busy pool's queue of short handlers is shorter.
 const LONG_WAIT: Duration = Duration::from_millis(10);
+
+/// Sending so many bytes takes some microseconds, which is no more than sending few; sixteen times as many take long.
+const LARGE: u64 = 16 * 1024;
 
 /// Nothing will come any more: every thread ends.
 const CLOSED: u8 = 1;
@@ -165,8 +169,7 @@ impl Pool {
         self.lanes[affinity.lane].pulling.fetch_sub(1, SeqCst);
         match led {
             Ok(true) => {}
-            // It may have been woken to work elsewhere.
-            Ok(false) => affinity.rested(),
+            Ok(false) => affinity.woken(),
             Err(panicked) => log::error!(panic:% = panicked; "a panic while driving the engine"),
         }
     }
@@ -280,7 +283,10 @@ impl Pool {
         let (response, took) = self.dispatcher.handle(request, started);
         self.note_ended(worker, request, &response, since, took);
         let route = index.map(|index| self.dispatcher.application.route(index));
-        if let Some(route) = route {
+        let takes_long_to_write = takes_long_to_write(&response.body);
+        if let Some(route) = route
+            && !takes_long_to_write
+        {
             route.cost.record(took);
         }
         if !matches!(response.body, Body::Stream(..)) {
@@ -289,7 +295,13 @@ impl Pool {
         }
         // Asked before its client has the answer, and may send a signal for it.
         let is_in_drain = self.dispatcher.state.is_stopping();
-        if self.answer(exchange, response, took, false, &worker.counts) {
+        let is_sent = self.answer(exchange, response, took, false, &worker.counts);
+        if let Some(route) = route
+            && takes_long_to_write
+        {
+            route.cost.record(started.elapsed());
+        }
+        if is_sent {
             self.note_answered(worker, started, is_in_drain);
         }
     }
@@ -308,6 +320,12 @@ impl Pool {
     pub(crate) fn local_addr(&self) -> std::net::SocketAddr {
         self.engine.local_addr()
     }
+}
+
+/// Whether the write is worth a reading of the clock: it counts as its route's cost, as what keeps this thread from the
+/// sockets. A stream's reader may block, too.
+fn takes_long_to_write(body: &Body) -> bool {
+    matches!(body, Body::Stream(..)) || body.len().is_some_and(|bytes| bytes >= LARGE)
 }
 
 /// What the log calls a request's route.

@@ -40,7 +40,7 @@ use crate::config::table::Config;
 use events::{Events, Waiter};
 use lease::{Shared, Stage};
 use open::OpenConnections;
-use reactor::{Reactor, Wait, others::Others};
+use reactor::{EventLoop, Reactor, Wait};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
@@ -52,14 +52,6 @@ use std::{
 pub(crate) struct Native {
     loops: Arc<[EventLoop]>,
     addr: SocketAddr,
-}
-
-/// A reactor, what is beside its lock, and the wait for its events.
-#[repr(align(128))]
-struct EventLoop {
-    shared: Arc<Shared>,
-    waiter: Waiter,
-    reactor: Mutex<Reactor>,
 }
 
 /// Serves the listener's connections.
@@ -97,7 +89,7 @@ pub(crate) fn start(
         })
     });
     let loops: Arc<[EventLoop]> = loops.collect::<io::Result<_>>()?;
-    Others::introduce(&loops);
+    EventLoop::introduce(&loops);
     Ok(Box::new(Native { loops, addr }))
 }
 

@@ -3,8 +3,9 @@
 mod arriving;
 mod closing;
 mod counting;
+mod dealing;
 mod later;
-pub(super) mod others;
+mod others;
 mod relief;
 mod waiting;
 
@@ -12,7 +13,7 @@ use super::{
     acceptor::Acceptor,
     buffer_pool::BufferPool,
     connection::{Connection, Context, Next},
-    events::{Arrived, EVENTS, Events, TIMER},
+    events::{Arrived, EVENTS, Events, TIMER, Waiter},
     lease::{Lease, Returned, Shared, Stage, WAKER},
     shortages::{Share, Shortages},
     table::{Place, Table},
@@ -24,7 +25,7 @@ use others::{Busy, Others};
 use std::{
     collections::VecDeque,
     io, mem,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -57,6 +58,14 @@ pub(super) enum Wait {
     Not,
 }
 
+/// A reactor, what is beside its lock, and the wait for its events.
+#[repr(align(128))]
+pub(super) struct EventLoop {
+    pub(super) shared: Arc<Shared>,
+    pub(super) waiter: Waiter,
+    pub(super) reactor: Mutex<Reactor>,
+}
+
 pub(super) struct Reactor {
     registry: Registry,
     /// Events that are not handled yet. A connection's place may be another's by now where two threads wait: what is
@@ -77,7 +86,7 @@ pub(super) struct Reactor {
     later: Later,
     shortages: Shortages,
     shared: Arc<Shared>,
-    others: Others,
+    others: Others<EventLoop>,
     stage: Stage,
     next_sweep: Option<Instant>,
     last_sweep: Option<Instant>,

@@ -1,9 +1,6 @@
 //! How the native engine's connections begin, where there is room for them and where there is none.
 
-use super::{
-    EVENTS, LAST_CHANCE, Reactor,
-    others::{Busy, Locked},
-};
+use super::{EVENTS, LAST_CHANCE, Reactor, dealing::Locked, others::Busy};
 use crate::engine::{
     Ready,
     lifetime::Past,
@@ -174,7 +171,8 @@ impl Reactor {
         let reserve: Vec<usize> = self.table.reserve().collect();
         for place in reserve {
             self.step(place, now, ready, Connection::look);
-            if matches!(self.table.places[place], Place::Held(_)) {
+            // One that is in line for another turn has something to show.
+            if matches!(&self.table.places[place], Place::Held(lease) if !lease.is_in_line) {
                 self.note_end(place, Closed::Limit);
                 self.close(place);
             }

@@ -1,172 +1,48 @@
-//! What one reactor does with the others' connections: deals them out, and has one of them make room.
-//!
-//! Whoever drives a reactor has it locked, and may wait for no other's lock but under one that they have in common, which
-//! it does not wait for: two at a time would wait for each other. The second one tries again with its next turn.
+//! The reactors' way to each other.
 
-use super::Reactor;
-use crate::engine::{
-    Ready,
-    native::{EventLoop, lease::Stage},
-};
-use mio::net::TcpStream;
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak},
-    time::Instant,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
-/// The other reactors, as one of them knows them; nothing where it is the only one.
-pub(in crate::engine::native) struct Others {
-    loops: Weak<[EventLoop]>,
+/// The event loops of all reactors, as one of them knows them; nothing where it is the only one.
+pub(super) struct Others<Loop> {
+    all: Weak<[Loop]>,
     /// Held by who has the others locked.
     turn: Arc<Mutex<()>>,
 }
 
-/// All event loops, held while something is done with the others.
-pub(super) struct All {
-    loops: Option<Arc<[EventLoop]>>,
-    turn: Arc<Mutex<()>>,
-    mine: usize,
+impl<Loop> Others<Loop> {
+    pub(super) fn none() -> Others<Loop> {
+        Others::of(Weak::<[Loop; 0]>::new(), &Arc::default())
+    }
+
+    pub(super) fn of(all: Weak<[Loop]>, turn: &Arc<Mutex<()>>) -> Others<Loop> {
+        Others {
+            all,
+            turn: Arc::clone(turn),
+        }
+    }
+
+    /// None where there are no others.
+    pub(super) fn all(&self) -> Option<Arc<[Loop]>> {
+        self.all.upgrade()
+    }
+
+    pub(super) fn turn(&self) -> Arc<Mutex<()>> {
+        Arc::clone(&self.turn)
+    }
 }
 
 /// Another reactor makes room now: what needs some has its next turn for that.
 pub(super) struct Busy;
 
-/// The other reactors, locked.
-pub(super) struct Locked<'a> {
-    reactors: Vec<(&'a EventLoop, MutexGuard<'a, Reactor>)>,
-    _turn: Option<MutexGuard<'a, ()>>,
-}
-
-impl Others {
-    pub(super) fn none() -> Others {
-        Others {
-            loops: Weak::<[EventLoop; 0]>::new(),
-            turn: Arc::default(),
-        }
-    }
-
-    /// Each of several knows the others by this.
-    pub(in crate::engine::native) fn introduce(loops: &Arc<[EventLoop]>) {
-        let turn: Arc<Mutex<()>> = Arc::default();
-        for one in loops.iter().filter(|_| loops.len() > 1) {
-            one.reactor().others = Others {
-                loops: Arc::downgrade(loops),
-                turn: Arc::clone(&turn),
-            };
-        }
+/// What a lock holds, whoever panicked there; none where somebody has it.
+pub(super) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }
 
-impl All {
-    /// Locks the others, which take in what was returned to them meanwhile.
-    ///
-    /// # Errors
-    /// Where one of them does the same.
-    pub(super) fn lock(&self, now: Instant, ready: &mut Vec<Ready>) -> Result<Locked<'_>, Busy> {
-        let Some(loops) = &self.loops else {
-            return Ok(Locked {
-                reactors: Vec::new(),
-                _turn: None,
-            });
-        };
-        let turn = match self.turn.try_lock() {
-            Ok(turn) => turn,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Err(Busy),
-        };
-        let others = loops.iter().enumerate();
-        let others = others.filter(|(index, _)| *index != self.mine);
-        let mut locked = Locked {
-            reactors: others.map(|(_, one)| (one, one.reactor())).collect(),
-            _turn: Some(turn),
-        };
-        for (_, reactor) in &mut locked.reactors {
-            reactor.take_in_returned(now, ready);
-        }
-        Ok(locked)
-    }
-}
-
-impl Locked<'_> {
-    /// The reactor of this number, `me` being 0 and the others counting from 1.
-    pub(super) fn reactor<'a>(&'a mut self, number: usize, me: &'a mut Reactor) -> &'a mut Reactor {
-        match number.checked_sub(1) {
-            None => me,
-            Some(other) => &mut self.reactors[other].1,
-        }
-    }
-
-    pub(super) fn count(&self) -> usize {
-        1 + self.reactors.len()
-    }
-}
-
-impl Drop for Locked<'_> {
-    /// Whoever waits for a reactor's events knows nothing of what was put off or is due now.
-    fn drop(&mut self) {
-        for (one, reactor) in &mut self.reactors {
-            reactor.tell_who_waits(one, Instant::now());
-        }
-    }
-}
-
-impl Reactor {
-    pub(super) fn all(&self) -> All {
-        All {
-            loops: self.others.loops.upgrade(),
-            turn: Arc::clone(&self.others.turn),
-            mine: self.shared.index,
-        }
-    }
-
-    /// Gives a newcomer to the reactor that has the fewest connections, or keeps it where that one is busy: the next will
-    /// be its. In a drain all stay here, since the others end as they come to have none.
-    pub(super) fn deal(&mut self, stream: TcpStream, peer: SocketAddr, now: Instant) {
-        let emptiest = self.shared.open.emptiest();
-        let is_mine = emptiest == self.shared.index || self.stage != Stage::Open;
-        let loops = (!is_mine).then(|| self.others.loops.upgrade()).flatten();
-        if let Some(loops) = loops
-            && let Some(mut other) = loops[emptiest].try_reactor()
-            && other.stage == Stage::Open
-        {
-            other.add(stream, peer, now, false);
-            return other.tell_who_waits(&loops[emptiest], now);
-        }
-        self.add(stream, peer, now, false);
-    }
-
-    /// After another has changed something here.
-    fn tell_who_waits(&mut self, me: &EventLoop, now: Instant) {
-        let due = self.next_due(None, now);
-        me.shared.timer.bound(due, now);
-        if self.later.has_work() {
-            me.shared.wake();
-        }
-    }
-
-    /// A connection has ended here: the acceptor may wait for that elsewhere.
-    pub(super) fn tell_acceptor(&self) {
-        if self.acceptor.is_none()
-            && self.shared.open.tell_of_end()
-            && let Some(loops) = self.others.loops.upgrade()
-        {
-            loops[0].shared.wake();
-        }
-    }
-}
-
-impl EventLoop {
-    pub(in crate::engine::native) fn reactor(&self) -> MutexGuard<'_, Reactor> {
-        self.reactor.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The reactor, unless somebody has it.
-    fn try_reactor(&self) -> Option<MutexGuard<'_, Reactor>> {
-        match self.reactor.try_lock() {
-            Ok(reactor) => Some(reactor),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
-    }
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

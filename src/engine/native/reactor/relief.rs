@@ -1,9 +1,6 @@
 //! Who goes when `BUFFER_MEMORY` is used up.
 
-use super::{
-    Reactor,
-    others::{Busy, Locked},
-};
+use super::{Reactor, dealing::Locked, others::Busy};
 use crate::engine::{
     Ready,
     native::{shortages::Share, table::Place},
