@@ -48,6 +48,7 @@ mod pool;
 mod probe_command;
 mod probes;
 mod queue;
+mod reactors;
 mod readme;
 mod real_clients;
 mod resize;

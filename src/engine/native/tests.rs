@@ -4,6 +4,7 @@ mod drain;
 mod panics;
 mod pressure;
 mod returns;
+mod several;
 mod stalls;
 mod together;
 
