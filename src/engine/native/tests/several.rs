@@ -1,6 +1,7 @@
 //! What holds for several reactors and not for one.
 
 use super::*;
+use crate::engine::pace::GRACE;
 
 const REACTORS: usize = 3;
 
@@ -74,6 +75,31 @@ fn the_longest_idle_makes_room_for_a_newcomer_whichever_reactor_has_it() {
         assert!(is_closed(longest_idle), "another was closed");
         newcomers.push(newcomer);
     }
+}
+
+#[test]
+fn an_upload_that_stalls_at_one_reactor_gives_way_to_one_that_is_whole_at_another() {
+    const SIZE: usize = 100_000;
+    // Requests may hold 128 KiB together.
+    let engine = apart(&[("BUFFER_MEMORY", "256KiB"), ("MIN_BODY_RATE", "1MiB")]);
+    let head = format!("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: {SIZE}\r\n\r\n");
+    let mut stalled = connect(&*engine);
+    stalled.write_all(head.as_bytes()).unwrap();
+    stalled.write_all(&vec![b'x'; SIZE - 1]).unwrap();
+    let mut whole = connect(&*engine);
+    assert!(pull_from(&*engine, 0).is_empty());
+    // It is behind the least rate, and has been for long enough.
+    thread::sleep(GRACE + 5 * MOMENT);
+    whole.write_all(head.as_bytes()).unwrap();
+    whole.write_all(&vec![b'x'; SIZE]).unwrap();
+    let mut ready = pull_from(&*engine, 1);
+    let Some(Ready::Request(exchange)) = ready.pop() else {
+        panic!("it was refused")
+    };
+    answer(exchange);
+    expect_answer(&mut whole);
+    // Is told 408.
+    expect_answer(&mut stalled);
 }
 
 #[test]
