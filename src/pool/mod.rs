@@ -1,7 +1,7 @@
 //! The worker pool: who pulls requests from the engine, who runs them, who waits and who is turned away.
 //!
 //! The pattern is Leader/Followers (Schmidt, O'Ryan, Kircher and Pyarali, 2000). There are `WORKERS` slots and one
-//! thread more. Every thread does the same: it takes a request from the queue while a slot is free, and where the
+//! thread more, for one reactor. Every thread does the same: it takes a request from the queue while a slot is free, and where the
 //! queue is empty and there is no *leader*, it becomes the leader and pulls from the engine. So the thread that pulled
 //! a request usually runs it too, on a warm cache and without waking anybody, which for short handlers costs the least
 //! CPU by far. With one thread more than slots there is always one to pull, to answer probes and to shed.
@@ -17,6 +17,10 @@
 //! where something always comes in between) the *monitor* does what Go's sysmon does: the one idle thread that looks
 //! again and again while there is traffic. A pool in which nobody pulls, or a queue left full, for a whole tick is its
 //! own to take.
+//!
+//! Where the engine has several reactors, each has a leader, a standby and a queue (a [`Lane`]), so that leaders share no
+//! cache line that is written for each request; slots, threads and what may wait are everybody's. There is one thread more
+//! than slots for each reactor, so that none is without a leader while every slot is blocked.
 //!
 //! Measured on two cores, eight connections, the load generator on the same cores: with eight slots, handlers of 5 ms
 //! were answered 1.96 times as often as with one, of 1 ms 1.86 times, of 200 µs 1.76 times (the generator took 5 % of

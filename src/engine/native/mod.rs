@@ -6,6 +6,14 @@
 //! connection is ever locked, and a worker writes its response straight to the socket. Slow clients cost a table entry
 //! and what they sent, never a thread.
 //!
+//! # Several reactors
+//!
+//! Above two CPUs there are several, each with its table, its epoll instance, its timer and what comes back to it. The
+//! first has the acceptor, which gives a newcomer to the one with the fewest connections, and all connections beyond
+//! `MAX_CONNECTIONS`. Bounds are over all: memory is a [`Budget`](super::budget::Budget) in parts, and who has to make room
+//! is looked for in all tables (`reactor/dealing.rs`). In a drain a reactor ends once it has no connections; what still
+//! waits in the backlog is the first one's.
+//!
 //! # Where a connection is closed by the server's own decision
 //!
 //! Time passes while a process is stopped, so what is in a socket came in time, whatever the clock says. Each of these

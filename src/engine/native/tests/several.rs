@@ -153,8 +153,9 @@ fn what_one_reactor_waits_for_another_may_hold_and_neither_waits_for_the_other()
             let upload = upload.clone();
             scope.spawn(move || {
                 while Instant::now() < until {
-                    // Refused or closed, as it may be: what counts is that all come to an end.
+                    // Refused or closed, as it may be, or not answered any more: what counts is that all come to an end.
                     let mut client = connect(engine);
+                    client.set_read_timeout(Some(MOMENT)).unwrap();
                     let sent = client.write_all(&upload);
                     let _told = sent.and_then(|()| read(&mut client, &mut [0; 1024]));
                 }
