@@ -38,7 +38,7 @@
 //!
 //! | step | file | thread |
 //! |---|---|---|
-//! | a connection is accepted | `engine/native/acceptor.rs` | the leader: the one worker that drives the sockets |
+//! | a connection is accepted | `engine/native/acceptor.rs` | the leader: the one worker that drives the sockets, of its reactor where there are several |
 //! | its bytes become a validated request, whole but for a body that goes to an [`Upload`] | `engine/native/connection.rs`, `engine/http1/` | the leader |
 //! | it is leased to the pool | `engine/native/lease.rs` | the leader |
 //! | a probe is answered; the rest finds its route and is queued, or shed with 503 | `pool/dispatcher.rs`, `pool/mod.rs` | the leader |
@@ -48,8 +48,8 @@
 //! | what is pushed later is written when it is there | `message/pushed/`, `engine/native/reactor/news.rs` | the leader |
 //! | what is left is written when the client has room | `engine/native/reactor.rs` | the leader |
 //!
-//! Up to `WORKERS` + 1 worker threads, begun as handlers need them, share these roles (`pool/mod.rs` says how); at most
-//! `WORKERS` run handlers at once.
+//! Up to `WORKERS` + `REACTORS` worker threads, begun as handlers need them, share these roles (`pool/mod.rs` says how); at
+//! most `WORKERS` run handlers at once.
 //!
 //! # The life of a pod
 //!

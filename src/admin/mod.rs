@@ -137,7 +137,7 @@ impl Admin {
 
 fn serve(subject: &Subject, engine: &dyn Engine, runner: Option<&Runner>) {
     let mut ready = Vec::new();
-    while engine.pull(None, &mut ready) == Pulled::Open {
+    while engine.pull(0, None, &mut ready) == Pulled::Open {
         for one in ready.drain(..) {
             match (one, runner) {
                 (Ready::Request(exchange), _) => take(subject, exchange, runner),
@@ -311,7 +311,7 @@ impl Drop for Admin {
     fn drop(&mut self) {
         self.engine.stop_accepting();
         self.engine.cut();
-        self.engine.wake();
+        self.engine.wake(0);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

@@ -25,6 +25,12 @@ pub(crate) mod usage;
 /// between 579 and 604 times by each. A thread that rests takes 16 KiB of memory.
 pub(crate) const WORKERS_PER_CPU: usize = 32;
 
+/// Two threads at a time take what comes on a reactor's sockets.
+pub(crate) const CPUS_PER_REACTOR: usize = 2;
+
+/// Beyond that a reactor's share of the connections becomes small before its processors are busy.
+const MOST_REACTORS: usize = 8;
+
 /// Version 1 writes "no limit" as the largest number of whole pages; the page size is not worth asking for.
 const UNLIMITED_MEMORY: u64 = 1 << 62;
 
@@ -91,6 +97,14 @@ impl Limits {
     /// wait most of their time. A quota above the CPUs counts as the CPUs.
     pub fn default_workers(&self) -> usize {
         self.whole_cpus() * WORKERS_PER_CPU
+    }
+
+    /// How many reactors should drive the sockets: one for each two CPUs that can be kept busy, since the thread that
+    /// leads and the one that stands by keep two busy, and at most 8.
+    pub(crate) fn default_reactors(&self) -> usize {
+        self.whole_cpus()
+            .div_ceil(CPUS_PER_REACTOR)
+            .min(MOST_REACTORS)
     }
 
     /// The CPUs that can be kept busy, rounded up.

@@ -11,7 +11,8 @@ use log::LevelFilter;
 use choices::{ACCESS_LOGS, HTTP_ENGINES, LOG_FORMATS, LOG_LEVELS};
 pub use choices::{AccessLog, HttpEngine, LogFormat};
 use derived::{
-    GIB, KIB, MIB, buffer_memory, max_body_bytes, max_connections, queue_capacity, workers,
+    GIB, KIB, MIB, buffer_memory, max_body_bytes, max_connections, queue_capacity, reactors,
+    workers,
 };
 
 use sizes::{Sizes, Sizing};
@@ -79,12 +80,17 @@ pub struct Config {
     pub http_engine: HttpEngine,
     /// `WORKERS`: how many handlers run at once, 1 to 1024; [`Limits::default_workers`] by default.
     pub workers: usize,
+    /// `REACTORS`: how many threads at a time drive the sockets of [`HttpEngine::Native`], each with connections of its
+    /// own, 1 to 64; by default one for each two CPUs that the quota allows (else the CPUs), rounded up and at most 8. It
+    /// stays what it was at the start when the quota changes.
+    pub reactors: usize,
     /// `QUEUE_CAPACITY`: how many requests may wait for a worker, 64 for each worker by default; 0 for none.
     pub queue_capacity: usize,
     /// `QUEUE_TIMEOUT`: how long a request may wait for a worker, 10 s by default.
     pub queue_timeout: Duration,
     /// `MAX_CONNECTIONS`: how many connections may be open; by default one for each 6 KiB of the memory limit and at
-    /// most 10000. Never above the descriptor limit less 32. Who makes room for a newcomer, the `guide` says, on its page about configuration.
+    /// most 10000. Never above the descriptor limit less 32, and less 4 for each reactor after the first. Who makes room for a
+    /// newcomer, the `guide` says, on its page about configuration.
     pub max_connections: usize,
     /// `BUFFER_MEMORY`: bytes that requests and unsent responses may take together, half of it for either and 64 KiB at
     /// least; by default a quarter of the memory limit, 256 MiB without one.
@@ -157,9 +163,10 @@ impl Config {
             .read_live(|settings| settings.choice("ACCESS_LOG", AccessLog::Errors, ACCESS_LOGS));
         let http_engine = http_engine(settings);
         let workers = workers(settings, limits);
+        let reactors = reactors(settings, limits);
         let queue_capacity = queue_capacity(settings, workers);
         let queue_timeout = timeout(settings, "QUEUE_TIMEOUT", 10);
-        let max_connections = max_connections(settings, limits);
+        let max_connections = max_connections(settings, limits, reactors);
         let buffer_memory = buffer_memory(settings, limits);
         let min_body_rate = settings.size_within("MIN_BODY_RATE", 240, 0..=GIB) as u32;
         let max_head_bytes = settings.size_within("MAX_HEAD_BYTES", 32 * KIB, KIB..=MIB) as usize;
@@ -183,6 +190,7 @@ impl Config {
             access_log,
             http_engine,
             workers,
+            reactors,
             queue_capacity,
             queue_timeout,
             max_connections,
@@ -205,7 +213,7 @@ impl Config {
             shutdown_timeout: phase(settings, "SHUTDOWN_TIMEOUT", 20),
             termination_grace_period: settings
                 .optional_duration("TERMINATION_GRACE_PERIOD", PHASES),
-            sizing: Sizing::of(settings, &sized, wanted_body_bytes),
+            sizing: Sizing::of(settings, &sized, wanted_body_bytes, reactors),
             sized,
             config_dir: settings.optional("CONFIG_DIR").map(PathBuf::from),
         };
@@ -260,6 +268,7 @@ impl Config {
                 .or(sizing.max_connections),
             buffer_memory: changed(read.buffer_memory, now.buffer_memory).or(sizing.buffer_memory),
             max_body_bytes: body_bytes.unwrap_or(sizing.max_body_bytes),
+            reactors: self.reactors,
             root: sizing.root,
         }
     }

@@ -7,11 +7,8 @@
 //!
 //! Where it follows the memory limit, that is read again before either share grows by another [`STEP`].
 
-use super::occupancy::Used;
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
-};
+use super::{budget::Budget, occupancy::Used};
+use std::sync::Arc;
 
 /// So much may be added to what a share holds before the memory limit is read again: 4 MiB in both. A pod may be given
 /// less memory at any moment, and a burst of uploads fills what it had in less time than goes by between two ticks.
@@ -20,7 +17,7 @@ const STEP: usize = 2 * 1024 * 1024;
 /// Tells how many bytes both shares may have under the memory limit as it is now; `None` where that cannot be told.
 pub(crate) type CurrentLimit = Arc<dyn Fn() -> Option<usize> + Send + Sync>;
 
-/// Both shares. All connections have them in common.
+/// Both shares. All connections have them in common, those of each reactor through a part of its own.
 pub(crate) struct Memory {
     pub(crate) requests: Share,
     pub(crate) responses: Share,
@@ -28,51 +25,53 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// Two halves of so many bytes. They follow the memory limit where there is something that tells it.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn new(bytes: usize, limit: Option<CurrentLimit>) -> Memory {
-        Memory {
-            requests: Share::new(bytes / 2, limit.clone()),
-            responses: Share::new(bytes / 2, limit),
-        }
+        let mut only = Memory::split(bytes, limit, 1);
+        only.remove(0)
+    }
+
+    /// The same in so many parts.
+    pub(crate) fn split(bytes: usize, limit: Option<CurrentLimit>, parts: usize) -> Vec<Memory> {
+        let requests = Share::split(bytes / 2, limit.clone(), parts);
+        let responses = Share::split(bytes / 2, limit, parts);
+        let both = requests.into_iter().zip(responses);
+        both.map(|(requests, responses)| Memory {
+            requests,
+            responses,
+        })
+        .collect()
     }
 
     /// From now on there are so many bytes. What is held beyond them is held until its connections let go of it.
     pub(crate) fn resize(&self, bytes: usize) {
-        self.requests.resize(bytes / 2);
-        self.responses.resize(bytes / 2);
+        self.requests.budget.resize(bytes / 2);
+        self.responses.budget.resize(bytes / 2);
     }
 }
 
 /// One budget, in bytes.
 pub(crate) struct Share {
-    used: AtomicUsize,
-    most: AtomicUsize,
-    /// Up to here nothing has to be looked at: within the budget, and within a [`STEP`] of the least that was in use
-    /// since the memory limit was last read.
-    unchecked: AtomicUsize,
-    step: usize,
+    /// Within what it grants nothing has to be looked at: that is within the budget, and within a [`STEP`] of the least
+    /// that was in use since the memory limit was last read.
+    budget: Budget,
     limit: Option<CurrentLimit>,
 }
 
 impl Share {
-    fn new(most: usize, limit: Option<CurrentLimit>) -> Share {
+    fn split(most: usize, limit: Option<CurrentLimit>, parts: usize) -> Vec<Share> {
         let step = limit.as_ref().map_or(usize::MAX, |_| STEP);
-        Share {
-            used: AtomicUsize::new(0),
-            most: AtomicUsize::new(most),
-            unchecked: AtomicUsize::new(most.min(step)),
-            step,
-            limit,
-        }
+        let share = |budget| Share {
+            budget,
+            limit: limit.clone(),
+        };
+        let parts = Budget::split(most, step, parts);
+        parts.into_iter().map(share).collect()
     }
 
     /// The whole budget.
     pub(crate) fn most(&self) -> usize {
-        self.most.load(Relaxed)
-    }
-
-    fn resize(&self, most: usize) {
-        self.most.store(most, Relaxed);
-        self.note_reading(self.used.load(Relaxed));
+        self.budget.most()
     }
 
     /// Brings what a connection is charged for up or down to what it holds now. False where that takes the sum over
@@ -96,73 +95,62 @@ impl Share {
     fn settle_change(&self, charged: &mut usize, holds: usize) -> bool {
         let before = std::mem::replace(charged, holds);
         if holds <= before {
-            let used = self.used.fetch_sub(before - holds, Relaxed) - (before - holds);
-            if self.unchecked.load(Relaxed) > used.saturating_add(self.step) {
-                self.note_reading(used);
-            }
+            self.budget.subtract(before - holds);
             return true;
         }
-        let used = self.used.fetch_add(holds - before, Relaxed) + (holds - before);
-        used <= self.unchecked.load(Relaxed) || self.has_room_for(used)
+        self.budget.add(holds - before) || self.has_room()
     }
 
     /// The same for what may be too much, or has grown by so much that the memory limit is to be read again.
     #[cold]
-    fn has_room_for(&self, used: usize) -> bool {
-        if used <= self.most()
-            && let Some(limit) = &self.limit
+    fn has_room(&self) -> bool {
+        if let Some(limit) = &self.limit
+            && !self.is_exceeded()
+            && let Some(bytes) = limit()
         {
-            if let Some(bytes) = limit() {
-                self.most.store(bytes / 2, Relaxed);
-            }
-            self.note_reading(used);
+            self.budget.resize(bytes / 2);
         }
-        used <= self.most()
-    }
-
-    #[cold]
-    fn note_reading(&self, used: usize) {
-        let unchecked = self.most().min(used.saturating_add(self.step));
-        self.unchecked.store(unchecked, Relaxed);
+        self.budget.is_kept()
     }
 
     /// Whether half of it is in use.
     pub(crate) fn is_half_used(&self) -> bool {
-        self.used.load(Relaxed) >= self.most() / 2
+        self.budget.used() >= self.most() / 2
     }
 
     /// Whether nothing is left of it.
     pub(crate) fn is_used_up(&self) -> bool {
-        self.used.load(Relaxed) >= self.most()
+        self.budget.used() >= self.most()
     }
 
     /// Whether more is in use than there is.
     pub(crate) fn is_exceeded(&self) -> bool {
-        self.used.load(Relaxed) > self.most()
+        self.budget.used() > self.most()
     }
 
     /// Whether a connection that is charged for so much is the only one that holds any of it.
     pub(crate) fn is_all(&self, charged: usize) -> bool {
-        self.used.load(Relaxed) == charged
+        self.budget.used() == charged
     }
 
     /// For who scrapes.
     pub(crate) fn usage(&self) -> Used {
         Used {
-            used: self.used.load(Relaxed),
+            used: self.budget.used(),
             most: self.most(),
         }
     }
 
     #[cfg(any(test, fuzzing))]
     pub(crate) fn used(&self) -> usize {
-        self.used.load(Relaxed)
+        self.budget.used()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     #[test]
     fn what_one_connection_gives_back_another_can_have() {

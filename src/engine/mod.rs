@@ -1,10 +1,11 @@
 //! What the worker pool asks of whatever speaks HTTP to the network: whole requests, and a way to answer each.
 //!
 //! Two engines stand behind [`Engine`]: [`native`], non-blocking sockets, and `tiny_http`, the plainest possible. The
-//! pool lets one thread [`pull`](Engine::pull), and a second stand by in there where the engine serves two; whatever
-//! comes out is a [`Ready`], which any thread may answer. What both engines decide alike stands once: the rules of HTTP in [`http1`], the
+//! pool lets one thread [`pull`](Engine::pull) from each reactor, and a second stand by there where the engine serves two;
+//! whatever comes out is a [`Ready`], which any thread may answer. What both engines decide alike stands once: the rules of HTTP in [`http1`], the
 //! configured bounds in [`rules`], the memory for bodies in [`memory`].
 
+pub(crate) mod budget;
 mod date;
 mod discarded;
 pub(crate) mod http1;
@@ -64,7 +65,7 @@ pub(crate) fn drop_apart(left: Vec<Ready>) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pulled {
     Open,
-    /// The listener and every connection are closed; nothing will come any more.
+    /// Every connection of the reactor is closed, and so is the listener for it; nothing will come any more.
     Closed,
 }
 
@@ -81,28 +82,33 @@ pub(crate) struct Cut {
 
 /// A source of requests. Every method may be called from any thread.
 pub(crate) trait Engine: Send + Sync {
-    /// Waits until something is ready, `until` has come, or [`wake`](Engine::wake) was called, and appends what is
-    /// ready to `ready`. The pool sees to it that one thread at a time is in here, or two where the engine
-    /// [serves two](Engine::serves_two).
-    fn pull(&self, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled;
+    /// How many reactors there are, each with connections of its own that somebody has to pull from.
+    fn reactors(&self) -> usize {
+        1
+    }
 
-    /// Makes a [`pull`](Engine::pull) in progress, or else the next one, return early.
-    fn wake(&self);
+    /// Waits until something of this reactor's is ready, `until` has come, or [`wake`](Engine::wake) was called, and appends
+    /// what is ready to `ready`. The pool sees to it that one thread at a time is in here for a reactor, or two where the
+    /// engine [serves two](Engine::serves_two).
+    fn pull(&self, reactor: usize, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled;
 
-    /// Whether two threads may be in [`pull`](Engine::pull) at a time. The second sleeps for as long as the first comes
-    /// back in time for all that arrives.
+    /// Makes a [`pull`](Engine::pull) from this reactor that is in progress, or else the next one, return early.
+    fn wake(&self, reactor: usize);
+
+    /// Whether two threads may be in [`pull`](Engine::pull) for a reactor at a time. The second sleeps for as long as the
+    /// first comes back in time for all that arrives.
     fn serves_two(&self) -> bool {
         false
     }
 
-    /// Whether somebody waits in [`pull`](Engine::pull) for something to arrive. Only where it serves two.
-    fn is_pull_waiting(&self) -> bool {
+    /// Whether somebody waits in [`pull`](Engine::pull) for something of this reactor's to arrive. Only where it serves two.
+    fn is_pull_waiting(&self, _reactor: usize) -> bool {
         false
     }
 
-    /// Ends the wait of somebody who is in [`pull`](Engine::pull) then, after so long at the latest. Only where it serves
-    /// two.
-    fn wake_within(&self, _: Duration) {}
+    /// Ends the wait of somebody who is in [`pull`](Engine::pull) for this reactor then, after so long at the latest. Only
+    /// where it serves two.
+    fn wake_within(&self, _reactor: usize, _: Duration) {}
 
     /// The address that was bound, with the port that the system picked where `PORT=0`.
     fn local_addr(&self) -> SocketAddr;

@@ -175,8 +175,8 @@ fn start_others(
     let Some(tick) = tick else {
         return Ok(());
     };
-    let second = threads.start_second();
-    second.map_err(|error| Failure::new("workers", error.to_string()))?;
+    let another = threads.start_another();
+    another.map_err(|error| Failure::new("workers", error.to_string()))?;
     control
         .start_threads()
         .map_err(|error| Failure::without_thread("signals", &error))?;

@@ -11,10 +11,7 @@ use crate::{
     message::{refusal::Refusal, response::Response},
     observe::metrics::counts::{Counts, Shed},
 };
-use std::{
-    sync::atomic::Ordering::SeqCst,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// A leader that comes so much later than it meant to did not run meanwhile, and neither did the workers: above what a
 /// CPU quota takes at a time, which is less than its period of 100 ms.
@@ -76,7 +73,7 @@ impl Pool {
     /// Tells a few of those that are refused. Meanwhile somebody else may take what waits in the queue.
     #[cold]
     pub(super) fn tell_some(&self, refused: &mut RefusedRequests, counts: &Counts) {
-        if !self.queue.is_empty() && self.running.load(SeqCst) < self.slots() {
+        if self.queued() > 0 && self.running() < self.slots() {
             self.wake_one();
         }
         for (exchange, why) in refused.next_few() {
@@ -99,9 +96,15 @@ impl Pool {
 
     /// Sheds what has waited longer than `QUEUE_TIMEOUT` and cannot run now either, at the time that was set for that,
     /// and sets the next one. After a stall the wait begins anew: it was none for a worker.
-    pub(super) fn shed_expired(&self, leader: &mut Leader, now: Instant, counts: &Counts) {
+    pub(super) fn shed_expired(
+        &self,
+        lane: usize,
+        leader: &mut Leader,
+        now: Instant,
+        counts: &Counts,
+    ) {
         leader.expiry = match leader.expiry {
-            _ if self.queue.is_empty() => None,
+            _ if self.lanes[lane].queue.is_empty() => None,
             Some(expiry) if expiry > now => Some(expiry),
             None => Some(now + self.dispatcher.live.queue_timeout.get()),
             Some(expiry) => {
@@ -109,7 +112,7 @@ impl Pool {
                     leader.resumed = Some(now);
                 }
                 // Never in the past, or it would look as if the leader came late.
-                self.shed_since(leader.resumed, now, counts)
+                self.shed_since(lane, leader.resumed, now, counts)
                     .map(|first| first.max(now))
             }
         };
@@ -119,21 +122,23 @@ impl Pool {
     /// as many from the front as there are of them.
     fn shed_since(
         &self,
+        lane: usize,
         resumed: Option<Instant>,
         now: Instant,
         counts: &Counts,
     ) -> Option<Instant> {
         let mut first = None;
         let queue_timeout = self.dispatcher.live.queue_timeout.get();
-        let free_slots = self.slots().saturating_sub(self.running.load(SeqCst));
-        for position in 0..self.queue.len() {
-            let Some(job) = self.queue.pop() else {
+        let free_slots = self.slots().saturating_sub(self.running());
+        let lane = &self.lanes[lane];
+        for position in 0..lane.queue.len() {
+            let Some(job) = lane.queue.pop() else {
                 break;
             };
             let expiry = job.since.max(resumed.unwrap_or(job.since)) + queue_timeout;
             match job.ready {
                 Ready::Request(exchange) if expiry <= now && position >= free_slots => {
-                    self.admitted.fetch_sub(1, SeqCst);
+                    lane.admitted.subtract(1);
                     self.shed(
                         exchange,
                         Refusal::WAITED_TOO_LONG,
@@ -145,7 +150,7 @@ impl Pool {
                     if matches!(ready, Ready::Request(_)) {
                         first = first.or(Some(expiry));
                     }
-                    self.queue.push(Job { ready, ..job });
+                    lane.queue.push(Job { ready, ..job });
                 }
             }
         }

@@ -36,7 +36,8 @@ impl Pool {
     /// how many.
     pub(crate) fn cut(&self) -> Vec<(String, usize)> {
         let mut abandoned = self.in_flight.running(|route| self.template(route));
-        let queued = iter::from_fn(|| self.queue.pop());
+        let lanes = self.lanes.iter();
+        let queued = lanes.flat_map(|lane| iter::from_fn(|| lane.queue.pop()));
         let mut left: Vec<Ready> = queued.map(|job| job.ready).collect();
         left.extend(self.uploads.take_waiting());
         for one in &mut left {

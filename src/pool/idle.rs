@@ -95,6 +95,11 @@ impl IdleThreads {
         false
     }
 
+    /// Whether nobody rests.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(SeqCst) == 0
+    }
+
     /// Tells the monitor that there is work about, should it sleep. Costs one load where it does not.
     pub(crate) fn wake_monitor(&self) {
         fence(SeqCst);

@@ -1,6 +1,7 @@
 //! Which requests are in flight, and how many were answered: for the drain report.
 
 use crate::{
+    engine::budget::Budget,
     message::{
         current_ids::{CurrentIds, Ids},
         request::Request,
@@ -15,7 +16,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
             AtomicU64, AtomicUsize,
-            Ordering::{Acquire, Relaxed, Release, SeqCst},
+            Ordering::{Acquire, Relaxed, Release},
         },
     },
     time::Duration,
@@ -262,16 +263,16 @@ pub(crate) fn count(counts: &mut Vec<(String, usize)>, name: &str) {
 }
 
 /// A request's place among those that may run or wait, which was counted already; dropped, it is free.
-pub(crate) struct Admission<'a>(&'a AtomicUsize);
+pub(crate) struct Admission<'a>(&'a Budget);
 
 impl Admission<'_> {
-    pub(crate) fn of(admitted: &AtomicUsize) -> Admission<'_> {
+    pub(crate) fn of(admitted: &Budget) -> Admission<'_> {
         Admission(admitted)
     }
 }
 
 impl Drop for Admission<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, SeqCst);
+        self.0.subtract(1);
     }
 }

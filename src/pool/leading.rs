@@ -1,43 +1,36 @@
 //! What the thread that leads does.
 
-use super::{
-    CLOSED, Pool,
-    in_flight::Worker,
-    leader::{Leader, RefusedRequests},
-};
+use super::{Pool, in_flight::Worker, leader::RefusedRequests};
 use crate::engine::{Pulled, Ready};
-use std::{
-    sync::{MutexGuard, PoisonError, atomic::Ordering::SeqCst},
-    time::Instant,
-};
+use std::time::Instant;
 
 impl Pool {
-    /// Pulls and deals with what came: probes are answered, the rest is queued or shed.
-    pub(super) fn lead(&self, ready: &mut Vec<Ready>, worker: &Worker) {
+    /// Pulls from a lane's reactor and deals with what came: probes are answered, the rest is queued or shed. False where
+    /// nothing came.
+    pub(super) fn lead(&self, number: usize, ready: &mut Vec<Ready>, worker: &Worker) -> bool {
+        let lane = &self.lanes[number];
         let mut refused = RefusedRequests::default();
-        let waits = !self.queue.is_empty();
-        let mut until = waits.then(|| self.leader().expiry).flatten();
+        let waits = !lane.queue.is_empty();
+        let mut until = waits.then(|| lane.leader().expiry).flatten();
+        let mut has_come = false;
         loop {
-            if self.engine.pull(until, ready) == Pulled::Closed {
-                self.endings.fetch_or(CLOSED, SeqCst);
+            if self.engine.pull(number, until, ready) == Pulled::Closed {
+                self.close(number);
             }
             let now = Instant::now();
+            has_come |= !ready.is_empty();
             for one in ready.drain(..) {
-                self.admit(one, now, &mut refused, worker);
+                self.admit(one, number, now, &mut refused, worker);
             }
-            self.shed_expired(&mut self.leader(), now, &worker.counts);
-            self.note_progress(now);
+            self.shed_expired(number, &mut lane.leader(), now, &worker.counts);
+            self.note_progress(number, now);
             if !refused.is_empty() {
                 self.tell_some(&mut refused, &worker.counts);
             }
             if refused.is_empty() {
-                return;
+                return has_come;
             }
             until = Some(now);
         }
-    }
-
-    pub(super) fn leader(&self) -> MutexGuard<'_, Leader> {
-        self.leader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,17 +10,17 @@ use crate::{
     },
     phase::PHASES,
 };
-use std::{
-    array,
-    sync::atomic::Ordering::{Relaxed, SeqCst},
-};
+use std::array;
 
 impl Source for Pool {
     fn write(&self, out: &mut Exposition) {
         let dispatcher = &self.dispatcher;
         let template = |route| &*dispatcher.application.route(route).template;
-        let (queued, deferred, uploading) =
-            (self.queued(), self.deferred(), self.uploads.underway());
+        let (queued, deferred, uploading) = (
+            self.queued_by_method(),
+            self.deferred(),
+            self.uploads.underway(),
+        );
         let going = array::from_fn(|method| queued[method] + deferred[method] + uploading[method]);
         dispatcher.http_counts.write(out, going, template);
         dispatcher.refused.write(out);
@@ -62,18 +62,18 @@ impl Pool {
 
     fn write_sizes(&self, out: &mut Exposition) {
         let slots = self.slots();
-        let admitted = self.most_admitted.load(Relaxed);
+        let admitted = self.most_admitted();
         for (name, help, value) in [
             ("seaworthy_workers", "Handlers that may run at once.", slots),
             (
                 "seaworthy_workers_busy",
                 "Handlers that run.",
-                self.running.load(SeqCst),
+                self.running(),
             ),
             (
                 "seaworthy_queue_depth",
                 "Requests that wait for a worker.",
-                self.queue.len(),
+                self.queued(),
             ),
             (
                 "seaworthy_queue_capacity",
@@ -88,7 +88,7 @@ impl Pool {
     fn write_engine(&self, out: &mut Exposition) {
         let occupancy = self.engine.occupancy();
         let connections = occupancy.connections;
-        let waiting = self.queued().iter().sum::<u64>() as usize;
+        let waiting = self.queued_by_method().iter().sum::<u64>() as usize;
         let waiting = waiting.min(connections.handed_out);
         out.family(
             Kind::Gauge,
@@ -143,13 +143,15 @@ impl Pool {
     }
 
     /// How many requests wait, by the code of their method.
-    fn queued(&self) -> [u64; 10] {
+    fn queued_by_method(&self) -> [u64; 10] {
         let mut queued = [0; 10];
-        self.queue.for_each(|ready| {
-            if let Ready::Request(exchange) = ready {
-                queued[usize::from(method_code(exchange.request().method()))] += 1;
-            }
-        });
+        for lane in &self.lanes {
+            lane.queue.for_each(|ready| {
+                if let Ready::Request(exchange) = ready {
+                    queued[usize::from(method_code(exchange.request().method()))] += 1;
+                }
+            });
+        }
         queued
     }
 }

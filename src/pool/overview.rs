@@ -10,10 +10,7 @@ use crate::{
     message::{request::Request, response::Response},
     observe::latencies::Totals,
 };
-use std::{
-    sync::atomic::Ordering::{Relaxed, SeqCst},
-    time::Duration,
-};
+use std::time::Duration;
 
 /// The pool in numbers, at one moment.
 pub(crate) struct Overview {
@@ -35,10 +32,10 @@ impl Pool {
         let slots = self.slots();
         Overview {
             slots,
-            running: self.running.load(SeqCst),
-            queued: self.queue.len(),
+            running: self.running(),
+            queued: self.queued(),
             deferred: self.deferred().iter().sum(),
-            queue_capacity: self.most_admitted.load(Relaxed).saturating_sub(slots),
+            queue_capacity: self.most_admitted().saturating_sub(slots),
         }
     }
 

@@ -14,9 +14,9 @@ impl Pool {
     /// Queues a piece behind what waits for a worker, or behind other pieces: a disk that is slow holds half of the
     /// workers at the most, and whoever comes meanwhile waits behind so many pieces and no more.
     #[cold]
-    pub(super) fn admit_piece(&self, exchange: Box<dyn Exchange>, now: Instant) {
+    pub(super) fn admit_piece(&self, exchange: Box<dyn Exchange>, lane: usize, now: Instant) {
         if let Some(ready) = self.uploads.admit(exchange, self.most_pieces()) {
-            self.enqueue(ready, now, 2 * HANDOVER);
+            self.enqueue(ready, lane, now, 2 * HANDOVER);
         }
     }
 
@@ -45,8 +45,14 @@ impl Pool {
 
     /// Has the sink of an upload take its next piece, and answers where that was the last one.
     #[cold]
-    pub(super) fn take_piece(&self, mut exchange: Box<dyn Exchange>, worker: &Worker, since: u64) {
-        let _place = Place(self);
+    pub(super) fn take_piece(
+        &self,
+        mut exchange: Box<dyn Exchange>,
+        lane: usize,
+        worker: &Worker,
+        since: u64,
+    ) {
+        let _place = Place { pool: self, lane };
         let request = exchange.request();
         let _scope = Scope::enter(request.logged_route()).traced(request.known_trace());
         worker.begin_piece(request, since);
@@ -105,12 +111,18 @@ impl Pool {
 }
 
 /// A piece's place among those that may wait for a worker or run.
-struct Place<'a>(&'a Pool);
+struct Place<'a> {
+    pool: &'a Pool,
+    /// Where the piece was queued.
+    lane: usize,
+}
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        if let Some(ready) = self.0.uploads.next(self.0.most_pieces()) {
-            self.0.enqueue(ready, Instant::now(), 2 * HANDOVER);
+        let pool = self.pool;
+        if let Some(ready) = pool.uploads.next(pool.most_pieces()) {
+            pool.enqueue(ready, self.lane, Instant::now(), 2 * HANDOVER);
+            pool.note_left();
         }
     }
 }

@@ -57,6 +57,14 @@ impl Queue {
         Some(job)
     }
 
+    /// When the job came that is next.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        if self.is_empty() {
+            return None;
+        }
+        self.lock().front().map(|job| job.since)
+    }
+
     /// Shows each job to `look`, with the queue locked.
     pub(super) fn for_each(&self, mut look: impl FnMut(&mut Ready)) {
         self.lock().iter_mut().for_each(|job| look(&mut job.ready));

@@ -12,7 +12,7 @@ use crate::config::{
         sizes::{Sizes, Sizing},
     },
 };
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::Arc;
 
 /// Keeps one service's sizes to the limits, but for those that were set.
 pub(crate) struct Resizer {
@@ -59,8 +59,9 @@ impl Resizer {
 impl Pool {
     /// Has everything follow these sizes. What the engine refuses by itself follows there.
     fn resize(self: &Arc<Self>, sizes: &Sizes) {
-        self.most_admitted
-            .store(sizes.workers + sizes.queue_capacity, Relaxed);
+        self.lanes[0]
+            .admitted
+            .resize(sizes.workers + sizes.queue_capacity);
         self.engine
             .resize(sizes.max_connections, sizes.buffer_memory);
         self.resize_threads(sizes.workers);

@@ -4,7 +4,7 @@ use crossbeam_channel::Sender;
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicU64, Ordering::SeqCst},
     },
     thread::JoinHandle,
 };
@@ -13,8 +13,6 @@ use std::{
 #[derive(Default)]
 pub(super) struct Roster {
     members: Mutex<Members>,
-    /// How many handlers may run now: one fewer than there are threads, and no more than the pool has slots.
-    open_slots: AtomicUsize,
     /// From when on another thread may begin, in nanoseconds since the pool's birth.
     grows_from: AtomicU64,
 }
@@ -24,7 +22,7 @@ const NEVER: u64 = u64::MAX;
 
 #[derive(Default)]
 pub(super) struct Members {
-    /// How many there may be: one more than slots.
+    /// How many there may be: as many as slots, and one more for each reactor.
     pub(super) wanted: usize,
     pub(super) threads: Vec<Member>,
     /// Each thread holds a clone; none once the first has ended, and no other begins.
@@ -44,16 +42,9 @@ impl Roster {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn open_slots(&self) -> usize {
-        self.open_slots.load(SeqCst)
-    }
-
-    /// As many slots are open as there are threads for, but one: that one answers probes whatever the others run.
-    pub(super) fn open_slots_for(&self, members: &Members) {
-        let working = members.working();
-        let open = working.min(members.wanted).saturating_sub(1);
-        self.open_slots.store(open, SeqCst);
-        let grows_from = if working < members.wanted { 0 } else { NEVER };
+    /// Whether there may be more threads than there are.
+    pub(super) fn note_growth(&self, may_grow: bool) {
+        let grows_from = if may_grow { 0 } else { NEVER };
         self.grows_from.store(grows_from, SeqCst);
     }
 

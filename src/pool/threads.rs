@@ -31,18 +31,21 @@ pub(crate) struct WorkerThreads {
 const REFUSED_FOR: Duration = Duration::from_secs(1);
 
 impl WorkerThreads {
-    /// Starts the first thread, which answers probes.
+    /// Starts the threads that answer probes: one for each reactor.
     ///
     /// # Errors
     /// Where the system gives no thread.
     pub(crate) fn start(pool: &Arc<Pool>) -> io::Result<WorkerThreads> {
         let (running, ended) = crossbeam_channel::bounded(0);
         let mut members = pool.roster.lock();
-        members.wanted = pool.slots() + 1;
-        let first = begin(pool, 0, running.clone())?;
-        members.threads.push(first);
+        let drivers = pool.lanes.len();
+        members.wanted = pool.slots() + drivers;
+        for number in 0..drivers {
+            let member = begin(pool, number, running.clone())?;
+            members.threads.push(member);
+        }
         members.running = Some(running);
-        pool.roster.open_slots_for(&members);
+        pool.open_slots_for(&members);
         drop(members);
         Ok(WorkerThreads {
             pool: Arc::clone(pool),
@@ -50,16 +53,16 @@ impl WorkerThreads {
         })
     }
 
-    /// Starts the second, without which no handler runs.
+    /// Starts another, without which no handler runs.
     ///
     /// # Errors
     /// Where the system gives no thread.
-    pub(crate) fn start_second(&self) -> io::Result<()> {
+    pub(crate) fn start_another(&self) -> io::Result<()> {
         let mut members = self.pool.roster.lock();
-        match members.working() {
-            // A request may have come before.
-            2.. => Ok(()),
-            _ => self.pool.begin_another(&mut members),
+        // A request may have come before.
+        match members.working() > self.pool.lanes.len() {
+            true => Ok(()),
+            false => self.pool.begin_another(&mut members),
         }
     }
 
@@ -87,18 +90,19 @@ impl Pool {
             return false;
         }
         let mut members = self.roster.lock();
-        if self.running.load(SeqCst) < self.roster.open_slots() {
+        if self.running() < self.lanes[0].running.most() {
             // Another thread was begun meanwhile, or a handler has ended.
             return true;
         }
         let is_ending = members.running.is_none();
-        if is_ending || self.queue.is_empty() || members.working() >= members.wanted {
+        if is_ending || self.queued() == 0 || members.working() >= members.wanted {
             return false;
         }
         match self.begin_another(&mut members) {
             Ok(()) => true,
             Err(error) => {
-                let (workers, wanted) = (members.working() - 1, members.wanted - 1);
+                let drivers = self.lanes.len();
+                let (workers, wanted) = (members.working() - drivers, members.wanted - drivers);
                 self.slots.store(workers, Relaxed);
                 self.roster.grow_from(now() + nanos(REFUSED_FOR));
                 log::warn!(workers = workers, wanted = wanted, reason:% = error; "fewer workers than wanted");
@@ -115,18 +119,27 @@ impl Pool {
         members.forget_ended();
         let number = members.free_number();
         members.threads.push(begin(self, number, running)?);
-        self.slots.store(members.wanted - 1, Relaxed);
-        self.roster.open_slots_for(members);
+        self.slots.store(members.wanted - self.lanes.len(), Relaxed);
+        self.open_slots_for(members);
         Ok(())
     }
 
-    /// From now on there are so many slots, and up to one thread more. Threads that are too many end when they have
-    /// nothing to do; none is interrupted.
+    /// As many slots are open as there are threads for, but one for each reactor: those answer probes whatever the others
+    /// run.
+    fn open_slots_for(&self, members: &Members) {
+        let working = members.working();
+        let open = working.min(members.wanted) - self.lanes.len();
+        self.lanes[0].running.resize(open);
+        self.roster.note_growth(working < members.wanted);
+    }
+
+    /// From now on there are so many slots, and up to a thread more for each reactor. Threads that are too many end when
+    /// they have nothing to do; none is interrupted.
     pub(super) fn resize_threads(&self, slots: usize) {
         let mut members = self.roster.lock();
-        members.wanted = slots + 1;
+        members.wanted = slots + self.lanes.len();
         self.slots.store(slots, Relaxed);
-        self.roster.open_slots_for(&members);
+        self.open_slots_for(&members);
         let too_many = members.working() > members.wanted;
         match too_many {
             true => self.endings.fetch_or(TOO_MANY, SeqCst),
@@ -135,7 +148,7 @@ impl Pool {
         drop(members);
         if too_many {
             self.wake_all();
-        } else if !self.queue.is_empty() {
+        } else if self.queued() > 0 {
             // For what waits, there may be a thread more now.
             self.wake_one();
         }
@@ -144,7 +157,7 @@ impl Pool {
     /// Wakes all who rest, and who pulls: each wakes the next as it ends.
     fn wake_all(&self) {
         self.idle.wake_all();
-        self.engine.wake();
+        (0..self.lanes.len()).for_each(|lane| self.engine.wake(lane));
     }
 
     /// Whether the thread of this number, which has no work, is to end.
@@ -163,12 +176,12 @@ impl Pool {
         leaves
     }
 
-    /// Takes a thread that is too many off the roster. There is always one left that runs no handler: whoever comes
+    /// Takes a thread that is too many off the roster. There is always one left for each reactor that runs no handler: whoever comes
     /// out of a slot beyond the lowered number goes first, and takes no other.
     fn leaves(&self, number: usize) -> bool {
         let mut members = self.roster.lock();
         let working = members.working();
-        let leaves = working > members.wanted && working > self.running.load(SeqCst) + 1;
+        let leaves = working > members.wanted && working > self.running() + self.lanes.len();
         if leaves {
             members.let_go(number);
         }
@@ -203,18 +216,18 @@ impl Pool {
         self.roster.lock().working()
     }
 
-    /// How many requests may run and wait.
-    pub(crate) fn most_admitted(&self) -> usize {
-        self.most_admitted.load(Relaxed)
+    /// How many reactors there are.
+    pub(crate) fn reactors(&self) -> usize {
+        self.lanes.len()
     }
 
     /// How many run and wait.
     pub(crate) fn admitted_now(&self) -> usize {
-        self.admitted.load(Relaxed)
+        self.lanes[0].admitted.used()
     }
 
     /// How many handlers run.
     pub(crate) fn running_now(&self) -> usize {
-        self.running.load(SeqCst)
+        self.running()
     }
 }

@@ -67,6 +67,7 @@ pub(super) fn open_admin_engine(
     let config = Config {
         max_connections: config.max_connections.min(MAX_CONNECTIONS),
         buffer_memory: config.buffer_memory.min(BUFFER_MEMORY),
+        reactors: 1,
         ..config.clone()
     };
     let policy = Policy {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Client, Command, Engine, Mounted, Server, Setup, free_port, get, number};
+use crate::support::{
+    Client, Command, Engine, Mounted, Server, Setup, drivers, free_port, get, number,
+};
 
 both_engines! {
     a_changed_config_map_is_followed_from_the_next_answer_on,
@@ -152,10 +154,12 @@ fn a_change_that_needs_a_restart_is_told_and_config_in_the_pod_shows_what_runs(e
     let port = free_port();
     let server = setup(engine, &mounted)
         .set("ADMIN_PORT", port)
+        .set("REACTORS", drivers(engine))
         .start()
         .ready();
     let config = |exit_code| {
         let command = Command::new(&["config"])
+            .set("REACTORS", drivers(engine))
             .set("HTTP_ENGINE", engine.name())
             .set("HOST", "127.0.0.1")
             .set("PORT", "0")

@@ -52,6 +52,7 @@ mod probes;
 mod promises;
 mod pushed;
 mod queue;
+mod reactors;
 mod readme;
 mod real_clients;
 mod resize;

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::live_configuration::flag;
 use crate::support::{
-    Cgroup, Client, Engine, Resources, Server, Setup, eventually, free_port, get, number, threads,
+    Cgroup, Client, Engine, Resources, Server, Setup, drivers, eventually, free_port, get, number,
+    threads,
 };
 
 both_engines! {
@@ -51,15 +52,16 @@ fn small_pod() -> Option<(Cgroup, Cgroup)> {
     Some((cpu, ram))
 }
 
-/// Whether the pool runs so many handlers at once, and has no more threads than that and one.
-fn has_workers(server: &Server, port: u16, workers: usize) -> bool {
+/// Whether the pool runs so many handlers at once, and has no more threads than that and one for each reactor.
+fn has_workers(server: &Server, engine: Engine, port: u16, workers: usize) -> bool {
     let metrics = get((server.address.ip(), port).into(), "/metrics");
     let told = metrics
         .text()
         .lines()
         .find_map(|line| line.strip_prefix("seaworthy_workers "));
+    let most = workers + drivers(engine);
     told == Some(&workers.to_string())
-        && threads(server.pid(), |name| name.starts_with("worker-")) <= workers + 1
+        && threads(server.pid(), |name| name.starts_with("worker-")) <= most
 }
 
 fn a_resized_pod_has_the_workers_and_the_memory_of_its_new_size(engine: Engine) {
@@ -88,11 +90,11 @@ fn a_resized_pod_has_the_workers_and_the_memory_of_its_new_size(engine: Engine) 
         "{grown}"
     );
     eventually("the pool has grown", || {
-        has_workers(&server, server.address.port(), 64)
+        has_workers(&server, engine, server.address.port(), 64)
     });
     quota(&cpu, 50_000);
     eventually("the pool has shrunk", || {
-        has_workers(&server, server.address.port(), 32)
+        has_workers(&server, engine, server.address.port(), 32)
     });
     server.get("/").expect(200);
     server.stop().expect_clean();
@@ -115,7 +117,7 @@ fn what_was_set_stays_when_the_pod_is_resized(engine: Engine) {
     quota(&cpu, 200_000);
     let record = resized(&server, 1);
     assert_eq!(number(&record, "workers"), 3.0);
-    assert!(has_workers(&server, port, 3));
+    assert!(has_workers(&server, engine, port, 3));
     // Or `config` would take it for another value than the one that is set.
     assert_eq!(flag(port, "BUFFER_MEMORY"), "64Mi");
     server.stop().expect_clean();
@@ -134,11 +136,12 @@ fn fewer_cpus_in_the_cpuset_are_fewer_workers(engine: Engine) {
     ) else {
         return;
     };
-    let server = Setup::new(engine).before(&set.enter()).start().ready();
+    let setup = Setup::new(engine).set("REACTORS", drivers(engine));
+    let server = setup.before(&set.enter()).start().ready();
     assert!(set.write("cpuset.cpus", first));
     assert_eq!(number(&resized(&server, 1), "workers"), 32.0);
     eventually("the pool has shrunk", || {
-        has_workers(&server, server.address.port(), 32)
+        has_workers(&server, engine, server.address.port(), 32)
     });
     server.stop().expect_clean();
 }
@@ -191,14 +194,14 @@ fn resizes_back_and_forth_under_load_lose_nothing_and_leave_nothing(engine: Engi
     let before = format!("{}\n{}", cpu.enter(), ram.enter());
     let mut server = Setup::new(engine).before(&before).start().ready();
     // Once before it counts: every thread that there may be has run.
-    resize_under_load(&server, &cpu, &ram, 1);
+    resize_under_load(&server, engine, &cpu, &ram, 1);
     let resources = Resources::warm(&server);
-    resize_under_load(&server, &cpu, &ram, rounds);
+    resize_under_load(&server, engine, &cpu, &ram, rounds);
     resources.expect_again(&mut server, engine, 1);
     server.stop().expect_clean();
 }
 
-fn resize_under_load(server: &Server, cpu: &Cgroup, ram: &Cgroup, rounds: usize) {
+fn resize_under_load(server: &Server, engine: Engine, cpu: &Cgroup, ram: &Cgroup, rounds: usize) {
     let enough = Arc::new(AtomicBool::new(false));
     let client = |_| {
         let (address, enough) = (server.address, Arc::clone(&enough));
@@ -219,12 +222,12 @@ fn resize_under_load(server: &Server, cpu: &Cgroup, ram: &Cgroup, rounds: usize)
         quota(cpu, 200_000);
         memory(ram, 16);
         eventually("the pool has grown", || {
-            has_workers(server, server.address.port(), 64)
+            has_workers(server, engine, server.address.port(), 64)
         });
         quota(cpu, 50_000);
         memory(ram, 100);
         eventually("the pool has shrunk", || {
-            has_workers(server, server.address.port(), 32)
+            has_workers(server, engine, server.address.port(), 32)
         });
     }
     enough.store(true, Ordering::Relaxed);

@@ -9,7 +9,7 @@ use seaworthy::{
     Check, Config, Error, Next, Problem, Request, Response, Routes, Running, Service, Stop,
 };
 
-use crate::support::{Client, Engine, PATIENCE, get};
+use crate::support::{Client, Engine, PATIENCE, get, reactors};
 
 both_engines! {
     handlers_layers_checks_and_tasks_share_the_services_state,
@@ -37,7 +37,10 @@ pub(crate) fn start<S: Send + Sync + 'static>(
         ("PORT", "0"),
         ("DRAIN_DELAY", "0"),
     ];
-    let config = Config::from_pairs(basic.iter().chain(more).copied()).expect("good settings");
+    let reactors = reactors();
+    let reactors = reactors.iter().map(|(name, count)| (&**name, &**count));
+    let settings = reactors.chain(basic.iter().chain(more).copied());
+    let config = Config::from_pairs(settings).expect("good settings");
     service.start(config).expect("a port is free")
 }
 

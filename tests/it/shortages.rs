@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::chaos::Scene;
 use crate::support::{
-    Broken, Cgroup, Client, Engine, Resources, Server, Setup, Turn, eventually, threads,
+    Broken, Cgroup, Client, Engine, Resources, Server, Setup, Turn, drivers, eventually, threads,
 };
 
 both_engines! {
@@ -17,13 +17,14 @@ both_engines! {
     a_pod_that_ran_out_of_threads_recovers: alone,
 }
 
-/// An odd number, an even one, and one that leaves room for connections.
+/// An odd number, an even one, and one that leaves room for connections; for one reactor, and each more has four.
 const FEW: [u32; 3] = [16, 17, 64];
 
 fn with_few_descriptors_every_newcomer_is_answered(engine: Engine) {
+    let more = 4 * (drivers(engine) as u32 - 1);
     for limit in FEW {
         let mut server = Setup::new(engine)
-            .before(&format!("ulimit -n {limit}"))
+            .before(&format!("ulimit -n {}", limit + more))
             .start()
             .ready();
         let before = Resources::warm(&server);
@@ -48,9 +49,10 @@ fn with_few_descriptors_every_newcomer_is_answered(engine: Engine) {
 }
 
 fn a_pod_that_ran_out_of_descriptors_recovers(engine: Engine) {
+    let more = 4 * (drivers(engine) as u32 - 1);
     for limit in FEW {
         let mut server = Setup::new(engine)
-            .before(&format!("ulimit -n {limit}"))
+            .before(&format!("ulimit -n {}", limit + more))
             .start()
             .ready();
         let before = Resources::warm(&server);

@@ -19,7 +19,7 @@ fn the_printed_configuration_is_aligned_and_keeps_secrets() {
     print(&settings, &mut printed).unwrap();
     let printed = String::from_utf8(printed).unwrap();
     let lines: Vec<&str> = printed.lines().collect();
-    assert_eq!(lines.len(), 29 + 4);
+    assert_eq!(lines.len(), 30 + 4);
     assert_eq!(lines[0], "HOST=127.0.0.1             # environment");
     assert_eq!(lines[1], "PORT=8080                  # default");
     assert_eq!(lines[2], "ADMIN_PORT=                # unset");

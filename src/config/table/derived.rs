@@ -1,7 +1,7 @@
 //! Settings whose defaults and bounds follow from the limits of the machine, or from each other.
 
 use crate::config::{
-    limits::{Limits, WORKERS_PER_CPU, show_cpus},
+    limits::{CPUS_PER_REACTOR, Limits, WORKERS_PER_CPU, show_cpus},
     settings::{Settings, show_size},
 };
 
@@ -26,6 +26,11 @@ const MOST_CONNECTIONS: u64 = 1_000_000;
 const MEMORY_PER_CONNECTION: u64 = 6 * KIB;
 /// Descriptors kept for everything that is no connection: log, listeners, pollers, files and clients of the service.
 const SPARE_DESCRIPTORS: u64 = 32;
+/// What each reactor after the first has of its own: its poller, twice, and what wakes it and times it.
+const DESCRIPTORS_PER_REACTOR: u64 = 4;
+
+/// More than anybody will want; each takes about 100 KiB of memory.
+const MOST_REACTORS: u64 = 64;
 
 const DEFAULT_BUFFER_MEMORY: u64 = 256 * MIB;
 const BUFFER_SHARE_OF_MEMORY: u64 = 4;
@@ -46,11 +51,21 @@ pub(super) fn affordable_connections(memory_limit: Option<u64>) -> u64 {
 }
 
 /// What is wanted, or what can be had where that is less.
-pub(super) fn connections_within(wanted: u64, descriptor_limit: Option<u64>) -> u64 {
+pub(super) fn connections_within(
+    wanted: u64,
+    descriptor_limit: Option<u64>,
+    reactors: usize,
+) -> u64 {
     let possible = descriptor_limit.map_or(u64::MAX, |descriptors| {
-        descriptors.saturating_sub(SPARE_DESCRIPTORS).max(1)
+        descriptors
+            .saturating_sub(spare_descriptors(reactors))
+            .max(1)
     });
     wanted.min(possible)
+}
+
+fn spare_descriptors(reactors: usize) -> u64 {
+    SPARE_DESCRIPTORS + DESCRIPTORS_PER_REACTOR * (reactors as u64).saturating_sub(1)
 }
 
 pub(super) fn default_buffer_memory(memory_limit: Option<u64>) -> usize {
@@ -87,7 +102,16 @@ pub(super) fn queue_capacity(settings: &mut Settings, workers: usize) -> usize {
     capacity as usize
 }
 
-pub(super) fn max_connections(settings: &mut Settings, limits: &Limits) -> usize {
+pub(super) fn reactors(settings: &mut Settings, limits: &Limits) -> usize {
+    let default = limits.default_reactors() as u64;
+    let reactors = settings.number("REACTORS", default, 1..=MOST_REACTORS);
+    let cpus = limits.whole_cpus();
+    let why = format!("{cpus} CPUs ÷ {CPUS_PER_REACTOR}, rounded up, at most 8");
+    settings.explain_default("REACTORS", why);
+    reactors as usize
+}
+
+pub(super) fn max_connections(settings: &mut Settings, limits: &Limits, reactors: usize) -> usize {
     let default = affordable_connections(limits.memory_limit);
     let wanted = settings.number("MAX_CONNECTIONS", default, 1..=MOST_CONNECTIONS);
     let reason = match limits.memory_limit {
@@ -101,17 +125,23 @@ pub(super) fn max_connections(settings: &mut Settings, limits: &Limits) -> usize
         _ => format!("at most {DEFAULT_MOST_CONNECTIONS}"),
     };
     settings.explain_default("MAX_CONNECTIONS", reason);
-    within_descriptors(settings, wanted, limits) as usize
+    within_descriptors(settings, wanted, limits, reactors) as usize
 }
 
 /// Lowers what is wanted to what can be had, rather than to refuse to start: the limit belongs to the node.
-fn within_descriptors(settings: &mut Settings, wanted: u64, limits: &Limits) -> u64 {
-    let possible = connections_within(wanted, limits.descriptor_limit);
+fn within_descriptors(
+    settings: &mut Settings,
+    wanted: u64,
+    limits: &Limits,
+    reactors: usize,
+) -> u64 {
+    let possible = connections_within(wanted, limits.descriptor_limit, reactors);
     if let Some(descriptors) = limits.descriptor_limit
         && possible < wanted
     {
         let why = format!(
-            "lowered from {wanted}: descriptor limit {descriptors} less {SPARE_DESCRIPTORS}"
+            "lowered from {wanted}: descriptor limit {descriptors} less {}",
+            spare_descriptors(reactors)
         );
         settings.adjust("MAX_CONNECTIONS", possible.to_string(), why);
     }

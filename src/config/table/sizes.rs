@@ -41,13 +41,20 @@ pub(crate) struct Sizing {
     pub(crate) buffer_memory: Option<usize>,
     /// Where `BUFFER_MEMORY` has room for it.
     pub(crate) max_body_bytes: usize,
+    /// As many as there were at the start, whatever the limits are now.
+    pub(crate) reactors: usize,
     /// Below which the kernel's files are.
     pub(crate) root: PathBuf,
 }
 
 impl Sizing {
     /// What these settings, which were read and came to `sizes`, leave to the limits.
-    pub(super) fn of(settings: &Settings, sizes: &Sizes, max_body_bytes: usize) -> Sizing {
+    pub(super) fn of(
+        settings: &Settings,
+        sizes: &Sizes,
+        max_body_bytes: usize,
+        reactors: usize,
+    ) -> Sizing {
         let given = |name, size| settings.is_given(name).then_some(size);
         Sizing {
             workers: given("WORKERS", sizes.workers),
@@ -55,6 +62,7 @@ impl Sizing {
             max_connections: given("MAX_CONNECTIONS", sizes.max_connections),
             buffer_memory: given("BUFFER_MEMORY", sizes.buffer_memory),
             max_body_bytes,
+            reactors,
             root: PathBuf::from("/"),
         }
     }
@@ -70,7 +78,8 @@ impl Sizing {
         Sizes {
             workers,
             queue_capacity: self.queue_capacity.unwrap_or_else(|| queue_for(workers)),
-            max_connections: connections_within(wanted, limits.descriptor_limit) as usize,
+            max_connections: connections_within(wanted, limits.descriptor_limit, self.reactors)
+                as usize,
             buffer_memory,
             max_body_bytes: self.max_body_bytes.min(buffer_memory / 2),
         }

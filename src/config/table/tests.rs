@@ -102,6 +102,7 @@ fn every_setting_can_be_given() {
         ("ACCESS_LOG", "all"),
         ("HTTP_ENGINE", "native"),
         ("WORKERS", "1"),
+        ("REACTORS", "64"),
         ("QUEUE_CAPACITY", "0"),
         ("QUEUE_TIMEOUT", "1ms"),
         ("MAX_CONNECTIONS", "1"),
@@ -185,6 +186,8 @@ fn what_could_not_work_is_refused_at_start() {
         ("HTTP_ENGINE", "tokio"),
         ("WORKERS", "0"),
         ("WORKERS", "1025"),
+        ("REACTORS", "0"),
+        ("REACTORS", "65"),
         ("QUEUE_TIMEOUT", "0"),
         ("MAX_CONNECTIONS", "0"),
         ("BUFFER_MEMORY", "1"),
@@ -279,6 +282,32 @@ fn workers_follow_the_quota_and_say_so() {
         source(&settings, "QUEUE_CAPACITY"),
         "QUEUE_CAPACITY=192 # default: 64 × WORKERS"
     );
+}
+
+#[test]
+fn there_is_a_reactor_for_each_two_cpus_and_fewer_connections_where_descriptors_are_short() {
+    let reactors = |cpus, quota| {
+        let (config, settings) = read(&[], &limits(cpus, quota, None, Some(100)));
+        (
+            config.reactors,
+            config.max_connections,
+            source(&settings, "REACTORS"),
+        )
+    };
+    for (cpus, quota) in [(1, None), (2, None), (16, Some(0.5)), (16, Some(2.0))] {
+        assert_eq!(reactors(cpus, quota).0, 1, "{cpus} {quota:?}");
+    }
+    assert_eq!(
+        (reactors(16, Some(2.5)).0, reactors(4, Some(9.0)).0),
+        (2, 2)
+    );
+    assert_eq!((reactors(16, None).0, reactors(64, None).0), (8, 8));
+    let (_, connections, shown) = reactors(5, None);
+    assert_eq!(
+        shown,
+        "REACTORS=3 # default: 5 CPUs ÷ 2, rounded up, at most 8"
+    );
+    assert_eq!(connections, 100 - 32 - 2 * 4);
 }
 
 #[test]

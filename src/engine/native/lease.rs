@@ -2,7 +2,7 @@
 
 mod exchange;
 
-use super::{connection::Connection, events::Timer};
+use super::{connection::Connection, events::Timer, open::OpenConnections};
 use crate::engine::{occupancy::Closed, rules::Rules};
 use mio::{Poll, Token, Waker, net::TcpStream};
 use std::{
@@ -32,8 +32,13 @@ pub(super) enum Stage {
 }
 
 /// What the reactor and the leases share.
+#[repr(align(128))]
 pub(super) struct Shared {
     pub(super) rules: Rules,
+    /// What all reactors share.
+    pub(super) open: Arc<OpenConnections>,
+    /// The reactor's, from 0.
+    pub(super) index: usize,
     waker: Waker,
     returns: Mutex<Returns>,
     /// How many were returned, to be read without the lock.
@@ -50,8 +55,6 @@ pub(super) struct Shared {
     /// How many threads wait for events, or are about to: whoever wants it otherwise has to wake one.
     waiting: AtomicUsize,
     pub(super) timer: Timer,
-    /// The reactor waits for connections to end: because it is closing, or because it has too many.
-    pub(super) waits_for_ends: AtomicBool,
 }
 
 /// Somebody waits for events, for as long as this lives.
@@ -88,9 +91,16 @@ impl Returned {
 }
 
 impl Shared {
-    pub(super) fn new(poll: &Poll, rules: Rules) -> io::Result<Shared> {
+    pub(super) fn new(
+        poll: &Poll,
+        rules: Rules,
+        open: Arc<OpenConnections>,
+        index: usize,
+    ) -> io::Result<Shared> {
         Ok(Shared {
             rules,
+            open,
+            index,
             waker: Waker::new(poll.registry(), WAKER)?,
             returns: Mutex::default(),
             returned_count: AtomicUsize::new(0),
@@ -102,11 +112,10 @@ impl Shared {
             interrupted: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             timer: Timer::new(poll.registry())?,
-            waits_for_ends: AtomicBool::new(false),
         })
     }
 
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         if let Err(error) = self.waker.wake() {
             log::error!(reason:% = error; "the reactor cannot be woken");
         }
@@ -128,7 +137,7 @@ impl Shared {
 
     pub(super) fn enter(&self, stage: Stage) {
         self.stage.fetch_max(stage as u8, SeqCst);
-        self.waits_for_ends.store(true, SeqCst);
+        self.open.waits_for_ends.store(true, SeqCst);
         self.wake();
     }
 
@@ -242,7 +251,7 @@ impl Shared {
             returns.awaited.swap_remove(position);
         }
         drop(returns);
-        let matters = urgent || awaited.is_some() || self.waits_for_ends.load(SeqCst);
+        let matters = urgent || awaited.is_some() || self.open.waits_for_ends.load(SeqCst);
         if matters && self.is_waited() {
             self.wake();
         }

@@ -6,6 +6,14 @@
 //! connection is ever locked, and a worker writes its response straight to the socket. Slow clients cost a table entry
 //! and what they sent, never a thread.
 //!
+//! # Several reactors
+//!
+//! Above two CPUs there are several, each with its table, its epoll instance, its timer and what comes back to it. The
+//! first has the acceptor, which gives a newcomer to the one with the fewest connections, and all connections beyond
+//! `MAX_CONNECTIONS`. Bounds are over all: memory is a [`Budget`](super::budget::Budget) in parts, and who has to make room
+//! is looked for in all tables (`reactor/dealing.rs`). In a drain a reactor ends once it has no connections; what still
+//! waits in the backlog is the first one's.
+//!
 //! # Where a connection is closed by the server's own decision
 //!
 //! Time passes while a process is stopped, so what is in a socket came in time, whatever the clock says. Each of these
@@ -25,6 +33,7 @@ mod buffer_pool;
 pub(crate) mod connection;
 mod events;
 mod lease;
+mod open;
 mod reactor;
 mod shortages;
 mod socket;
@@ -32,96 +41,116 @@ mod table;
 
 use super::{
     Cut, Engine, Pulled, Ready, drop_apart,
-    occupancy::Occupancy,
+    occupancy::{Connections, Occupancy},
     rules::{Policy, Rules},
 };
 use crate::config::table::Config;
 use events::{Events, Waiter};
 use lease::{Shared, Stage};
-use reactor::{Reactor, Wait};
+use open::OpenConnections;
+use reactor::{EventLoop, Reactor, Wait};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
 /// See the module.
 pub(crate) struct Native {
-    shared: Arc<Shared>,
-    waiter: Waiter,
-    reactor: Mutex<Reactor>,
+    loops: Arc<[EventLoop]>,
     addr: SocketAddr,
 }
 
 /// Serves the listener's connections.
 ///
 /// # Errors
-/// Where the system gives no poll instance.
+/// Where the system gives too few poll instances.
 pub(crate) fn start(
     listener: TcpListener,
     config: &Config,
     policy: Policy,
 ) -> io::Result<Box<dyn Engine>> {
-    let addr = listener.local_addr()?;
-    listener.set_nonblocking(true)?;
-    let poll = mio::Poll::new()?;
-    let shared = Arc::new(Shared::new(&poll, Rules::of(config, policy))?);
-    let listener = mio::net::TcpListener::from_std(listener);
-    let registry = poll.registry().try_clone()?;
-    let reactor = Reactor::new(registry, listener, Arc::clone(&shared))?;
-    Ok(Box::new(Native {
-        shared,
-        waiter: Waiter::new(poll)?,
-        reactor: Mutex::new(reactor),
-        addr,
-    }))
+    let engine = Native::new(listener, config, policy)?;
+    Ok(Box::new(engine))
 }
 
 impl Native {
-    fn reactor(&self) -> MutexGuard<'_, Reactor> {
-        self.reactor.lock().unwrap_or_else(PoisonError::into_inner)
+    fn new(listener: TcpListener, config: &Config, policy: Policy) -> io::Result<Native> {
+        let addr = listener.local_addr()?;
+        listener.set_nonblocking(true)?;
+        // Where one thread waits at a time, there is nobody to wake it for a connection that it is dealt.
+        let reactors = if Waiter::SERVES_TWO {
+            config.reactors.max(1)
+        } else {
+            1
+        };
+        let open = OpenConnections::new(reactors);
+        let mut listener = Some(mio::net::TcpListener::from_std(listener));
+        let rules = Rules::split(config, policy, reactors).into_iter();
+        let loops = rules.enumerate().map(|(index, rules)| {
+            let poll = mio::Poll::new()?;
+            let shared = Arc::new(Shared::new(&poll, rules, Arc::clone(&open), index)?);
+            let registry = poll.registry().try_clone()?;
+            Ok(EventLoop {
+                reactor: Mutex::new(Reactor::new(
+                    registry,
+                    listener.take(),
+                    Arc::clone(&shared),
+                )?),
+                shared,
+                waiter: Waiter::new(poll)?,
+            })
+        });
+        let loops: Arc<[EventLoop]> = loops.collect::<io::Result<_>>()?;
+        EventLoop::introduce(&loops);
+        Ok(Native { loops, addr })
     }
 }
 
 impl Engine for Native {
-    fn pull(&self, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled {
+    fn reactors(&self) -> usize {
+        self.loops.len()
+    }
+
+    fn pull(&self, reactor: usize, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled {
+        let one = &self.loops[reactor];
         let mut events = Events::new();
         loop {
             // Before it looks for what was returned, and not locked while it waits: another thread may wait beside it.
-            let waiting = self.shared.begin_wait();
-            let Some(wait) = self.reactor().prepare(until, ready) else {
+            let waiting = one.shared.begin_wait();
+            let Some(wait) = one.reactor().prepare(until, ready) else {
                 return Pulled::Closed;
             };
             let arrived = match wait {
                 Wait::Not => None,
                 Wait::Events(bound) => {
-                    self.waiter.wait(bound, &mut events);
+                    one.waiter.wait(bound, &mut events);
                     Some(&events)
                 }
             };
             drop(waiting);
-            if self.reactor().turn(arrived, until, ready) {
+            if one.reactor().turn(arrived, until, ready) {
                 return Pulled::Open;
             }
         }
     }
 
-    fn wake(&self) {
-        self.shared.interrupt();
+    fn wake(&self, reactor: usize) {
+        self.loops[reactor].shared.interrupt();
     }
 
     fn serves_two(&self) -> bool {
         Waiter::SERVES_TWO
     }
 
-    fn is_pull_waiting(&self) -> bool {
-        self.shared.is_waited()
+    fn is_pull_waiting(&self, reactor: usize) -> bool {
+        self.loops[reactor].shared.is_waited()
     }
 
-    fn wake_within(&self, time: Duration) {
+    fn wake_within(&self, reactor: usize, time: Duration) {
         let now = Instant::now();
-        self.shared.timer.wake_by(now + time, now);
+        self.loops[reactor].shared.timer.wake_by(now + time, now);
     }
 
     fn local_addr(&self) -> SocketAddr {
@@ -129,31 +158,41 @@ impl Engine for Native {
     }
 
     fn stop_accepting(&self) {
-        self.shared.enter(Stage::Closing);
+        for one in self.loops.iter() {
+            one.shared.enter(Stage::Closing);
+        }
     }
 
     fn resize(&self, max_connections: usize, buffer_memory: usize) {
-        self.shared.rules.resize(max_connections, buffer_memory);
+        for one in self.loops.iter() {
+            one.shared.rules.resize(max_connections, buffer_memory);
+        }
     }
 
     fn sent_later(&self) -> u64 {
-        self.shared.sent_later.load(Relaxed)
+        let sent = |one: &EventLoop| one.shared.sent_later.load(Relaxed);
+        self.loops.iter().map(sent).sum()
     }
 
     fn occupancy(&self) -> Occupancy {
-        let connections = self.reactor().count();
-        self.shared.rules.occupancy(connections)
+        let mut connections = Connections::default();
+        for one in self.loops.iter() {
+            one.reactor().count(&mut connections);
+        }
+        self.loops[0].shared.rules.occupancy(connections)
     }
 
     fn cut(&self) -> Cut {
-        self.shared.enter(Stage::Cut);
-        // The leader leaves the reactor at this stage, and nobody comes back for it.
-        let mut left = Vec::new();
-        let cut = self.reactor().cut(&mut left);
+        let (mut cut, mut left) = (Cut::default(), Vec::new());
+        for one in self.loops.iter() {
+            one.shared.enter(Stage::Cut);
+            // The leader leaves the reactor at this stage, and nobody comes back for it.
+            one.reactor().cut(&mut cut, &mut left);
+        }
         drop_apart(left);
         cut
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

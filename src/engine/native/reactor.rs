@@ -3,17 +3,20 @@
 mod arriving;
 mod closing;
 mod counting;
+mod dealing;
 mod later;
 mod news;
+mod others;
 mod relief;
+mod returning;
 mod waiting;
 
 use super::{
     acceptor::Acceptor,
     buffer_pool::BufferPool,
     connection::{Connection, Context, Next},
-    events::{Arrived, EVENTS, Events, TIMER},
-    lease::{Lease, Returned, Shared, Stage, WAKER},
+    events::{Arrived, EVENTS, Events, TIMER, Waiter},
+    lease::{Returned, Shared, Stage, WAKER},
     shortages::{Share, Shortages},
     table::{Place, Table},
 };
@@ -23,10 +26,11 @@ use crate::{
 };
 use later::Later;
 use mio::{Interest, Registry, Token, net::TcpStream};
+use others::{Busy, Others};
 use std::{
     collections::VecDeque,
     io, mem,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -62,10 +66,18 @@ pub(super) enum Wait {
     Not,
 }
 
+/// A reactor, what is beside its lock, and the wait for its events.
+#[repr(align(128))]
+pub(super) struct EventLoop {
+    pub(super) shared: Arc<Shared>,
+    pub(super) waiter: Waiter,
+    pub(super) reactor: Mutex<Reactor>,
+}
+
 pub(super) struct Reactor {
     registry: Registry,
-    /// Events that are not handled yet. A connection's place may be another's by now where two threads wait: a socket is
-    /// read in vain for that, and the end of the one before is taken for an end of what is pushed to this one.
+    /// Events that are not handled yet. A connection's place may be another's by now where two threads wait: its token is
+    /// not.
     arrived: VecDeque<Arrived>,
     /// A turn has begun, and has not come to its end.
     is_in_turn: bool,
@@ -84,6 +96,7 @@ pub(super) struct Reactor {
     later: Later,
     shortages: Shortages,
     shared: Arc<Shared>,
+    others: Others<EventLoop>,
     stage: Stage,
     next_sweep: Option<Instant>,
     last_sweep: Option<Instant>,
@@ -94,10 +107,12 @@ pub(super) struct Reactor {
 impl Reactor {
     pub(super) fn new(
         registry: Registry,
-        mut listener: mio::net::TcpListener,
+        mut listener: Option<mio::net::TcpListener>,
         shared: Arc<Shared>,
     ) -> io::Result<Reactor> {
-        registry.register(&mut listener, LISTENER, Interest::READABLE)?;
+        if let Some(listener) = &mut listener {
+            registry.register(listener, LISTENER, Interest::READABLE)?;
+        }
         Ok(Reactor {
             registry,
             arrived: VecDeque::with_capacity(EVENTS),
@@ -105,8 +120,8 @@ impl Reactor {
             is_due: false,
             is_woken: false,
             ready_bytes: 0,
-            acceptor: Some(Acceptor::new(listener)),
-            table: Table::new(),
+            acceptor: listener.map(Acceptor::new),
+            table: Table::new(&shared),
             returned: VecDeque::new(),
             stepping: None,
             scratch: vec![0; SCRATCH].into_boxed_slice(),
@@ -114,6 +129,7 @@ impl Reactor {
             later: Later::default(),
             shortages: Shortages::default(),
             shared,
+            others: Others::none(),
             stage: Stage::Open,
             next_sweep: None,
             last_sweep: None,
@@ -169,19 +185,31 @@ impl Reactor {
     }
 
     fn handle_event(&mut self, event: Arrived, now: Instant, ready: &mut Vec<Ready>) {
-        let closed = event.is_read_closed;
-        let place = match event.token {
+        match event.token {
             WAKER => {
                 self.is_woken = true;
-                return;
             }
             TIMER => {
                 self.is_due = true;
-                return self.shared.timer.has_fired(now);
+                self.shared.timer.has_fired(now);
             }
-            LISTENER => return self.acceptor.iter_mut().for_each(Acceptor::try_soon),
-            Token(place) => place,
-        };
+            LISTENER => self.acceptor.iter_mut().for_each(Acceptor::try_soon),
+            token => {
+                if let Some(place) = self.table.tokens.place(token) {
+                    self.handle_event_at(place, event, now, ready);
+                }
+            }
+        }
+    }
+
+    fn handle_event_at(
+        &mut self,
+        place: usize,
+        event: Arrived,
+        now: Instant,
+        ready: &mut Vec<Ready>,
+    ) {
+        let closed = event.is_read_closed;
         match self.table.places.get_mut(place) {
             Some(Place::Held(lease)) => {
                 lease.connection.may_be_readable |= event.is_readable;
@@ -218,66 +246,6 @@ impl Reactor {
             {
                 self.step(place, now, ready, Connection::advance);
             }
-        }
-    }
-
-    /// Takes in what the pool is done with, for its buffers at once. What has more to do waits for the end of the round:
-    /// a client that sends without a pause would have its next request go before the others' first.
-    fn take_in_returned(&mut self, now: Instant, ready: &mut Vec<Ready>) {
-        self.shared.take_returned(&mut self.returned);
-        for _ in 0..self.returned.len() {
-            match self.returned.pop_front() {
-                Some(Returned::Connection(lease)) => {
-                    let has_more = self.has_more_to_do(&lease);
-                    if has_more && !self.arrived.is_empty() {
-                        self.returned.push_back(Returned::Connection(lease));
-                        continue;
-                    }
-                    let place = lease.place;
-                    self.take_in(lease);
-                    match has_more || self.stage != Stage::Open {
-                        true => self.step(place, now, ready, Connection::advance),
-                        false => self.let_rest(place),
-                    }
-                }
-                Some(Returned::Ended(place)) => self.free(place),
-                None => {}
-            }
-        }
-    }
-
-    fn has_more_to_do(&self, lease: &Lease) -> bool {
-        let had_event = matches!(
-            self.table.places[lease.place],
-            Place::Leased { event: true, .. }
-        );
-        had_event || lease.connection.has_more() || !lease.connection.is_idle()
-    }
-
-    fn take_in(&mut self, mut lease: Box<Lease>) {
-        let place = lease.place;
-        if let Place::Leased {
-            event,
-            client_has_closed,
-            has_more,
-        } = self.table.places[place]
-        {
-            lease.connection.may_be_readable |= event;
-            lease.connection.client_has_closed |= client_has_closed;
-            if has_more {
-                lease.connection.note_more();
-            }
-        }
-        self.table.put(place, lease);
-    }
-
-    /// The connection has nothing to do until its next request: its buffers are for others.
-    fn let_rest(&mut self, place: usize) {
-        if let Some(Place::Held(lease)) = self.table.places.get_mut(place) {
-            let connection = &mut lease.connection;
-            connection.settle(&mut self.buffers, &self.shared.rules);
-            self.later.discard(&mut connection.discarded);
-            self.keep(place);
         }
     }
 
@@ -320,25 +288,23 @@ impl Reactor {
         self.later.discard(&mut connection.discarded);
         match next {
             Next::Wait => self.keep(place),
-            Next::More => {
-                lease.is_in_line = true;
-                self.later.stand_in_line(place);
-                self.keep(place);
-            }
-            Next::NoMemory => {
-                self.relieve(Share::Requests, now, ready);
-                self.step(place, now, ready, Connection::advance_or_refuse);
-            }
+            Next::More => self.put_off(place),
+            Next::NoMemory => match self.relieve(Share::Requests, now, ready) {
+                Ok(()) => self.step(place, now, ready, Connection::advance_or_refuse),
+                Err(Busy) => self.put_off(place),
+            },
             Next::Request => {
-                self.ready_bytes += connection.charged_request();
-                self.relieve(Share::Responses, now, ready);
+                let charged = connection.charged_request();
+                let is_reserve = connection.is_reserve;
+                if self.relieve(Share::Responses, now, ready).is_err()
+                    || (is_reserve && self.admit(place, now, ready).is_err())
+                {
+                    return self.put_off(place);
+                }
+                self.ready_bytes += charged;
                 if let Some(mut lease) = self.table.lease(place) {
-                    if lease.connection.is_reserve {
-                        self.admit(&mut lease, now, ready);
-                    } else if self
-                        .table
-                        .retires(place, self.shared.rules.max_connections())
-                    {
+                    let most = self.shared.rules.max_connections();
+                    if !is_reserve && self.table.retires(place, most) {
                         lease.connection.end_with_this_answer();
                     }
                     ready.push(Ready::Request(lease));
@@ -350,6 +316,15 @@ impl Reactor {
         }
     }
 
+    /// The connection is to have another turn.
+    fn put_off(&mut self, place: usize) {
+        if let Some(Place::Held(lease)) = self.table.places.get_mut(place) {
+            lease.is_in_line = true;
+            self.later.stand_in_line(place);
+            self.keep(place);
+        }
+    }
+
     /// The connection waits: for its deadline, and for room in its socket where it has something to send.
     fn keep(&mut self, place: usize) {
         let Some(Place::Held(lease)) = self.table.places.get_mut(place) else {
@@ -357,11 +332,10 @@ impl Reactor {
         };
         if lease.connection.wants_to_send() && !lease.watches_room {
             lease.watches_room = true;
+            let token = self.table.tokens.token(place);
+            let stream = lease.connection.stream();
             let interest = Interest::READABLE | Interest::WRITABLE;
-            if let Err(error) =
-                self.registry
-                    .reregister(lease.connection.stream(), Token(place), interest)
-            {
+            if let Err(error) = self.registry.reregister(stream, token, interest) {
                 log::error!(reason:% = error; "a connection cannot be watched");
                 return self.close(place);
             }
@@ -391,5 +365,6 @@ impl Reactor {
     fn free(&mut self, place: usize) {
         self.table.clear(place);
         self.acceptor.iter_mut().for_each(Acceptor::room_was_made);
+        self.tell_acceptor();
     }
 }

@@ -1,15 +1,20 @@
 //! The native engine's connections, each in its place, and which of them can be spared.
 
+mod tokens;
+
 use super::{
     connection::waiting::{Claim, Spared},
-    lease::Lease,
+    lease::{Lease, Shared},
+    open::OpenConnections,
 };
 use crate::engine::rules::Rules;
 use std::{
     collections::VecDeque,
     mem,
+    sync::Arc,
     time::{Duration, Instant},
 };
+use tokens::Tokens;
 
 /// Connections let in beyond `MAX_CONNECTIONS`, so that a probe is answered while every other place is taken; they
 /// are told 503 otherwise. The 32 descriptors that the configuration keeps back have room for them.
@@ -35,7 +40,12 @@ pub(super) enum Place {
 }
 
 pub(super) struct Table {
+    open: Arc<OpenConnections>,
+    /// The reactor's, and how many connections it was counted with there.
+    index: usize,
+    counted: usize,
     pub(super) places: Vec<Place>,
+    pub(super) tokens: Tokens,
     /// Beside the places, so that a sweep reads plain memory: none for a free place or a leased one.
     deadlines: Vec<Option<Instant>>,
     free: Vec<usize>,
@@ -50,9 +60,13 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new() -> Table {
+    pub(super) fn new(shared: &Shared) -> Table {
         Table {
+            open: Arc::clone(&shared.open),
+            index: shared.index,
+            counted: 0,
             places: Vec::new(),
+            tokens: Tokens::default(),
             deadlines: Vec::new(),
             free: Vec::new(),
             leased: 0,
@@ -67,9 +81,19 @@ impl Table {
         self.places.len() == self.free.len()
     }
 
-    /// How many connections there are that were not let in beyond the limit.
+    /// How many connections all tables have that were not let in beyond the limit.
+    #[cfg(test)]
     pub(super) fn ordinary(&self) -> usize {
-        self.places.len() - self.free.len() - self.reserve.len()
+        self.open.all()
+    }
+
+    /// Counts those of this one, where that may have changed.
+    fn count(&mut self) {
+        let now = self.places.len() - self.free.len() - self.reserve.len();
+        if now != self.counted {
+            self.open.change(self.index, self.counted, now);
+            self.counted = now;
+        }
     }
 
     /// Whether the one at this place, whose request is handed out, is to end with its answer: where there are more than
@@ -79,9 +103,10 @@ impl Table {
         if self.retiring.contains(&place) {
             return true;
         }
-        let retires = self.ordinary() - self.retiring.len() > most;
+        let retires = self.open.staying() > most;
         if retires {
             self.retiring.push(place);
+            self.open.change_retiring(0, 1);
         }
         retires
     }
@@ -94,6 +119,7 @@ impl Table {
     pub(super) fn take_place(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| {
             self.places.push(Place::Free);
+            self.tokens.add_place();
             self.deadlines.push(None);
             self.places.len() - 1
         })
@@ -102,8 +128,12 @@ impl Table {
     pub(super) fn put(&mut self, place: usize, lease: Box<Lease>) {
         match self.places[place] {
             Place::Leased { .. } => self.leased -= 1,
-            _ if lease.connection.is_reserve => self.reserve.push_back(place),
-            _ => {}
+            _ => {
+                if lease.connection.is_reserve {
+                    self.reserve.push_back(place);
+                }
+                self.count();
+            }
         }
         self.places[place] = Place::Held(lease);
     }
@@ -129,17 +159,24 @@ impl Table {
         }
         self.leave_reserve(place);
         if !self.retiring.is_empty() {
+            let before = self.retiring.len();
             self.retiring.retain(|retiring| *retiring != place);
+            self.open.change_retiring(before, self.retiring.len());
         }
         self.places[place] = Place::Free;
+        self.tokens.end(place);
         self.deadlines[place] = None;
         self.free.push(place);
+        self.count();
     }
 
     /// A connection beyond the limit has an ordinary place from now on.
-    pub(super) fn admit(&mut self, lease: &mut Lease) {
-        lease.connection.is_reserve = false;
-        self.leave_reserve(lease.place);
+    pub(super) fn admit(&mut self, place: usize) {
+        if let Place::Held(lease) = &mut self.places[place] {
+            lease.connection.is_reserve = false;
+        }
+        self.leave_reserve(place);
+        self.count();
     }
 
     fn leave_reserve(&mut self, place: usize) {
@@ -167,14 +204,14 @@ impl Table {
         self.deadlines.iter().flatten().min().copied()
     }
 
-    /// The connection that can best be spared for another with this claim: one that was silent from the beginning,
-    /// the one with the slowest head, the one that has been idle for longest.
+    /// The connection that can best be spared for another with this claim, and how well: one that was silent from the
+    /// beginning, the one with the slowest head, the one that has been idle for longest.
     pub(super) fn best_spared(
         &mut self,
         claim: Claim,
         now: Instant,
         rules: &Rules,
-    ) -> Option<usize> {
+    ) -> Option<(Spared, usize)> {
         loop {
             if self.search_at.is_none_or(|time| time <= now) {
                 self.search(now, rules);
@@ -193,9 +230,14 @@ impl Table {
                 .spared(place, now, rules)
                 .is_some_and(|spared| spared <= found)
             {
-                return Some(place);
+                return Some((found, place));
             }
         }
+    }
+
+    /// It was not needed after all.
+    pub(super) fn put_back_spared(&mut self, spared: (Spared, usize)) {
+        self.candidates.push(spared);
     }
 
     fn search(&mut self, now: Instant, rules: &Rules) {

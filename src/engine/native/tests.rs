@@ -1,10 +1,13 @@
 //! The engine over real sockets, pulled by hand: while nobody pulls it, it stands still, as a stopped process does.
 
 mod drain;
+mod late;
 mod panics;
 mod pressure;
 mod returns;
+mod several;
 mod stalls;
+mod together;
 
 use super::*;
 use crate::engine::{
@@ -19,6 +22,7 @@ use std::{
     thread,
     time::Duration,
 };
+use together::Together;
 
 const GET: &[u8] = b"GET /probe HTTP/1.1\r\nHost: test\r\n\r\n";
 
@@ -30,9 +34,25 @@ fn engine(name: &str, value: &str) -> Box<dyn Engine> {
 }
 
 fn engine_of(config: &Config) -> Box<dyn Engine> {
+    engine_with(config, reactors())
+}
+
+fn engine_with(config: &Config, reactors: usize) -> Box<dyn Engine> {
     let localhost = Some(Ipv4Addr::LOCALHOST.into());
     let listener = listen::bind(localhost, 0, PeerTimeout::of(config)).unwrap();
-    start(listener, config, Policy::default()).unwrap()
+    let mut config = config.clone();
+    config.reactors = reactors;
+    let engine = start(listener, &config, Policy::default()).unwrap();
+    match reactors {
+        1 => engine,
+        _ => Box::new(Together(engine)),
+    }
+}
+
+/// How many of them everything here is tried with.
+pub(crate) fn reactors() -> usize {
+    let count = std::env::var("TEST_REACTORS").ok();
+    count.map_or(1, |count| count.parse().unwrap())
 }
 
 fn connect(engine: &dyn Engine) -> Client {
@@ -78,7 +98,7 @@ fn is_closed(client: &mut Client) -> bool {
 fn pull_for(engine: &dyn Engine, time: Duration) -> Vec<Ready> {
     let mut ready = Vec::new();
     let until = Instant::now() + time;
-    while engine.pull(Some(until), &mut ready) == Pulled::Open && Instant::now() < until {}
+    while engine.pull(0, Some(until), &mut ready) == Pulled::Open && Instant::now() < until {}
     ready
 }
 
@@ -90,7 +110,7 @@ fn requests(engine: &dyn Engine, count: usize) -> Vec<Box<dyn Exchange>> {
     let mut ready = Vec::new();
     let began = Instant::now();
     while ready.len() < count && began.elapsed() < NEVER {
-        engine.pull(Some(began + NEVER), &mut ready);
+        engine.pull(0, Some(began + NEVER), &mut ready);
     }
     assert_eq!(ready.len(), count);
     let exchanges = ready.into_iter().map(|ready| match ready {
@@ -115,7 +135,7 @@ fn idle(engine: &dyn Engine) -> Client {
 /// Pulls once and answers what came. The paths that were asked for.
 fn serve_once(engine: &dyn Engine) -> Vec<String> {
     let mut ready = Vec::new();
-    engine.pull(Some(Instant::now() + NEVER), &mut ready);
+    engine.pull(0, Some(Instant::now() + NEVER), &mut ready);
     assert!(!ready.is_empty(), "nothing came");
     let answer = |ready| match ready {
         Ready::Request(mut exchange) => {
@@ -216,8 +236,9 @@ fn nobody_can_connect_once_listening_has_ended_whoever_else_has_the_listener() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     // As a child process has it that is just being started.
     let _inherited = listener.try_clone().unwrap();
-    let engine = start(listener, &Config::default(), Policy::default()).unwrap();
+    let config = Config::from_pairs([("REACTORS", "1")]).unwrap();
+    let engine = start(listener, &config, Policy::default()).unwrap();
     engine.stop_accepting();
-    while engine.pull(Some(Instant::now() + NEVER), &mut Vec::new()) == Pulled::Open {}
+    while engine.pull(0, Some(Instant::now() + NEVER), &mut Vec::new()) == Pulled::Open {}
     assert!(Client::connect(engine.local_addr()).is_err());
 }

@@ -99,7 +99,7 @@ struct TinyHttp {
 }
 
 impl Engine for TinyHttp {
-    fn pull(&self, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled {
+    fn pull(&self, _: usize, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled {
         let before = ready.len();
         self.take_released(ready);
         if ready.len() == before && !self.shared.closed.load(SeqCst) {
@@ -113,7 +113,7 @@ impl Engine for TinyHttp {
         }
     }
 
-    fn wake(&self) {
+    fn wake(&self, _: usize) {
         self.shared.wake();
     }
 

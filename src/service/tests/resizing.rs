@@ -8,6 +8,7 @@ use crate::{
         limits::{Limits, tests::Tree},
         table::{Config, HttpEngine},
     },
+    engine::native,
     lifecycle::{self, control::Control, drain_report::DrainReport},
     message::{into_response::NoContent, request::Request},
     pool::{Pool, resize::Resizer},
@@ -52,6 +53,7 @@ impl Scene {
         let usual = [("HOST", "127.0.0.1"), ("PORT", "0"), ("DRAIN_DELAY", "0")];
         let mut config = Config::from_pairs(usual.iter().chain(settings).copied()).unwrap();
         config.http_engine = engine;
+        config.reactors = native::tests::reactors();
         config.sizing.root = tree.root().to_owned();
         let (control, limits) = (Control::new(None), Limits::read());
         let (server, _) = service
@@ -83,11 +85,12 @@ impl Scene {
         self.pool.local_addr()
     }
 
-    /// Waits until the pool has so many slots, and at most one thread more.
+    /// Waits until the pool has so many slots, and at most one thread more for each reactor.
     #[track_caller]
     fn expect_workers(&self, workers: usize) {
         eventually("the pool has followed", || {
-            self.pool.slots() == workers && self.pool.threads_working() <= workers + 1
+            let most = workers + self.pool.reactors();
+            self.pool.slots() == workers && self.pool.threads_working() <= most
         });
     }
 

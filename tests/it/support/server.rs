@@ -49,7 +49,7 @@ pub(crate) enum Stdout {
 impl Setup {
     pub(crate) fn new(engine: Engine) -> Setup {
         Setup {
-            environment: BTreeMap::new(),
+            environment: super::reactors().into_iter().collect(),
             before: String::new(),
             stdout: Stdout::Read,
             blocks_signals: false,

@@ -61,7 +61,7 @@ impl Reactor {
         if stage != Stage::Closing {
             return;
         }
-        self.shared.waits_for_ends.store(true, SeqCst);
+        self.shared.open.waits_for_ends.store(true, SeqCst);
         self.last_sweep = None;
         let places = self.table.places.len();
         for place in 0..places {
@@ -121,9 +121,8 @@ impl Reactor {
 
     /// Closes everything that is here, and says what was under way: a response that the client has room for is sent
     /// first, and a request that has arrived counts. What of it may only be dropped elsewhere is `left`.
-    pub(in crate::engine::native) fn cut(&mut self, left: &mut Vec<Ready>) -> Cut {
+    pub(in crate::engine::native) fn cut(&mut self, cut: &mut Cut, left: &mut Vec<Ready>) {
         let now = Instant::now();
-        let mut cut = Cut::default();
         self.stage = Stage::Cut;
         self.acceptor = None;
         self.shared.take_returned(&mut self.returned);
@@ -170,6 +169,5 @@ impl Reactor {
             }
         }
         self.later.hand_over(left);
-        cut
     }
 }

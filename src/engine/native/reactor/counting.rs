@@ -7,11 +7,10 @@ use crate::engine::{
 };
 
 impl Reactor {
-    pub(in crate::engine::native) fn count(&self) -> Connections {
-        let mut connections = Connections::default();
+    pub(in crate::engine::native) fn count(&self, connections: &mut Connections) {
         for place in &self.table.places {
             match place {
-                Place::Held(lease) => lease.connection.count_in(&mut connections),
+                Place::Held(lease) => lease.connection.count_in(connections),
                 Place::Leased { .. } => connections.handed_out += 1,
                 Place::Free => {}
             }
@@ -19,11 +18,10 @@ impl Reactor {
         let mut take_in = |returned: &Returned| {
             connections.handed_out = connections.handed_out.saturating_sub(1);
             if let Returned::Connection(lease) = returned {
-                lease.connection.count_in(&mut connections);
+                lease.connection.count_in(connections);
             }
         };
         self.returned.iter().for_each(&mut take_in);
         self.shared.for_each_returned(take_in);
-        connections
     }
 }

@@ -1,6 +1,6 @@
 //! Who goes when `BUFFER_MEMORY` is used up.
 
-use super::Reactor;
+use super::{Reactor, dealing::Locked, others::Busy};
 use crate::engine::{
     Ready,
     native::{shortages::Share, table::Place},
@@ -42,31 +42,49 @@ impl Reactor {
         is_soon_short.then(|| last.map_or(now, |last| last + BETWEEN_LOOKS))
     }
 
-    /// Where memory is short, closes clients that hold some of it and are slower than `MIN_BODY_RATE`, the slowest
-    /// first, until it is not short any more.
-    pub(super) fn relieve(&mut self, share: Share, now: Instant, ready: &mut Vec<Ready>) {
-        if share.is_short(&self.shared.rules.memory) {
-            self.close_slow_clients(share, now, ready);
+    /// Where memory is short, closes clients that hold some of it and are slower than `MIN_BODY_RATE`, the slowest of all
+    /// reactors' first, until it is not short any more.
+    ///
+    /// # Errors
+    /// Where another reactor does the same: there may be memory when that has been done.
+    #[inline]
+    pub(super) fn relieve(
+        &mut self,
+        share: Share,
+        now: Instant,
+        ready: &mut Vec<Ready>,
+    ) -> Result<(), Busy> {
+        match share.is_short(&self.shared.rules.memory) {
+            true => self.close_slow_clients(share, now, ready),
+            false => Ok(()),
         }
     }
 
     #[cold]
-    fn close_slow_clients(&mut self, share: Share, now: Instant, ready: &mut Vec<Ready>) {
+    fn close_slow_clients(
+        &mut self,
+        share: Share,
+        now: Instant,
+        ready: &mut Vec<Ready>,
+    ) -> Result<(), Busy> {
         let shared = Arc::clone(&self.shared);
         let is_short = || share.is_short(&shared.rules.memory);
         let look_again = self.shortages.look_again[share as usize];
         let nobody_is_slow = shared.rules.min_body_rate == 0;
         if nobody_is_slow || look_again.is_some_and(|time| now < time) {
-            return;
+            return Ok(());
         }
+        let all = self.all();
+        let mut others = all.lock(now, ready)?;
         // What a client brings about on its way out must not begin all this anew.
         self.shortages.look_again[share as usize] = Some(now + FRUITLESS);
         let mut closed = 0;
-        for place in self.slow_clients(share, now) {
+        for (_, number, place) in self.slow_clients(&mut others, share, now) {
             if !is_short() {
                 break;
             }
-            self.step(place, now, ready, |connection, context| {
+            let holder = others.reactor(number, self);
+            holder.step(place, now, ready, |connection, context| {
                 connection.look_once_more(context).unwrap_or_else(|| {
                     closed += 1;
                     connection.give_way(context)
@@ -77,21 +95,32 @@ impl Reactor {
             self.shortages.look_again[share as usize] = None;
         }
         self.shortages.report(closed, now);
+        Ok(())
     }
 
-    /// The places of clients that are slower than they may be, the one that is furthest behind first.
-    fn slow_clients(&self, share: Share, now: Instant) -> Vec<usize> {
+    /// The clients that are slower than they may be, the one that is furthest behind first: since when that is, the number
+    /// of the reactor, and the place there.
+    fn slow_clients(
+        &mut self,
+        others: &mut Locked<'_>,
+        share: Share,
+        now: Instant,
+    ) -> Vec<(Instant, usize, usize)> {
         let behind_since = |held: &Place| match held {
             Place::Held(lease) if share.held_by(&lease.connection) > 0 => {
                 lease.connection.is_behind_since(now)
             }
             _ => None,
         };
-        let places = self.table.places.iter().enumerate();
-        let mut slow: Vec<_> = places
-            .filter_map(|(place, held)| Some((behind_since(held)?, place)))
-            .collect();
+        let mut slow = Vec::new();
+        for number in 0..others.count() {
+            let places = others.reactor(number, self).table.places.iter();
+            let found = places.enumerate();
+            slow.extend(
+                found.filter_map(|(place, held)| Some((behind_since(held)?, number, place))),
+            );
+        }
         slow.sort_unstable();
-        slow.into_iter().map(|(_, place)| place).collect()
+        slow
     }
 }

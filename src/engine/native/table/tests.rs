@@ -22,7 +22,7 @@ impl Leases {
         let rules = Rules::of(&Config::from_pairs([]).unwrap(), Policy::default());
         Leases {
             listener: TcpListener::bind("127.0.0.1:0").unwrap(),
-            shared: Arc::new(Shared::new(&poll, rules).unwrap()),
+            shared: Arc::new(Shared::new(&poll, rules, OpenConnections::new(1), 0).unwrap()),
         }
     }
 
@@ -51,7 +51,7 @@ impl Leases {
 #[test]
 fn connections_that_were_refused_leave_nothing_behind() {
     let leases = Leases::new();
-    let mut table = Table::new();
+    let mut table = Table::new(&leases.shared);
     leases.enter(&mut table, 1);
     for _ in 0..1000 {
         let place = leases.enter(&mut table, 1);
@@ -67,13 +67,13 @@ fn connections_that_were_refused_leave_nothing_behind() {
 #[test]
 fn one_that_was_admitted_beyond_the_limit_makes_room_there_for_another() {
     let leases = Leases::new();
-    let mut table = Table::new();
+    let mut table = Table::new(&leases.shared);
     let first = leases.enter(&mut table, 1);
     let beyond: Vec<usize> = (0..RESERVE).map(|_| leases.enter(&mut table, 1)).collect();
     assert!(table.reserve_is_full());
-    let mut lease = table.lease(beyond[3]).unwrap();
     table.clear(first);
-    table.admit(&mut lease);
+    table.admit(beyond[3]);
+    let lease = table.lease(beyond[3]).unwrap();
     assert!(table.ordinary() == 1 && !table.reserve_is_full());
     table.put(beyond[3], lease);
     let rest: Vec<usize> = table.reserve().collect();
@@ -83,7 +83,7 @@ fn one_that_was_admitted_beyond_the_limit_makes_room_there_for_another() {
 #[test]
 fn those_beyond_the_limit_take_nobody_an_ordinary_place() {
     let leases = Leases::new();
-    let mut table = Table::new();
+    let mut table = Table::new(&leases.shared);
     let ordinary = [leases.enter(&mut table, 2), leases.enter(&mut table, 2)];
     let beyond = [leases.enter(&mut table, 2), leases.enter(&mut table, 2)];
     assert_eq!(table.ordinary(), 2);
@@ -97,7 +97,7 @@ fn those_beyond_the_limit_take_nobody_an_ordinary_place() {
 #[test]
 fn as_many_end_with_their_answer_as_there_are_too_many() {
     let leases = Leases::new();
-    let mut table = Table::new();
+    let mut table = Table::new(&leases.shared);
     let places: Vec<usize> = (0..5).map(|_| leases.enter(&mut table, 5)).collect();
     let told = |table: &mut Table, place: usize, most| {
         let lease = table.lease(place).unwrap();
@@ -120,7 +120,7 @@ fn as_many_end_with_their_answer_as_there_are_too_many() {
 fn of_more_connections_than_are_looked_up_at_once_the_longest_silent_are_spared_first() {
     let leases = Leases::new();
     let rules = Rules::of(&Config::from_pairs([]).unwrap(), Policy::default());
-    let mut table = Table::new();
+    let mut table = Table::new(&leases.shared);
     let most = 3 * CANDIDATES;
     let cleared: Vec<usize> = (0..most).map(|_| leases.enter(&mut table, most)).collect();
     cleared.iter().for_each(|place| table.clear(*place));
@@ -129,7 +129,7 @@ fn of_more_connections_than_are_looked_up_at_once_the_longest_silent_are_spared_
     let later = Instant::now() + Duration::from_secs(3600);
     let spared: Vec<usize> = (0..most)
         .map(|_| {
-            let place = table.best_spared(Claim::Request, later, &rules).unwrap();
+            let place = table.best_spared(Claim::Request, later, &rules).unwrap().1;
             table.clear(place);
             place
         })

@@ -9,7 +9,7 @@ fn drain(engine: &dyn Engine) -> (usize, usize) {
     let (mut served, mut beyond) = (0, 0);
     let mut ready = Vec::new();
     let began = Instant::now();
-    while engine.pull(Some(Instant::now() + NEVER), &mut ready) == Pulled::Open {
+    while engine.pull(0, Some(Instant::now() + NEVER), &mut ready) == Pulled::Open {
         assert!(began.elapsed() < NEVER, "it never ends");
         for one in ready.drain(..) {
             let Ready::Request(exchange) = one else {
@@ -56,7 +56,7 @@ fn the_backlog_is_served_within_the_limit_before_the_listener_closes() {
     let mut clients: Vec<Client> = (0..BACKLOG).map(|_| ask(&*engine)).collect();
     engine.stop_accepting();
     let mut ready = Vec::new();
-    engine.pull(Some(Instant::now() + NEVER), &mut ready);
+    engine.pull(0, Some(Instant::now() + NEVER), &mut ready);
     pull_for(&*engine, MOMENT);
     assert!((1..=2).contains(&ready.len()), "{} at once", ready.len());
     for one in ready.drain(..) {
@@ -81,7 +81,7 @@ fn where_no_place_becomes_free_the_backlog_is_told_so_and_not_cut() {
     let mut told = 0;
     while told < BACKLOG {
         let mut ready = Vec::new();
-        engine.pull(Some(began + NEVER), &mut ready);
+        engine.pull(0, Some(began + NEVER), &mut ready);
         assert!(began.elapsed() < NEVER, "{told} of {BACKLOG}");
         for one in ready {
             if let Ready::Request(exchange) = one {

@@ -1,5 +1,7 @@
 //! Nothing in the engine is meant to panic; should something do so all the same, it costs one connection. A timeout that
 //! no clock can be added to is what panics here: the configuration allows none, and a service's start lowers it.
+//!
+//! What comes in one round is one reactor's, so there is one here.
 
 use super::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 fn pull_caught(engine: &dyn Engine) -> Option<Vec<Ready>> {
     let pull = || {
         let mut ready = Vec::new();
-        engine.pull(Some(Instant::now() + NEVER), &mut ready);
+        engine.pull(0, Some(Instant::now() + NEVER), &mut ready);
         ready
     };
     catch_unwind(AssertUnwindSafe(pull)).ok()
@@ -17,7 +19,7 @@ fn pull_caught(engine: &dyn Engine) -> Option<Vec<Ready>> {
 fn end(engine: &dyn Engine) {
     engine.stop_accepting();
     let began = Instant::now();
-    while engine.pull(Some(began + NEVER), &mut Vec::new()) == Pulled::Open {
+    while engine.pull(0, Some(began + NEVER), &mut Vec::new()) == Pulled::Open {
         assert!(began.elapsed() < NEVER, "something is kept for ever");
     }
 }
@@ -26,7 +28,7 @@ fn end(engine: &dyn Engine) {
 fn a_panic_while_accepting_costs_a_newcomer_and_not_the_listener() {
     let mut config = Config::from_pairs([]).unwrap();
     config.keep_alive_timeout = Duration::MAX;
-    let engine = engine_of(&config);
+    let engine = engine_with(&config, 1);
     for _ in 0..3 {
         let mut client = connect(&*engine);
         assert!(pull_caught(&*engine).is_none(), "nothing has panicked");
@@ -52,7 +54,7 @@ fn a_panic_while_accepting_costs_a_newcomer_and_not_the_listener() {
 fn a_panic_over_one_connection_costs_no_other_its_request() {
     let mut config = Config::from_pairs([]).unwrap();
     config.body_timeout = Duration::MAX;
-    let engine = engine_of(&config);
+    let engine = engine_with(&config, 1);
     let mut unlucky = connect(&*engine);
     let mut others = [connect(&*engine), connect(&*engine), connect(&*engine)];
     pull_for(&*engine, MOMENT);
@@ -80,13 +82,13 @@ fn a_panic_over_one_connection_costs_no_other_its_request() {
 fn a_deadline_is_kept_although_a_panic_took_the_timer_with_it() {
     let mut config = Config::from_pairs([("KEEP_ALIVE_TIMEOUT", "300ms")]).unwrap();
     config.body_timeout = Duration::MAX;
-    let engine = engine_of(&config);
+    let engine = engine_with(&config, 1);
     let _idle = idle(&*engine);
     let mut unlucky = connect(&*engine);
     pull_for(&*engine, MOMENT);
     // A wait that is over at once has set the timer for the idle connections all the same.
-    engine.wake();
-    engine.pull(Some(Instant::now() + NEVER), &mut Vec::new());
+    engine.wake(0);
+    engine.pull(0, Some(Instant::now() + NEVER), &mut Vec::new());
     unlucky
         .write_all(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\n")
         .unwrap();
@@ -103,7 +105,7 @@ fn a_deadline_is_kept_although_a_panic_took_the_timer_with_it() {
             has_ended
                 .recv_timeout(NEVER)
                 .is_err()
-                .then(|| engine.wake())
+                .then(|| engine.wake(0))
         });
         pull_for(engine, Duration::from_secs(1));
         drop(told);

@@ -19,9 +19,14 @@ fn three_hundred_requests_that_came_during_a_stall_are_all_answered() {
         let mut served = 0;
         while served < CONNECTIONS {
             let mut ready = Vec::new();
-            engine.pull(Some(Instant::now() + NEVER), &mut ready);
+            engine.pull(0, Some(Instant::now() + NEVER), &mut ready);
             assert!(!ready.is_empty(), "{served} of {CONNECTIONS}, {round}");
-            assert!(ready.len() <= 200, "{} at once fill any queue", ready.len());
+            let most = 200 * reactors();
+            assert!(
+                ready.len() <= most,
+                "{} at once fill any queue",
+                ready.len()
+            );
             served += ready.len();
             for one in ready {
                 match one {

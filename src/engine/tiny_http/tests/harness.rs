@@ -156,7 +156,7 @@ struct Context {
 fn pull(engine: &dyn Engine, context: &Arc<Context>) {
     let mut ready = Vec::new();
     loop {
-        let pulled = engine.pull(None, &mut ready);
+        let pulled = engine.pull(0, None, &mut ready);
         for one in ready.drain(..) {
             let Ready::Request(mut exchange) = one else {
                 panic!("this engine streams on its own")
