@@ -323,7 +323,13 @@ impl<S: Send + Sync + 'static> Service<S> {
         });
         let admin_engine = open_admin_engine(config, &live)?;
         let engine = open_engine(config, config.port, policy(&dispatcher))?;
-        let pool = Pool::new(dispatcher, engine, config.workers, config.queue_capacity);
+        let pool = Pool::new(
+            dispatcher,
+            engine,
+            config.workers,
+            config.queue_capacity,
+            limits.whole_cpus(),
+        );
         let source: Weak<dyn metrics::Source> = Arc::<Pool>::downgrade(&pool);
         pool.dispatcher().metrics.add_source(source);
         pool.dispatcher().metrics.check_names();

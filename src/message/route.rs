@@ -7,7 +7,7 @@ use crate::{
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -30,6 +30,7 @@ pub(crate) struct Route {
     /// None before the service has been bound.
     pub(crate) service: Option<Arc<ServiceFacts>>,
     pub(crate) cost: Cost,
+    pub(crate) cpu_use: CpuUse,
 }
 
 /// What a request can learn of its service.
@@ -53,6 +54,7 @@ impl Route {
             takes_flowing_body: false,
             service: None,
             cost: Cost::default(),
+            cpu_use: CpuUse::default(),
         }
     }
 }
@@ -103,6 +105,55 @@ impl Default for Cost {
     }
 }
 
+/// Whether a route's handlers compute from beginning to end, as samples of them have shown.
+///
+/// By what the kernel has counted and not by the time that it took: a thread whose process has used up its CPU quota
+/// stands still too. So many in a row that a route which waits once in a hundred runs is hardly ever taken for one
+/// that computes; and once it has waited it is not any more.
+#[derive(Default)]
+pub(crate) struct CpuUse(AtomicU8);
+
+impl CpuUse {
+    /// So many samples in a row are enough.
+    const ENOUGH: u8 = 64;
+
+    /// After a sample that waited, so many runs are none, since sampling takes four system calls: counted down to this.
+    const RESTED: u8 = u8::MAX - 8;
+
+    /// A handler that computes for less is not worth a turn.
+    const LEAST: Duration = Duration::from_micros(200);
+
+    /// How long each wait is taken to be. A lock, say, that another thread holds for some microseconds does not make a
+    /// handler of ten milliseconds one that waits.
+    const WAIT: Duration = Duration::from_millis(1);
+
+    pub(crate) fn is_computing(&self) -> bool {
+        self.0.load(Relaxed) == CpuUse::ENOUGH
+    }
+
+    /// Whether the run that begins now is a sample.
+    pub(crate) fn is_sampled(&self) -> bool {
+        let state = self.0.load(Relaxed);
+        let rests = state > CpuUse::RESTED;
+        if rests {
+            self.0.store(state - 1, Relaxed);
+        }
+        !rests
+    }
+
+    /// Takes a sample into account, which has used this much CPU time and left the CPU so many times to wait.
+    pub(crate) fn record(&self, cpu_time: Duration, waits: u64) {
+        let computed = cpu_time >= CpuUse::LEAST
+            && u32::try_from(waits).is_ok_and(|waits| waits * CpuUse::WAIT <= cpu_time);
+        let in_a_row = Some(self.0.load(Relaxed)).filter(|state| *state <= CpuUse::ENOUGH);
+        let state = match computed {
+            true => (in_a_row.unwrap_or(0) + 1).min(CpuUse::ENOUGH),
+            false => u8::MAX,
+        };
+        self.0.store(state, Relaxed);
+    }
+}
+
 /// The names in a template's braces: `id` and `rest` of `/users/{id}/{*rest}`. Doubled braces are literal ones.
 fn parameters(template: &str) -> Vec<String> {
     let literal = template.replace("{{", "").replace("}}", "");
@@ -135,5 +186,47 @@ mod tests {
             cost.expected() > Duration::from_micros(900),
             "a route that turned slow is known for it"
         );
+    }
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_route_computes_that_has_not_waited_in_sixty_four_runs() {
+        let cpu_use = CpuUse::default();
+        (0..63).for_each(|_| cpu_use.record(MILLISECOND, 0));
+        assert!(!cpu_use.is_computing());
+        cpu_use.record(10 * MILLISECOND, 2);
+        assert!(cpu_use.is_computing(), "a lock or two are no waiting");
+        (0..300).for_each(|_| cpu_use.record(MILLISECOND, 0));
+        assert!(cpu_use.is_computing() && cpu_use.is_sampled());
+    }
+
+    #[test]
+    fn a_route_that_waits_once_is_not_taken_for_one_that_computes() {
+        for (cpu_time, waits) in [
+            (MILLISECOND, 2),
+            (MILLISECOND / 10, 0),
+            (MILLISECOND / 10, 1),
+        ] {
+            let cpu_use = CpuUse::default();
+            (0..64).for_each(|_| cpu_use.record(MILLISECOND, 0));
+            cpu_use.record(cpu_time, waits);
+            assert!(!cpu_use.is_computing());
+            (0..63).for_each(|_| cpu_use.record(MILLISECOND, 0));
+            assert!(!cpu_use.is_computing(), "it begins anew");
+        }
+    }
+
+    #[test]
+    fn a_route_that_waits_is_looked_at_now_and_then() {
+        let cpu_use = CpuUse::default();
+        let sampled = (0..90).filter(|_| {
+            let is_sampled = cpu_use.is_sampled();
+            if is_sampled {
+                cpu_use.record(Duration::ZERO, 1);
+            }
+            is_sampled
+        });
+        assert_eq!(sampled.count(), 10);
     }
 }

@@ -40,6 +40,7 @@ impl Pool {
         let queued = lanes.flat_map(|lane| iter::from_fn(|| lane.queue.pop()));
         let mut left: Vec<Ready> = queued.map(|job| job.ready).collect();
         left.extend(self.uploads.take_waiting());
+        left.extend(self.computing.take_waiting());
         for one in &mut left {
             if let Ready::Request(exchange) | Ready::Stream(exchange) | Ready::Piece(exchange) = one
             {

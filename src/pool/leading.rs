@@ -11,7 +11,8 @@ impl Pool {
         let lane = &self.lanes[number];
         let mut refused = RefusedRequests::default();
         let waits = !lane.queue.is_empty();
-        let mut until = waits.then(|| lane.leader().expiry).flatten();
+        let expiry = waits.then(|| lane.leader().expiry).flatten();
+        let mut until = expiry.into_iter().chain(self.computing.next_look()).min();
         let mut has_come = false;
         loop {
             if self.engine.pull(number, until, ready) == Pulled::Closed {
@@ -23,6 +24,7 @@ impl Pool {
                 self.admit(one, number, now, &mut refused, worker);
             }
             self.shed_expired(number, &mut lane.leader(), now, &worker.counts);
+            self.see_to_computing(now, &worker.counts);
             self.note_progress(number, now);
             if !refused.is_empty() {
                 self.tell_some(&mut refused, &worker.counts);

@@ -2,7 +2,7 @@
 
 use super::Pool;
 use crate::{
-    engine::{Ready, occupancy::CLOSED},
+    engine::{Exchange, Ready, occupancy::CLOSED},
     observe::metrics::{
         Source,
         counts::method_code,
@@ -73,7 +73,7 @@ impl Pool {
             (
                 "seaworthy_queue_depth",
                 "Requests that wait for a worker.",
-                self.queued(),
+                self.waiting(),
             ),
             (
                 "seaworthy_queue_capacity",
@@ -145,13 +145,17 @@ impl Pool {
     /// How many requests wait, by the code of their method.
     fn queued_by_method(&self) -> [u64; 10] {
         let mut queued = [0; 10];
+        let mut count = |exchange: &mut dyn Exchange| {
+            queued[usize::from(method_code(exchange.request().method()))] += 1;
+        };
         for lane in &self.lanes {
             lane.queue.for_each(|ready| {
                 if let Ready::Request(exchange) = ready {
-                    queued[usize::from(method_code(exchange.request().method()))] += 1;
+                    count(&mut **exchange);
                 }
             });
         }
+        self.computing.for_each(count);
         queued
     }
 }

@@ -33,6 +33,8 @@
 //! 0.69 to 1.1 ms.
 
 mod answers;
+mod computing;
+mod cpu_use;
 pub(crate) mod deferred;
 pub(crate) mod dispatcher;
 mod ending;
@@ -61,6 +63,8 @@ use crate::{
     message::{body::Body, log_context::Scope},
     observe::{metrics::counts::Shed, panics},
 };
+use computing::{Computing, ComputingLimit};
+use cpu_use::CpuClock;
 use deferred::parked::LazyRegistry;
 use dispatcher::Dispatcher;
 use idle::IdleThreads;
@@ -90,6 +94,9 @@ const TICK: Duration = Duration::from_micros(500);
 
 /// Whose request has waited longer may have given up, and is asked; a busy pool's queue of short handlers is shorter.
 const LONG_WAIT: Duration = Duration::from_millis(10);
+
+/// A handler that takes so long is worth a look whether it computes meanwhile, which takes some microseconds.
+const LONG: Duration = Duration::from_micros(200);
 
 /// Sending so many bytes takes some microseconds, which is no more than sending few; sixteen times as many take long.
 const LARGE: u64 = 16 * 1024;
@@ -123,6 +130,7 @@ pub(crate) struct Pool {
     deferred_answers: LazyRegistry,
     scrapes: Scrapes,
     uploads: Uploads,
+    computing: ComputingLimit,
 }
 
 impl Pool {
@@ -131,6 +139,7 @@ impl Pool {
         engine: Box<dyn Engine>,
         workers: usize,
         queue_capacity: usize,
+        computing: usize,
     ) -> Arc<Pool> {
         Arc::new(Pool {
             dispatcher,
@@ -148,6 +157,7 @@ impl Pool {
             deferred_answers: LazyRegistry::default(),
             scrapes: Scrapes::default(),
             uploads: Uploads::default(),
+            computing: ComputingLimit::new(computing),
         })
     }
 
@@ -236,11 +246,17 @@ impl Pool {
         if !self.lanes[lane].admitted.take_one() {
             return refused.push(exchange, Shed::QueueFull);
         }
-        let expected = exchange
-            .request()
-            .route
-            .as_ref()
-            .map_or(Duration::ZERO, |route| route.cost.expected());
+        let route = exchange.request().route.as_ref();
+        let expected = route.map_or(Duration::ZERO, |route| route.cost.expected());
+        if expected >= LONG && route.is_some_and(|route| route.cpu_use.is_computing()) {
+            let request = Computing {
+                exchange,
+                since: now,
+                expected,
+                lane,
+            };
+            return self.admit_computing(request, now);
+        }
         self.enqueue(Ready::Request(exchange), lane, now, expected);
     }
 
@@ -249,11 +265,13 @@ impl Pool {
             ready,
             since,
             expected,
+            computes: false,
         });
     }
 
     /// Runs a job in its slot, and gives the slot back whatever happens.
     fn run(&self, job: Job, lane: usize, worker: &Worker) {
+        let turn = job.computes.then(Instant::now);
         let was_admitted = matches!(job.ready, Ready::Request(_));
         let admission = was_admitted.then(|| Admission::of(&self.lanes[lane].admitted));
         // The handler has a boundary of its own, which answers 500. This one is for what else is not ours: a body's
@@ -263,6 +281,9 @@ impl Pool {
         }
         worker.end();
         self.lanes[lane].running.subtract(1);
+        if let Some(began) = turn {
+            self.pass_turn(began);
+        }
     }
 
     fn run_job(&self, job: Job, lane: usize, worker: &Worker, admission: Option<Admission<'_>>) {
@@ -300,8 +321,13 @@ impl Pool {
         worker.begin(request, since);
         // Kept, since a layer may do what it likes to its request.
         let index = request.route.as_ref().map(|route| route.index);
-        let (response, took) = self.dispatcher.handle(request, started);
         let route = index.map(|index| self.dispatcher.application.route(index));
+        let sampled = route.filter(|route| job.expected >= LONG && route.cpu_use.is_sampled());
+        let clock = sampled.and_then(|_| CpuClock::start());
+        let (response, took) = self.dispatcher.handle(request, started);
+        if let Some((route, clock)) = sampled.zip(clock) {
+            clock.stop(&route.cpu_use);
+        }
         let takes_long_to_write = takes_long_to_write(&response.body);
         if let Some(route) = route
             && !takes_long_to_write

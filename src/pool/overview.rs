@@ -33,7 +33,7 @@ impl Pool {
         Overview {
             slots,
             running: self.running(),
-            queued: self.queued(),
+            queued: self.waiting(),
             deferred: self.deferred().iter().sum(),
             queue_capacity: self.most_admitted().saturating_sub(slots),
         }

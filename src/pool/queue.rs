@@ -19,6 +19,8 @@ pub(super) struct Job {
     pub(super) since: Instant,
     /// How long it is expected to take.
     pub(super) expected: Duration,
+    /// It has its turn among those that compute, which the next gets when it ends.
+    pub(super) computes: bool,
 }
 
 impl Job {

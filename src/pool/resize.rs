@@ -49,7 +49,7 @@ impl Resizer {
             return None;
         }
         (self.sizes, self.limits) = (sizes, limits);
-        self.pool.resize(&sizes);
+        self.pool.resize(&sizes, limits.whole_cpus());
         self.pool.dispatcher.metrics.events.note_resized();
         log_sizes("resized", &sizes, &limits);
         Some(sizes)
@@ -57,13 +57,14 @@ impl Resizer {
 }
 
 impl Pool {
-    /// Has everything follow these sizes. What the engine refuses by itself follows there.
-    fn resize(self: &Arc<Self>, sizes: &Sizes) {
+    /// Has everything follow these sizes and so many CPUs. What the engine refuses by itself follows there.
+    fn resize(self: &Arc<Self>, sizes: &Sizes, cpus: usize) {
         self.lanes[0]
             .admitted
             .resize(sizes.workers + sizes.queue_capacity);
         self.engine
             .resize(sizes.max_connections, sizes.buffer_memory);
+        self.computing.set_most(cpus);
         self.resize_threads(sizes.workers);
     }
 }

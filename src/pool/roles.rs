@@ -213,6 +213,11 @@ impl Pool {
         self.lanes.iter().map(|lane| lane.queue.len()).sum()
     }
 
+    /// How many requests wait: for a slot, or for their turn to compute.
+    pub(super) fn waiting(&self) -> usize {
+        self.queued() + self.computing.len()
+    }
+
     /// Returns the time in nanoseconds since the pool's birth.
     #[inline]
     pub(super) fn note_progress(&self, lane: usize, now: Instant) -> u64 {

@@ -4,7 +4,7 @@
 
 use crate::support::{Engine, note};
 use crate::{
-    access_log, background, bodies, calling, chaos, configuration, deadline, deferred,
+    access_log, background, bodies, calling, chaos, computing, configuration, deadline, deferred,
     drain_report, endings, events, fairness, files, forwarded, health, hosted, http, layers,
     library, life, lifetimes, live_configuration, logging, metrics, otlp, pages, places, pool,
     probes, pushed, queue, resize, reviewed, rolling_update, service, sharing, shortages, signals,
@@ -242,6 +242,7 @@ fn the_list_names_only_what_exists() {
         ("deferred", deferred::CASES),
         ("slow_clients", slow_clients::CASES),
         ("shortages", shortages::CASES),
+        ("computing", computing::CASES),
         ("configuration", configuration::CASES),
         ("pages", pages::CASES),
         ("pages::changes", pages::changes::CASES),

@@ -23,6 +23,7 @@ mod calling;
 mod chaos;
 mod cluster;
 mod command_line;
+mod computing;
 mod configuration;
 mod deadline;
 mod deferred;

@@ -143,7 +143,7 @@ impl Scene {
             has_metrics: false,
             recent: None,
         });
-        let pool = Pool::new(dispatcher, Box::new(script), 2, 100);
+        let pool = Pool::new(dispatcher, Box::new(script), 2, 100, 1);
         let (told, begun) = (Told::default(), Instant::now());
         for number in 0..requests {
             let waiting = Waiting::new(number, "/", &told);
