@@ -244,6 +244,7 @@ impl Pool {
         self.enqueue(Ready::Request(exchange), lane, now, expected);
     }
 
+    #[inline]
     fn enqueue(&self, ready: Ready, lane: usize, since: Instant, expected: Duration) {
         self.lanes[lane].queue.push(Job {
             ready,
