@@ -60,6 +60,24 @@ impl Budget {
         self.whole.grant();
     }
 
+    /// Whether any of it is used in this part.
+    #[inline]
+    pub(crate) fn is_used_here(&self) -> bool {
+        self.mine.used.load(SeqCst) > 0
+    }
+
+    /// Whether some of it is left. Nobody else's part is looked at where this one has some of its grant.
+    #[inline]
+    pub(crate) fn has_left(&self) -> bool {
+        self.mine.used.load(SeqCst) < self.mine.granted.load(SeqCst) || self.used() < self.most()
+    }
+
+    /// Whether more is used than the bound. Likewise.
+    #[inline]
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.mine.used.load(SeqCst) > self.mine.granted.load(SeqCst) && self.used() > self.most()
+    }
+
     /// What is used, in all parts.
     pub(crate) fn used(&self) -> usize {
         self.whole.used()
@@ -109,6 +127,7 @@ impl Budget {
 }
 
 impl Whole {
+    #[cold]
     fn used(&self) -> usize {
         let parts = self.parts.iter();
         parts.map(|part| part.used.load(SeqCst)).sum()

@@ -113,19 +113,20 @@ impl Share {
         self.budget.is_kept()
     }
 
-    /// Whether half of it is in use.
+    /// Whether half of it is in use, and some of that here.
+    #[inline]
     pub(crate) fn is_half_used(&self) -> bool {
-        self.budget.used() >= self.most() / 2
+        self.budget.is_used_here() && self.budget.used() >= self.most() / 2
     }
 
     /// Whether nothing is left of it.
     pub(crate) fn is_used_up(&self) -> bool {
-        self.budget.used() >= self.most()
+        !self.budget.has_left()
     }
 
     /// Whether more is in use than there is.
     pub(crate) fn is_exceeded(&self) -> bool {
-        self.budget.used() > self.most()
+        self.budget.is_exceeded()
     }
 
     /// Whether a connection that is charged for so much is the only one that holds any of it.

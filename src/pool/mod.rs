@@ -10,9 +10,9 @@
 //! thread first: when its own handler is expected to be long and nobody pulls, or what it leaves behind in the queue is
 //! long ([`HANDOVER`], against the route's [`Cost`](crate::message::route::Cost)).
 //!
-//! There are only as many threads as handlers have ever run at once, and one more: the last that runs none never takes a
-//! request, but finds that one waits and begins another thread first ([`threads`]). So a pool that has grown to three
-//! threads works as one of two slots does, and one whose system gives no more threads stays one.
+//! There are only as many threads as handlers have ever run at once, and one more (for each reactor): the last that runs
+//! none never takes a request, but finds that one waits and begins another thread first ([`threads`]). So a pool that has
+//! grown to three threads works as one of two slots does, and one whose system gives no more threads stays one.
 //!
 //! A handler that was expected to be short and is not must hold up nobody either. The native engine lets a second
 //! thread *stand by*: it waits on the same sockets, and the kernel wakes it only for what comes while the leader is not
@@ -260,6 +260,7 @@ impl Pool {
         self.enqueue(Ready::Request(exchange), lane, now, expected);
     }
 
+    #[inline]
     fn enqueue(&self, ready: Ready, lane: usize, since: Instant, expected: Duration) {
         self.lanes[lane].queue.push(Job {
             ready,

@@ -176,8 +176,8 @@ impl Pool {
         leaves
     }
 
-    /// Takes a thread that is too many off the roster. There is always one left for each reactor that runs no handler: whoever comes
-    /// out of a slot beyond the lowered number goes first, and takes no other.
+    /// Takes a thread that is too many off the roster. There is always one left for each reactor that runs no handler:
+    /// whoever comes out of a slot beyond the lowered number goes first, and takes no other.
     fn leaves(&self, number: usize) -> bool {
         let mut members = self.roster.lock();
         let working = members.working();

@@ -45,7 +45,7 @@ use super::{
     rules::{Policy, Rules},
 };
 use crate::config::table::Config;
-use events::{Events, Waiter};
+use events::Waiter;
 use lease::{Shared, Stage};
 use open::OpenConnections;
 use reactor::{EventLoop, Reactor, Wait};
@@ -115,7 +115,6 @@ impl Engine for Native {
 
     fn pull(&self, reactor: usize, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled {
         let one = &self.loops[reactor];
-        let mut events = Events::new();
         loop {
             // Before it looks for what was returned, and not locked while it waits: another thread may wait beside it.
             let waiting = one.shared.begin_wait();
@@ -124,9 +123,9 @@ impl Engine for Native {
             };
             let arrived = match wait {
                 Wait::Not => None,
-                Wait::Events(bound) => {
+                Wait::Events(bound, mut events) => {
                     one.waiter.wait(bound, &mut events);
-                    Some(&events)
+                    Some(events)
                 }
             };
             drop(waiting);

@@ -11,7 +11,7 @@ use crate::{
         trace::server::Tracer,
     },
     phase::{Phase, State},
-    pool::Dispatcher,
+    pool::{Dispatcher, lanes::Affinity},
     routing::{application::Stateful, routes::Routes},
 };
 use std::{
@@ -28,11 +28,18 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Each pull brings the next of these, and then there is nothing more.
 #[derive(Default)]
-struct Script(Mutex<VecDeque<Vec<Ready>>>);
+struct Script {
+    pulls: Mutex<VecDeque<Vec<Ready>>>,
+    more_reactors: usize,
+}
 
 impl Engine for Script {
+    fn reactors(&self) -> usize {
+        1 + self.more_reactors
+    }
+
     fn pull(&self, _: usize, until: Option<Instant>, ready: &mut Vec<Ready>) -> Pulled {
-        let mut pulls = self.0.lock().unwrap();
+        let mut pulls = self.pulls.lock().unwrap();
         assert!(until.is_none_or(|until| until <= Instant::now()));
         ready.extend(pulls.pop_front().into_iter().flatten());
         Pulled::Open
@@ -264,7 +271,11 @@ fn a_probe_in_a_storm_of_refusals_waits_for_a_few_of_them_and_each_is_told() {
     let mut with_a_probe = requests(128..192);
     with_a_probe.push(Ready::Request(Waiting::new(PROBE, "/livez", &told)));
     let pulls = [requests(0..64), requests(64..128), with_a_probe];
-    let scene = Scene::with(Script(Mutex::new(pulls.into())), 0);
+    let script = Script {
+        pulls: Mutex::new(pulls.into()),
+        ..Script::default()
+    };
+    let scene = Scene::with(script, 0);
     scene.pool.dispatcher.state.enter(Phase::Running);
     // Every slot and the queue are taken.
     assert!((0..102).all(|_| scene.pool.lanes[0].admitted.take_one()));
@@ -315,4 +326,27 @@ fn a_route_whose_answers_take_long_to_write_is_known_for_it() {
     assert_eq!(cost_of("/large"), Duration::from_millis(1));
     // What is small is taken by the kernel at once; one run of several is not disturbed.
     assert!((0..100).any(|_| cost_of("/small") < Duration::from_millis(1)));
+}
+
+/// Nobody may be awake who looks at that queue; the thread that has taken one comes back to another.
+#[test]
+fn a_piece_that_takes_the_place_of_anothers_is_taken_next_whichever_reactors_it_is() {
+    let script = Script {
+        more_reactors: 1,
+        ..Script::default()
+    };
+    let Scene { pool, told, .. } = Scene::with(script, 0);
+    let worker = pool.in_flight.enter(0, pool.dispatcher.http_counts.enter());
+    let mut affinity = Affinity::to(0);
+    // Of two slots pieces have one at a time.
+    for (number, lane) in [(0, 1), (1, 0)] {
+        pool.admit_piece(Waiting::new(number, "/", &told), lane, Instant::now());
+    }
+    for left in [1, 0] {
+        let (job, lane) = pool.take(&mut affinity).expect("a piece waits");
+        affinity.lane = 0;
+        pool.run(job, lane, &worker);
+        assert_eq!(pool.queued(), left);
+    }
+    assert!(pool.take(&mut affinity).is_none());
 }

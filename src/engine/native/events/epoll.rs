@@ -19,14 +19,16 @@ pub(crate) struct Events {
     count: usize,
 }
 
-impl Events {
-    pub(crate) fn new() -> Events {
+impl Default for Events {
+    fn default() -> Events {
         Events {
             buffer: [EpollEvent::empty(); EVENTS],
             count: 0,
         }
     }
+}
 
+impl Events {
     pub(crate) fn iter(&self) -> impl Iterator<Item = Arrived> {
         self.buffer[..self.count].iter().map(|event| {
             let is_read_closed = event.events().intersects(CLOSED);

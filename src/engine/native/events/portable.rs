@@ -10,11 +10,13 @@ use std::{
 
 pub(crate) struct Events(mio::Events);
 
-impl Events {
-    pub(crate) fn new() -> Events {
+impl Default for Events {
+    fn default() -> Events {
         Events(mio::Events::with_capacity(EVENTS))
     }
+}
 
+impl Events {
     pub(crate) fn iter(&self) -> impl Iterator<Item = Arrived> {
         self.0.iter().map(|event| {
             let is_read_closed = event.is_read_closed() || event.is_error();

@@ -14,8 +14,15 @@ use std::time::Instant;
 impl Reactor {
     /// Takes in what the pool is done with, for its buffers at once. What has more to do waits for the end of the round:
     /// a client that sends without a pause would have its next request go before the others' first.
+    #[inline]
     pub(super) fn take_in_returned(&mut self, now: Instant, ready: &mut Vec<Ready>) {
         self.shared.take_returned(&mut self.returned);
+        if !self.returned.is_empty() {
+            self.take_in_all(now, ready);
+        }
+    }
+
+    fn take_in_all(&mut self, now: Instant, ready: &mut Vec<Ready>) {
         for _ in 0..self.returned.len() {
             match self.returned.pop_front() {
                 Some(Returned::Connection(lease)) => {

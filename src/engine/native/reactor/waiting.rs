@@ -36,9 +36,14 @@ impl Reactor {
         let due = self.next_due(until, now);
         let has_work = !ready.is_empty() || self.later.has_work();
         if has_work || due.is_some_and(|due| due <= now) {
-            return Some(Wait::Events(Some(Duration::ZERO)));
+            return Some(self.wait(Some(Duration::ZERO)));
         }
-        Some(Wait::Events(self.shared.timer.bound(due, now)))
+        let bound = self.shared.timer.bound(due, now);
+        Some(self.wait(bound))
+    }
+
+    fn wait(&mut self, bound: Option<Duration>) -> Wait {
+        Wait::Events(bound, self.spare_events.pop().unwrap_or_default())
     }
 
     /// When something is due next.

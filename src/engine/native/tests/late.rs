@@ -1,12 +1,12 @@
 //! Events that a thread brings late: it was not running while another dealt with their connection, and a next one has its
 //! place by then.
 
-use super::*;
+use super::{events::Events, *};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// A client's end that has been waited for and not been told the reactor yet, which has done with that client otherwise.
 /// Then the next client's request, from the same place.
-fn late_end() -> (Native, Events, Client, Box<dyn Exchange>) {
+fn late_end() -> (Native, Box<Events>, Client, Box<dyn Exchange>) {
     let config = Config::from_pairs([("REACTORS", "1")]).unwrap();
     let localhost = Some(Ipv4Addr::LOCALHOST.into());
     let listener = listen::bind(localhost, 0, PeerTimeout::of(&config)).unwrap();
@@ -14,7 +14,7 @@ fn late_end() -> (Native, Events, Client, Box<dyn Exchange>) {
     let client = ask(&engine);
     let exchange = requests(&engine, 1).remove(0);
     drop(client);
-    let mut late = Events::new();
+    let mut late = Box::<Events>::default();
     while !late.iter().any(|event| event.is_read_closed) {
         engine.loops[0].waiter.wait(None, &mut late);
     }
@@ -25,7 +25,7 @@ fn late_end() -> (Native, Events, Client, Box<dyn Exchange>) {
     (engine, late, next, exchange)
 }
 
-fn bring(engine: &Native, late: &Events) {
+fn bring(engine: &Native, late: Box<Events>) {
     let mut ready = Vec::new();
     let until = Some(Instant::now());
     engine.loops[0]
@@ -40,7 +40,7 @@ fn a_handler_is_not_told_that_its_client_has_gone_when_the_one_before_at_its_pla
     let has_gone = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&has_gone);
     exchange.watch_client(Box::new(move || told.store(true, SeqCst)));
-    bring(&engine, &late);
+    bring(&engine, late);
     assert!(!has_gone.load(SeqCst));
     answer(exchange);
     expect_answer(&mut client);
@@ -53,7 +53,7 @@ fn a_stream_of_events_is_not_cut_because_the_client_before_at_its_place_has_gone
     exchange.respond(response, false);
     assert!(pull_for(&engine, MOMENT).is_empty());
     expect_answer(&mut client);
-    bring(&engine, &late);
+    bring(&engine, late);
     sender.send("an event").unwrap();
     assert!(pull_for(&engine, MOMENT).is_empty());
     let mut sent = [0; 1024];
