@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// A leader that comes so much later than it meant to did not run meanwhile, and neither did the workers: above what a
 /// CPU quota takes at a time, which is less than its period of 100 ms.
-const STALL: Duration = Duration::from_millis(250);
+pub(super) const STALL: Duration = Duration::from_millis(250);
 
 impl Pool {
     /// Counts, logs and sends a response. True where all of it is sent; false where the client takes it slowly, and where it is
@@ -128,6 +128,7 @@ impl Pool {
         counts: &Counts,
     ) -> Option<Instant> {
         let mut first = None;
+        let mut turns = 0;
         let queue_timeout = self.dispatcher.live.queue_timeout.get();
         let free_slots = self.slots().saturating_sub(self.running());
         let lane = &self.lanes[lane];
@@ -145,6 +146,7 @@ impl Pool {
                         Shed::QueueTimeout,
                         counts,
                     );
+                    turns += usize::from(job.computes);
                 }
                 ready => {
                     if matches!(ready, Ready::Request(_)) {
@@ -154,6 +156,7 @@ impl Pool {
                 }
             }
         }
+        (0..turns).for_each(|_| self.pass_turn(now));
         first
     }
 }

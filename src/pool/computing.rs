@@ -6,7 +6,7 @@
 //! percentile of 90 ms where it had been 190 ms with 16 at once. Handlers that wait for something are not concerned; which
 //! ones they are, samples tell ([`CpuUse`](crate::message::route::CpuUse)).
 
-use super::{Pool, queue::Job};
+use super::{Pool, answers::STALL, queue::Job};
 use crate::{
     engine::{Exchange, Ready},
     message::refusal::Refusal,
@@ -30,9 +30,6 @@ const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// What a handler waits for that was taken for one that computes holds up others for no longer.
 const MOST_PATIENCE: Duration = Duration::from_secs(1);
-
-/// A look that comes so much later than it was meant to follows a stall of the whole process.
-const STALL: Duration = Duration::from_millis(250);
 
 /// Who computes now, and who waits for their turn.
 pub(super) struct ComputingLimit {

@@ -11,7 +11,7 @@ use crate::{
         trace::server::Tracer,
     },
     phase::{Phase, State},
-    pool::{Dispatcher, lanes::Affinity},
+    pool::{Computing, Dispatcher, lanes::Affinity},
     routing::{application::Stateful, routes::Routes},
 };
 use std::{
@@ -216,6 +216,27 @@ fn who_has_waited_too_long_is_told_to_come_again_and_the_others_keep_their_order
     assert_eq!(scene.look_after(QUEUE_TIMEOUT + SECOND), [0, 1]);
     scene.told.lock().unwrap().clear();
     assert_eq!(scene.queue(), [2, 3, 4, 5, 6, 7]);
+}
+
+#[test]
+fn whoever_computes_next_does_not_wait_for_a_turn_of_somebody_who_was_told_to_come_again() {
+    let mut scene = Scene::new(0);
+    let (pool, told) = (Arc::clone(&scene.pool), Arc::clone(&scene.told));
+    scene.run(2);
+    for number in 0..2 {
+        assert!(pool.lanes[0].admitted.take_one());
+        let since = scene.begun + number as u32 * SECOND;
+        let request = Computing {
+            exchange: Waiting::new(number, "/", &told),
+            since,
+            expected: Duration::ZERO,
+            lane: 0,
+        };
+        pool.admit_computing(request, since);
+    }
+    assert_eq!((pool.queued(), pool.waiting()), (1, 2), "one has its turn");
+    assert_eq!(scene.look_after(QUEUE_TIMEOUT), [0]);
+    assert_eq!((pool.queued(), pool.waiting()), (1, 1));
 }
 
 #[test]
