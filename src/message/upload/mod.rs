@@ -5,7 +5,7 @@ pub(crate) mod form;
 pub(crate) mod form_file;
 pub(crate) mod into_upload;
 mod leftovers;
-mod multipart;
+pub(crate) mod multipart;
 mod named;
 pub(crate) mod sink;
 mod spool;

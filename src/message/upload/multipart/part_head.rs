@@ -20,7 +20,7 @@ impl PartHead {
         let text = std::str::from_utf8(head).map_err(|_| "a part's head is not UTF-8")?;
         let mut disposition = None;
         let mut content_type = None;
-        for line in text.split("\r\n") {
+        for line in text.split_terminator("\r\n") {
             let (name, value) = line.split_once(':').ok_or("a line without a colon")?;
             let name =
                 HeaderName::from_bytes(name.as_bytes()).map_err(|_| "a malformed field name")?;
