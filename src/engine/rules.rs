@@ -5,6 +5,7 @@ use super::{
     lifetime::Lifetime,
     memory::{CurrentLimit, Memory},
     occupancy::{ClosedCounts, Connections, Occupancy},
+    places::Places,
 };
 use crate::{
     config::{
@@ -19,10 +20,7 @@ use crate::{
 };
 use http::Method;
 use std::{
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -84,8 +82,7 @@ pub(crate) struct Rules {
     /// Bytes a second; who is slower is the first to go where memory is short.
     pub(crate) min_body_rate: u32,
     pub(crate) memory: Memory,
-    /// How many connections may be open.
-    pub(crate) max_connections: AtomicUsize,
+    pub(crate) places: Arc<Places>,
     /// How long connections live.
     pub(crate) lifetime: Lifetime,
     pub(crate) policy: Policy,
@@ -110,7 +107,7 @@ impl Rules {
             },
             min_body_rate: config.min_body_rate,
             memory: Memory::new(config.buffer_memory, current_limit(config)),
-            max_connections: AtomicUsize::new(config.max_connections),
+            places: Places::new(config.max_connections),
             lifetime: Lifetime::of(config, &live),
             live,
             policy,
@@ -120,12 +117,12 @@ impl Rules {
     }
 
     pub(crate) fn max_connections(&self) -> usize {
-        self.max_connections.load(Relaxed)
+        self.places.connections()
     }
 
     /// From now on so many connections may be open, and so many bytes are for bodies and unsent responses.
     pub(crate) fn resize(&self, max_connections: usize, buffer_memory: usize) {
-        self.max_connections.store(max_connections, Relaxed);
+        self.places.resize(max_connections);
         self.memory.resize(buffer_memory);
     }
 

@@ -1,7 +1,7 @@
 //! Settings whose defaults and bounds follow from the limits of the machine, or from each other.
 
 use crate::config::{
-    limits::{Limits, WORKERS_PER_CPU, show_cpus},
+    limits::{Limits, SPARE_DESCRIPTORS, WORKERS_PER_CPU, descriptors_for_connections, show_cpus},
     settings::{Settings, show_size},
 };
 
@@ -24,8 +24,6 @@ const DEFAULT_MOST_CONNECTIONS: u64 = 10_000;
 const MOST_CONNECTIONS: u64 = 1_000_000;
 /// What an idle connection costs this process and, in the kernel, its cgroup, with room to spare.
 const MEMORY_PER_CONNECTION: u64 = 6 * KIB;
-/// Descriptors kept for everything that is no connection: log, listeners, pollers, files and clients of the service.
-const SPARE_DESCRIPTORS: u64 = 32;
 
 const DEFAULT_BUFFER_MEMORY: u64 = 256 * MIB;
 const BUFFER_SHARE_OF_MEMORY: u64 = 4;
@@ -47,10 +45,8 @@ pub(super) fn affordable_connections(memory_limit: Option<u64>) -> u64 {
 
 /// What is wanted, or what can be had where that is less.
 pub(super) fn connections_within(wanted: u64, descriptor_limit: Option<u64>) -> u64 {
-    let possible = descriptor_limit.map_or(u64::MAX, |descriptors| {
-        descriptors.saturating_sub(SPARE_DESCRIPTORS).max(1)
-    });
-    wanted.min(possible)
+    let possible = descriptors_for_connections(descriptor_limit);
+    possible.map_or(wanted, |possible| wanted.min(possible))
 }
 
 pub(super) fn default_buffer_memory(memory_limit: Option<u64>) -> usize {

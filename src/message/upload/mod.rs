@@ -9,4 +9,5 @@ pub(crate) mod multipart;
 mod named;
 pub(crate) mod sink;
 mod spool;
+mod storing;
 mod unique;

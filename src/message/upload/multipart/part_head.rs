@@ -12,6 +12,13 @@ pub(in crate::message::upload) struct PartHead {
 }
 
 impl PartHead {
+    /// How many bytes it keeps in memory.
+    pub(in crate::message::upload) fn length(&self) -> usize {
+        let optional = [&self.filename, &self.content_type];
+        let optional = optional.map(|text| text.as_ref().map_or(0, String::len));
+        self.name.len() + optional.iter().sum::<usize>()
+    }
+
     /// Reads the lines of a head, which end in CRLF each but the last.
     ///
     /// # Errors
