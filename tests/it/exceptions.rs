@@ -92,6 +92,10 @@ const TINY_HTTP: &[(&str, &str)] = &[
         UPLOADS,
     ),
     (
+        "uploads::endings::without_a_least_rate_a_client_may_be_as_slow_as_it_likes_and_still_may_not_stop",
+        UPLOADS,
+    ),
+    (
         "uploads::endings::a_client_that_stops_is_told_408_and_one_that_is_slow_and_honest_is_not",
         UPLOADS,
     ),
@@ -240,6 +244,7 @@ fn the_list_names_only_what_exists() {
         ("pushed", pushed::CASES),
         ("events", events::CASES),
         ("deferred", deferred::CASES),
+        ("deferred::unwanted", deferred::unwanted::CASES),
         ("slow_clients", slow_clients::CASES),
         ("shortages", shortages::CASES),
         ("configuration", configuration::CASES),
