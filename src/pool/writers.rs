@@ -111,7 +111,7 @@ type Producer = Box<dyn FnOnce(&mut dyn Write) -> Result<(), Error> + Send>;
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The threads of a pool that write bodies.
-pub(super) struct Writers {
+pub(crate) struct Writers {
     taken: AtomicUsize,
     /// Handed over to a thread that waits, or not at all.
     jobs: (Sender<Job>, Receiver<Job>),

@@ -75,7 +75,7 @@ pub(crate) struct Parked {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) deferred_answers: LazyRegistry,
     /// Who writes the answer, where it is one that is written.
-    pub(in crate::pool) writers: Arc<Writers>,
+    pub(crate) writers: Arc<Writers>,
     /// What the layers have made of the response.
     pub(crate) placeholder: Response,
     pub(crate) context: LogContext,
