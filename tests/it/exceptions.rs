@@ -4,7 +4,7 @@
 
 use crate::support::{Engine, note};
 use crate::{
-    access_log, background, bodies, calling, chaos, configuration, deadline, deferred,
+    access_log, background, bodies, calling, chaos, configuration, deadline, deferred, destructors,
     drain_report, endings, events, fairness, files, forwarded, health, hosted, http, layers,
     library, life, lifetimes, live_configuration, logging, metrics, otlp, pages, places, pool,
     probes, pushed, queue, resize, reviewed, rolling_update, service, sharing, shortages, signals,
@@ -89,6 +89,10 @@ const TINY_HTTP: &[(&str, &str)] = &[
     ),
     (
         "uploads::endings::a_client_that_leaves_in_the_middle_leaves_no_file",
+        UPLOADS,
+    ),
+    (
+        "destructors::what_an_upload_has_left_may_ask_the_service_when_it_is_dropped",
         UPLOADS,
     ),
     (
@@ -245,6 +249,7 @@ fn the_list_names_only_what_exists() {
         ("events", events::CASES),
         ("deferred", deferred::CASES),
         ("deferred::unwanted", deferred::unwanted::CASES),
+        ("destructors", destructors::CASES),
         ("slow_clients", slow_clients::CASES),
         ("shortages", shortages::CASES),
         ("configuration", configuration::CASES),

@@ -26,6 +26,7 @@ mod command_line;
 mod configuration;
 mod deadline;
 mod deferred;
+mod destructors;
 mod drain_report;
 mod events;
 mod fairness;
