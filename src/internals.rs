@@ -104,8 +104,9 @@ pub mod parts {
 pub mod fuzzing {
     //! What the fuzz targets call.
 
-    use crate::engine::{
-        http1::invariants as http1, native::connection::invariants as connections,
+    use crate::{
+        engine::{http1::invariants as http1, native::connection::invariants as connections},
+        message::upload::multipart::invariants as forms,
     };
 
     /// Any bytes as a request head.
@@ -116,6 +117,11 @@ pub mod fuzzing {
     /// Any bytes as a chunked body.
     pub fn chunks(data: &[u8]) {
         http1::chunks(data);
+    }
+
+    /// Any bytes as a form and its boundary.
+    pub fn form(data: &[u8]) {
+        forms::form(data);
     }
 
     /// Any bytes as a script of what the client, the clock and the handlers of a connection do.

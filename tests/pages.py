@@ -6,9 +6,7 @@ screen, where text stands out too little, and where a page does not ask for itse
 
 import base64
 import contextlib
-import json
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -16,7 +14,8 @@ import time
 import urllib.error
 import urllib.request
 
-PATIENCE = 60
+from harness import PATIENCE, addresses, open_tab
+
 PAGES = ["/statusz", "/flagz", "/threadz", "/tracez"]
 VIEWS = {
     "light": (1280, 900, "light", False),
@@ -52,79 +51,6 @@ CONTRAST = """(() => {
   }
   return [...weak].join(", ");
 })()"""
-
-
-class Browser:
-    """A browser that is spoken to over two pipes, in the DevTools protocol."""
-
-    def __init__(self, program, profile):
-        to_read, self.to = os.pipe()
-        self.read, to_write = os.pipe()
-        arguments = [
-            program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank",
-        ]
-
-        def in_place():
-            # Above both, or one might be closed by the other.
-            reader, writer = os.dup(to_read), os.dup(to_write)
-            os.dup2(reader, 3)
-            os.dup2(writer, 4)
-
-        self.process = subprocess.Popen(
-            arguments, preexec_fn=in_place, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        os.close(to_read)
-        os.close(to_write)
-        self.unread = b""
-        self.last = 0
-        self.events = []
-        self.session = None
-
-    def send(self, method, **parameters):
-        self.last += 1
-        message = {"id": self.last, "method": method, "params": parameters}
-        if self.session:
-            message["sessionId"] = self.session
-        os.write(self.to, json.dumps(message).encode() + b"\0")
-        while True:
-            message = self.next()
-            if message.get("id") == self.last:
-                if "error" in message:
-                    raise SystemExit(f"{method}: {message['error']}")
-                return message["result"]
-            self.events.append(message)
-
-    def next(self):
-        while b"\0" not in self.unread:
-            read = os.read(self.read, 1 << 16)
-            if not read:
-                raise SystemExit("the browser has ended")
-            self.unread += read
-        message, self.unread = self.unread.split(b"\0", 1)
-        return json.loads(message)
-
-    def wait_for(self, method, times=1):
-        deadline = time.monotonic() + PATIENCE
-        while sum(event["method"] == method for event in self.events) < times:
-            if time.monotonic() > deadline:
-                raise SystemExit(f"no {method} within {PATIENCE} s")
-            # Answered at once, so that this waits for no event for ever.
-            self.send("Runtime.evaluate", expression="1")
-            time.sleep(0.05)
-
-    def evaluate(self, expression):
-        return self.send("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
-
-
-def open_tab(program, profile):
-    browser = Browser(program, profile)
-    target = browser.send("Target.createTarget", url="about:blank")["targetId"]
-    browser.session = browser.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-    for domain in ["Page", "Log", "Network", "Runtime"]:
-        browser.send(f"{domain}.enable")
-    return browser
 
 
 def complaints(browser, url):
@@ -168,22 +94,6 @@ def look(browser, url, name, directory):
     browser.wait_for("Page.loadEventFired", 2)
 
 
-def addresses(log):
-    """Where the service listens, for clients and for its operators, as its log says."""
-    wanted = {"listening": None, "the admin port listens": None}
-    deadline = time.monotonic() + PATIENCE
-    while None in wanted.values():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"{log} does not say where the service listens")
-        time.sleep(0.1)
-        with open(log, encoding="utf-8") as lines:
-            records = [json.loads(line) for line in lines if line.endswith("\n")]
-        for record in records:
-            if record["msg"] in wanted:
-                wanted[record["msg"]] = "http://" + record["addr"]
-    return wanted.values()
-
-
 def ask(url):
     with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(url) as answer:
         answer.read()
@@ -203,15 +113,14 @@ def make_traffic(origin):
 
 
 def main(program, log, directory):
-    clients, admin = addresses(log)
+    clients, admin = addresses(log, "listening", "the admin port listens")
     make_traffic(clients)
     found = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = open_tab(program, profile)
         for path in PAGES:
             found += [f"{path} {complaint}" for complaint in look(browser, admin + path, path[1:], directory)]
-        browser.process.kill()
-        browser.process.wait()
+        browser.end()
     for complaint in found:
         print(complaint, file=sys.stderr)
     print(f"{len(PAGES)} pages were looked at in {len(VIEWS)} ways each")

@@ -17,4 +17,4 @@ HOST=127.0.0.1 PORT=0 ADMIN_PORT=0 ADMIN_TOKEN=secret LOG_FORMAT=json DRAIN_DELA
     "${CARGO_TARGET_DIR:-target}/debug/seaworthy" >"$work/log" &
 service=$!
 
-python3 tests/pages.py "${BROWSER:-chromium}" "$work/log" "$pictures"
+python3 -B tests/pages.py "${BROWSER:-chromium}" "$work/log" "$pictures"

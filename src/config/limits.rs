@@ -53,7 +53,7 @@ impl Limits {
     /// Reads the limits of this process. What cannot be read counts as unlimited, and for the CPUs `num_cpus` is asked.
     pub fn read() -> Limits {
         Limits {
-            descriptor_limit: descriptors::limit(),
+            descriptor_limit: descriptor_limit(),
             ..Limits::read_from(Path::new("/"))
         }
     }
@@ -66,7 +66,7 @@ impl Limits {
     pub(crate) fn reread(root: &Path) -> io::Result<Limits> {
         let files = Files::below_root(root);
         let limits = Limits {
-            descriptor_limit: descriptors::limit(),
+            descriptor_limit: descriptor_limit(),
             ..Limits::read_through(&files)
         };
         files.finish().map(|()| limits)
@@ -223,7 +223,33 @@ fn parse_ranges(list: &str) -> Option<Vec<(usize, usize)>> {
     list.trim().split(',').map(range).collect()
 }
 
-pub(crate) use descriptors::raise_descriptor_limit;
+pub(crate) use descriptors::{limit as descriptor_limit, raise_descriptor_limit};
+
+/// Descriptors kept for everything that is no connection and no upload: log, listeners, pollers, files and clients of the
+/// service.
+const SPARE_DESCRIPTORS: u64 = 32;
+
+/// What each reactor after the first has of its own: its poller, twice, and what wakes it and times it.
+const DESCRIPTORS_PER_REACTOR: u64 = 4;
+
+/// Descriptors kept where there are so many reactors.
+pub(crate) fn spare_descriptors(reactors: usize) -> u64 {
+    SPARE_DESCRIPTORS + DESCRIPTORS_PER_REACTOR * (reactors as u64).saturating_sub(1)
+}
+
+/// How many descriptors there are for connections and what they are stored to, at least one; none where there is no limit.
+pub(crate) fn descriptors_for_connections(limit: Option<u64>, reactors: usize) -> Option<u64> {
+    let left = |descriptors: u64| descriptors.saturating_sub(spare_descriptors(reactors));
+    limit.map(|descriptors| left(descriptors).max(1))
+}
+
+/// Whether this descriptor, the lowest that was free (POSIX.1-2024, 2.6), is among the last half of those that are
+/// kept. The process has some open before any connection, so that the other half is never all there.
+pub(crate) fn is_spare_descriptor(descriptor: i32) -> bool {
+    let kept = SPARE_DESCRIPTORS / 2;
+    let limit = descriptor_limit().unwrap_or(u64::MAX);
+    u64::try_from(descriptor).is_ok_and(|descriptor| descriptor >= limit.saturating_sub(kept))
+}
 
 #[cfg(unix)]
 mod descriptors {
@@ -241,7 +267,8 @@ mod descriptors {
         limit().unwrap_or(u64::MAX)
     }
 
-    pub(super) fn limit() -> Option<u64> {
+    /// The soft limit on open descriptors.
+    pub(crate) fn limit() -> Option<u64> {
         getrlimit(Resource::RLIMIT_NOFILE)
             .ok()
             .map(|(soft, _)| soft)
@@ -255,7 +282,7 @@ mod descriptors {
         u64::MAX
     }
 
-    pub(super) fn limit() -> Option<u64> {
+    pub(crate) fn limit() -> Option<u64> {
         None
     }
 }

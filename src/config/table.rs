@@ -89,8 +89,8 @@ pub struct Config {
     /// `QUEUE_TIMEOUT`: how long a request may wait for a worker, 10 s by default.
     pub queue_timeout: Duration,
     /// `MAX_CONNECTIONS`: how many connections may be open; by default one for each 6 KiB of the memory limit and at
-    /// most 10000. Never above the descriptor limit less 32, and less 4 for each reactor after the first. Who makes room for a
-    /// newcomer, the `guide` says, on its page about configuration.
+    /// most 10000. Never above the descriptor limit less 32, and less 4 for each reactor after the first, of which an upload
+    /// takes another. Who makes room for a newcomer, the `guide` says, on its page about configuration.
     pub max_connections: usize,
     /// `BUFFER_MEMORY`: bytes that requests and unsent responses may take together, half of it for either and 64 KiB at
     /// least; by default a quarter of the memory limit, 256 MiB without one.

@@ -16,6 +16,7 @@ pub(crate) mod native;
 pub(crate) mod occupancy;
 pub(crate) mod outgoing;
 mod pace;
+pub(crate) mod places;
 pub(crate) mod rules;
 #[cfg(feature = "tiny_http")]
 pub(crate) mod tiny_http;
@@ -133,6 +134,10 @@ pub(crate) trait Engine: Send + Sync {
     fn cut(&self) -> Cut;
 }
 
+/// Called when a client has gone, where sockets are driven: it must not wait, nor run anything of a handler's, be it a
+/// destructor. What it returns is dropped where a handler may run.
+pub(crate) type OnGone = Box<dyn FnOnce() -> Option<Box<dyn Send>> + Send>;
+
 /// One request and the way back to its client.
 pub(crate) trait Exchange: Send {
     fn request(&mut self) -> &mut Request;
@@ -180,9 +185,9 @@ pub(crate) trait Exchange: Send {
     /// No more of the body is taken: the request is what it was before, with a body that counts and is not there.
     fn end_body(&mut self) {}
 
-    /// Has `on_gone` called once the client is known to have gone, on a thread that must not wait, unless the request is
-    /// answered before. True where it has gone already: then it is not called. An engine that cannot tell never calls it.
-    fn watch_client(&mut self, _on_gone: Box<dyn FnOnce() + Send>) -> bool {
+    /// Has `on_gone` called once the client is known to have gone, unless the request is answered before. True where it has
+    /// gone already: then it is not called. An engine that cannot tell never calls it.
+    fn watch_client(&mut self, _on_gone: OnGone) -> bool {
         false
     }
 

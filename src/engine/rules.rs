@@ -5,6 +5,7 @@ use super::{
     lifetime::Lifetime,
     memory::{CurrentLimit, Memory},
     occupancy::{ClosedCounts, Connections, Occupancy},
+    places::Places,
 };
 use crate::{
     config::{
@@ -19,10 +20,7 @@ use crate::{
 };
 use http::Method;
 use std::{
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -84,8 +82,7 @@ pub(crate) struct Rules {
     /// Bytes a second; who is slower is the first to go where memory is short.
     pub(crate) min_body_rate: u32,
     pub(crate) memory: Memory,
-    /// How many connections may be open.
-    pub(crate) max_connections: AtomicUsize,
+    pub(crate) places: Arc<Places>,
     /// How long connections live.
     pub(crate) lifetime: Lifetime,
     pub(crate) policy: Policy,
@@ -100,7 +97,7 @@ impl Rules {
         Rules::split(config, policy, 1).remove(0)
     }
 
-    /// Those of so many reactors, each on cache lines of its own: they have the memory in common.
+    /// Those of so many reactors, each on cache lines of its own: they have memory and places in common.
     pub(crate) fn split(config: &Config, policy: Policy, reactors: usize) -> Vec<Rules> {
         let max_body_bytes = config.sizing().max_body_bytes as u64;
         let own = policy.body_limits.as_ref().map_or(0, |own| own.largest());
@@ -109,6 +106,7 @@ impl Rules {
             .clone()
             .unwrap_or_else(|| LiveConfig::of(config));
         let closed: Arc<ClosedCounts> = Arc::default();
+        let places = Places::new(config.max_connections, reactors);
         let of_one = |memory| Rules {
             limits: Limits {
                 max_head_bytes: config.max_head_bytes,
@@ -117,7 +115,7 @@ impl Rules {
             },
             min_body_rate: config.min_body_rate,
             memory,
-            max_connections: AtomicUsize::new(config.max_connections),
+            places: Arc::clone(&places),
             lifetime: Lifetime::of(config, &live),
             live: Arc::clone(&live),
             policy: policy.clone(),
@@ -129,12 +127,12 @@ impl Rules {
     }
 
     pub(crate) fn max_connections(&self) -> usize {
-        self.max_connections.load(Relaxed)
+        self.places.connections()
     }
 
     /// From now on so many connections may be open, and so many bytes are for bodies and unsent responses.
     pub(crate) fn resize(&self, max_connections: usize, buffer_memory: usize) {
-        self.max_connections.store(max_connections, Relaxed);
+        self.places.resize(max_connections);
         self.memory.resize(buffer_memory);
     }
 

@@ -1,5 +1,6 @@
 //! An upload between its handler and its answer.
 
+use super::places::UploadPlace;
 use crate::{
     message::{
         body::Body,
@@ -31,6 +32,8 @@ pub(crate) struct Underway {
     pub(crate) began: Instant,
     /// Counts it among the requests that are answered now, until it is dropped.
     _counted: Box<dyn Send>,
+    /// That of where its body goes.
+    pub(crate) place: Option<UploadPlace>,
 }
 
 /// What the pool does next with an upload.
@@ -63,6 +66,7 @@ impl Underway {
                     kept: pending.kept,
                     began,
                     _counted: counted,
+                    place: None,
                 }))
             }
             body => Err(Response { body, ..seen }),

@@ -28,6 +28,7 @@ impl Pool {
             exchange,
             dispatcher: Arc::clone(&self.dispatcher),
             deferred_answers: Arc::clone(&self.deferred_answers),
+            writers: Arc::clone(&self.writers),
             placeholder,
             context: LogContext::current(),
             started,

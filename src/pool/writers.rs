@@ -53,7 +53,8 @@ impl Response {
     /// error or panics, the connection is cut, so that the client does not take what it has for the whole. Where the
     /// client has gone, writing fails.
     ///
-    /// At most 64 bodies are written at once in a service; beyond that this is a 503 with `Retry-After`. A route whose
+    /// At most 64 bodies are written at once in a service; beyond that this is a 503 with `Retry-After`, or, where it is the
+    /// answer of a [`Responder`](crate::Responder) and was made on a thread of the program's own, a cut connection. A route whose
     /// bodies are large, or hold something scarce, has a [`concurrency`](crate::layers::concurrency()) of its own, which
     /// counts until the body is sent. What can be asked for the next piece needs no thread: see
     /// [`stream`](Response::stream).
@@ -85,13 +86,10 @@ impl Response {
         write: impl FnOnce(&mut dyn Write) -> Result<(), Error> + Send + 'static,
     ) -> Response {
         let write = Box::new(write);
-        let place = WRITERS.with_borrow(|writers| writers.as_ref().map(Writers::take_place));
-        let state = match place {
+        let state = match place_here() {
             Some(Some(place)) => State::Due(write, place),
-            Some(None) => {
-                return Error::unavailable("too many answers are written").into_response();
-            }
-            None => State::Alone(write),
+            Some(None) => return Error::unavailable(TOO_MANY).into_response(),
+            None => State::Unplaced(write),
         };
         Response::stream(Written {
             state,
@@ -101,11 +99,19 @@ impl Response {
     }
 }
 
+const TOO_MANY: &str = "too many answers are written";
+
+/// A place among the writers of the pool that this thread works for: none where there is none left, nor where there is no
+/// pool.
+fn place_here() -> Option<Option<Place>> {
+    WRITERS.with_borrow(|writers| writers.as_ref().map(Writers::take_place))
+}
+
 type Producer = Box<dyn FnOnce(&mut dyn Write) -> Result<(), Error> + Send>;
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The threads of a pool that write bodies.
-pub(super) struct Writers {
+pub(crate) struct Writers {
     taken: AtomicUsize,
     /// Handed over to a thread that waits, or not at all.
     jobs: (Sender<Job>, Receiver<Job>),
@@ -122,6 +128,14 @@ impl Writers {
     /// What is answered on this thread from now on is written by these.
     pub(super) fn serve_this_thread(self: &Arc<Self>) {
         WRITERS.set(Some(Arc::clone(self)));
+    }
+
+    /// What is read on this thread meanwhile is written by these, on whichever thread it was made.
+    pub(super) fn serve<T>(self: &Arc<Self>, read: impl FnOnce() -> T) -> T {
+        let outer = WRITERS.replace(Some(Arc::clone(self)));
+        let result = read();
+        WRITERS.set(outer);
+        result
     }
 
     fn take_place(self: &Arc<Self>) -> Option<Place> {
@@ -166,8 +180,8 @@ struct Written {
 
 enum State {
     Due(Producer, Place),
-    /// There is no pool.
-    Alone(Producer),
+    /// It was made where there is no pool: as a deferred answer, or in a test.
+    Unplaced(Producer),
     /// A piece without bytes is the end. What ends in any other way is cut short.
     Begun(Receiver<io::Result<Vec<u8>>>),
     Done,
@@ -186,11 +200,18 @@ impl Written {
                 end if end.is_empty() => (end, State::Done),
                 piece => (piece, State::Begun(pieces)),
             },
-            State::Alone(write) => {
-                let mut all = Vec::new();
-                caught(|| write(&mut all))?;
-                (all, State::Done)
-            }
+            State::Unplaced(write) => match place_here() {
+                Some(Some(place)) => {
+                    self.state = State::Due(write, place);
+                    return self.next_piece();
+                }
+                Some(None) => return Err(io::Error::other(TOO_MANY)),
+                None => {
+                    let mut all = Vec::new();
+                    caught(|| write(&mut all))?;
+                    (all, State::Done)
+                }
+            },
             State::Done => (Vec::new(), State::Done),
             State::Cut => return Err(cut()),
         };

@@ -1,5 +1,6 @@
 //! Answers that are given later: by whoever has the responder, when no worker is on the request any more.
 
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -18,6 +19,8 @@ use crate::support::{
     Broken, Client, Engine, PATIENCE, Times, allow_descriptors, eventually, get, note,
 };
 
+pub(crate) mod unwanted;
+
 both_engines! {
     an_answer_is_given_later_by_another_thread,
     an_answer_that_is_there_before_its_handler_returns_is_given_then,
@@ -25,6 +28,7 @@ both_engines! {
     what_is_not_answered_by_its_deadline_is_told_503,
     a_responder_that_is_dropped_answers_500,
     an_answer_may_be_a_stream_of_events,
+    an_answer_that_is_written_is_sent_while_it_is_written_whatever_thread_has_made_it,
     a_responder_learns_that_its_client_has_gone,
     a_place_of_a_layer_is_free_once_it_is_answered,
     metrics_tell_of_the_answer_that_was_given,
@@ -165,6 +169,35 @@ fn an_answer_may_be_a_stream_of_events(engine: Engine) {
     read_until(&mut client, b"data: one\n\n\r\n");
     sender.finish();
     assert_eq!(client.exactly(5).unwrap(), b"0\r\n\r\n");
+    end(running);
+}
+
+/// More than all the buffers of two sockets take.
+const MUCH: usize = 64 << 20;
+
+fn an_answer_that_is_written_is_sent_while_it_is_written_whatever_thread_has_made_it(
+    engine: Engine,
+) {
+    let (service, responders) = deferring("20s");
+    let running = serve_with(service, engine, &[]);
+    let mut client = ask(&running);
+    let written = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&written);
+    let answer = Response::write_with(move |out| {
+        let piece = [b'x'; 1 << 16];
+        while count.fetch_add(piece.len(), SeqCst) < MUCH {
+            out.write_all(&piece)?;
+        }
+        Ok(())
+    });
+    let responder = next(&responders);
+    let answering = thread::spawn(move || responder.respond(answer));
+    read_until(&mut client, b"xxxx");
+    // It waits for its client, and neither here nor in memory.
+    assert_eq!(answering.join().unwrap(), Ok(()));
+    let ahead = written.load(SeqCst);
+    assert!(ahead < MUCH, "{ahead} bytes were written for a few");
+    client.reset();
     end(running);
 }
 

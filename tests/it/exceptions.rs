@@ -5,10 +5,10 @@
 use crate::support::{Engine, note};
 use crate::{
     access_log, background, bodies, calling, chaos, computing, configuration, deadline, deferred,
-    drain_report, endings, events, fairness, files, forwarded, health, hosted, http, layers,
-    library, life, lifetimes, live_configuration, logging, metrics, otlp, pages, places, pool,
-    probes, pushed, queue, resize, reviewed, rolling_update, service, sharing, shortages, signals,
-    slow_clients, stalls, streams, timeouts, traces, uploads, wakeups,
+    destructors, drain_report, endings, events, fairness, files, forwarded, health, hosted, http,
+    layers, library, life, lifetimes, live_configuration, logging, metrics, otlp, pages, places,
+    pool, probes, pushed, queue, resize, reviewed, rolling_update, service, sharing, shortages,
+    signals, slow_clients, stalls, streams, timeouts, traces, uploads, wakeups,
 };
 
 /// It answers what it cannot parse by itself, or not at all, and hands out nothing of it.
@@ -89,6 +89,14 @@ const TINY_HTTP: &[(&str, &str)] = &[
     ),
     (
         "uploads::endings::a_client_that_leaves_in_the_middle_leaves_no_file",
+        UPLOADS,
+    ),
+    (
+        "destructors::what_an_upload_has_left_may_ask_the_service_when_it_is_dropped",
+        UPLOADS,
+    ),
+    (
+        "uploads::endings::without_a_least_rate_a_client_may_be_as_slow_as_it_likes_and_still_may_not_stop",
         UPLOADS,
     ),
     (
@@ -240,6 +248,8 @@ fn the_list_names_only_what_exists() {
         ("pushed", pushed::CASES),
         ("events", events::CASES),
         ("deferred", deferred::CASES),
+        ("deferred::unwanted", deferred::unwanted::CASES),
+        ("destructors", destructors::CASES),
         ("slow_clients", slow_clients::CASES),
         ("shortages", shortages::CASES),
         ("computing", computing::CASES),

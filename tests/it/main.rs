@@ -27,6 +27,7 @@ mod computing;
 mod configuration;
 mod deadline;
 mod deferred;
+mod destructors;
 mod drain_report;
 mod events;
 mod fairness;

@@ -19,6 +19,7 @@ mod cgroup;
 mod changes;
 #[path = "../it/support/collector.rs"]
 mod collector;
+mod descriptors;
 mod later;
 #[path = "../it/support/mounted.rs"]
 #[expect(dead_code, reason = "the other tests need more of it")]
@@ -48,7 +49,19 @@ fn main() -> ExitCode {
         );
         return ExitCode::SUCCESS;
     }
-    let tests: [(&str, fn()); 12] = [
+    let tests: [(&str, fn()); 15] = [
+        (
+            "of_an_upload_whose_process_is_killed_nothing_is_at_its_place",
+            uploads::of_an_upload_whose_process_is_killed_nothing_is_at_its_place,
+        ),
+        (
+            "uploads_take_two_places_so_that_descriptors_are_left_for_probes_and_the_service",
+            descriptors::uploads_take_two_places_so_that_descriptors_are_left_for_probes_and_the_service,
+        ),
+        (
+            "uploads_on_open_connections_are_told_503_where_the_last_descriptors_are_left",
+            descriptors::uploads_on_open_connections_are_told_503_where_the_last_descriptors_are_left,
+        ),
         (
             "the_span_and_the_record_of_an_upload_end_with_its_answer",
             uploads::the_span_and_the_record_of_an_upload_end_with_its_answer,

@@ -31,11 +31,16 @@ impl Serving {
 
     /// Started in control groups.
     pub(crate) fn start_in(groups: &[&Cgroup], settings: &[(&str, &str)]) -> Serving {
-        let program = started_with(&[], settings);
         let enter: Vec<String> = groups.iter().map(|group| group.enter()).collect();
+        Serving::start_after(&enter.join(" && "), settings)
+    }
+
+    /// Started by a shell that has run this.
+    pub(crate) fn start_after(before: &str, settings: &[(&str, &str)]) -> Serving {
+        let program = started_with(&[], settings);
         let mut command = Command::new("sh");
         command
-            .args(["-c", &format!("{} && exec \"$0\"", enter.join(" && "))])
+            .args(["-c", &format!("{before} && exec \"$0\"")])
             .arg(program.get_program())
             .env_clear();
         let environment = program.get_envs();

@@ -14,17 +14,17 @@ use std::{
 const GIBIBYTE: u64 = 1 << 30;
 
 /// A directory that is removed when the test ends.
-struct Data(PathBuf);
+pub(crate) struct Data(PathBuf);
 
 impl Data {
-    fn new(name: &str) -> Data {
+    pub(crate) fn new(name: &str) -> Data {
         let name = format!("seaworthy-uploads-{name}-{}", process::id());
         let data = Data(env::temp_dir().join(name));
         fs::create_dir_all(&data.0).expect("a directory can be made");
         data
     }
 
-    fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         self.0.to_string_lossy().into_owned()
     }
 }
@@ -136,6 +136,40 @@ pub(crate) fn uploads_that_cannot_be_are_a_bad_configuration() {
             "{stderr}"
         );
     }
+}
+
+pub(crate) fn of_an_upload_whose_process_is_killed_nothing_is_at_its_place() {
+    let data = Data::new("killed");
+    let path = data.path();
+    let settings = [("QUEUE", "queue"), ("DATA_DIR", path.as_str())];
+    let serving = Serving::start(&settings);
+    let old = upload(serving.address(), "replaced", 1 << 20);
+    assert!(old.ends_with("1048576 bytes"), "{old}");
+    let mut streams: Vec<TcpStream> = ["new", "replaced"]
+        .iter()
+        .map(|name| {
+            let mut stream = TcpStream::connect(serving.address()).expect("it listens");
+            let head = format!(
+                "PUT /files/{name} HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\nhalf"
+            );
+            stream.write_all(head.as_bytes()).expect("it reads");
+            stream
+        })
+        .collect();
+    let has_begun = || {
+        let entries = fs::read_dir(&data.0).expect("it is there").flatten();
+        let lengths = entries.filter_map(|entry| entry.metadata().ok());
+        lengths.filter(|file| file.len() == 4).count() == 2
+    };
+    while !has_begun() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    drop(serving);
+    for stream in &mut streams {
+        let _ = stream.read(&mut [0; 1]);
+    }
+    let held = |name: &str| fs::metadata(data.0.join(name)).map(|file| file.len()).ok();
+    assert_eq!((held("new"), held("replaced")), (None, Some(1 << 20)));
 }
 
 pub(crate) fn the_span_and_the_record_of_an_upload_end_with_its_answer() {

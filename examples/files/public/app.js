@@ -1,5 +1,6 @@
 // Two views: all files at /, one of them at /view/NAME. The server answers both paths with the same page.
 const view = document.querySelector("#view");
+const uploads = document.querySelector("#uploads");
 
 function element(tag, properties, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -16,24 +17,30 @@ async function all() {
 // By XMLHttpRequest, since fetch does not tell how far an upload is.
 function send(file) {
   const progress = element("progress", { max: 1, value: 0 });
-  view.append(element("p", {}, `${file.name} `, progress));
+  const outcome = element("output", { value: "0 %" });
+  const row = element("p", {}, `${file.name} `, progress, " ", outcome);
+  uploads.append(row);
+  const fail = (why) => {
+    row.className = "failed";
+    outcome.value = why;
+  };
   return new Promise((done) => {
     const request = new XMLHttpRequest();
-    request.upload.onprogress = (event) => { progress.value = event.loaded / event.total; };
-    request.onload = () => {
-      if (request.status >= 400) alert(`${file.name}: ${request.responseText}`);
-      done();
+    request.upload.onprogress = ({ loaded, total }) => {
+      progress.value = loaded / total;
+      outcome.value = `${Math.floor(100 * progress.value)} %`;
     };
-    request.onerror = () => {
-      alert(`${file.name}: the upload broke off`);
-      done();
-    };
+    // What is refused before it is whole is answered all the same.
+    request.onload = () => { if (request.status >= 400) fail(request.responseText); };
+    request.onerror = () => fail("the upload broke off");
+    request.onloadend = done;
     request.open("PUT", `/api/files/${encodeURIComponent(file.name)}`);
     request.send(file);
   });
 }
 
 async function upload(files) {
+  uploads.replaceChildren();
   for (const file of files) await send(file);
   show();
 }

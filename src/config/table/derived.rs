@@ -1,7 +1,10 @@
 //! Settings whose defaults and bounds follow from the limits of the machine, or from each other.
 
 use crate::config::{
-    limits::{CPUS_PER_REACTOR, Limits, WORKERS_PER_CPU, show_cpus},
+    limits::{
+        CPUS_PER_REACTOR, Limits, WORKERS_PER_CPU, descriptors_for_connections, show_cpus,
+        spare_descriptors,
+    },
     settings::{Settings, show_size},
 };
 
@@ -24,10 +27,6 @@ const DEFAULT_MOST_CONNECTIONS: u64 = 10_000;
 const MOST_CONNECTIONS: u64 = 1_000_000;
 /// What an idle connection costs this process and, in the kernel, its cgroup, with room to spare.
 const MEMORY_PER_CONNECTION: u64 = 6 * KIB;
-/// Descriptors kept for everything that is no connection: log, listeners, pollers, files and clients of the service.
-const SPARE_DESCRIPTORS: u64 = 32;
-/// What each reactor after the first has of its own: its poller, twice, and what wakes it and times it.
-const DESCRIPTORS_PER_REACTOR: u64 = 4;
 
 /// More than anybody will want; each takes about 100 KiB of memory.
 const MOST_REACTORS: u64 = 64;
@@ -56,16 +55,8 @@ pub(super) fn connections_within(
     descriptor_limit: Option<u64>,
     reactors: usize,
 ) -> u64 {
-    let possible = descriptor_limit.map_or(u64::MAX, |descriptors| {
-        descriptors
-            .saturating_sub(spare_descriptors(reactors))
-            .max(1)
-    });
-    wanted.min(possible)
-}
-
-fn spare_descriptors(reactors: usize) -> u64 {
-    SPARE_DESCRIPTORS + DESCRIPTORS_PER_REACTOR * (reactors as u64).saturating_sub(1)
+    let possible = descriptors_for_connections(descriptor_limit, reactors);
+    possible.map_or(wanted, |possible| wanted.min(possible))
 }
 
 pub(super) fn default_buffer_memory(memory_limit: Option<u64>) -> usize {

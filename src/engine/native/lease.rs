@@ -2,8 +2,8 @@
 
 mod exchange;
 
-use super::{connection::Connection, events::Timer, open::OpenConnections};
-use crate::engine::{occupancy::Closed, rules::Rules};
+use super::{connection::Connection, events::Timer, open::OpenConnections, socket};
+use crate::engine::{OnGone, occupancy::Closed, rules::Rules};
 use mio::{Poll, Token, Waker, net::TcpStream};
 use std::{
     collections::VecDeque,
@@ -19,9 +19,6 @@ use std::{
 
 /// The waker's token; connections count from 0.
 pub(super) const WAKER: Token = Token(usize::MAX);
-
-/// Called when a client has gone, where sockets are driven.
-type OnGone = Box<dyn FnOnce() + Send>;
 
 /// How open the engine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -165,12 +162,10 @@ impl Shared {
         }
     }
 
-    /// The client of the connection at this place, which is leased, has gone.
-    pub(super) fn client_has_gone(&self, place: usize) {
-        let on_gone = self.take_watch(place);
-        if let Some(on_gone) = on_gone {
-            on_gone();
-        }
+    /// The client of the connection at this place, which is leased, has gone. What that leaves is a worker's to drop.
+    pub(super) fn client_has_gone(&self, place: usize) -> Option<Box<dyn Send>> {
+        let on_gone = self.take_watch(place)?;
+        on_gone()
     }
 
     fn take_watch(&self, place: usize) -> Option<OnGone> {
@@ -288,11 +283,17 @@ impl Lease {
 }
 
 impl Drop for Lease {
-    /// A connection that was lost on its way, to a panic in somebody's reader or destructor, still frees its place.
+    /// A connection whose request nobody answers any more frees its place: its client has gone while it waited for a
+    /// deferred answer, all is cut, or it was lost on its way to a panic in somebody's reader or destructor.
     fn drop(&mut self) {
         if self.is_out {
             self.end_watch();
-            self.connection.ends_for(Closed::Failed);
+            let why = match self.shared.stage() {
+                Stage::Cut => Closed::Cut,
+                _ if socket::has_left(self.connection.socket()) => Closed::Client,
+                _ => Closed::Failed,
+            };
+            self.connection.ends_for(why);
             self.connection.release(&self.shared.rules);
             self.shared.push(Returned::Ended(self.place), false);
         }

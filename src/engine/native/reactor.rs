@@ -231,8 +231,8 @@ impl Reactor {
                 *event = true;
                 *client_has_closed |= closed;
                 self.shared.await_return(place);
-                if closed {
-                    self.shared.client_has_gone(place);
+                if closed && let Some(left) = self.shared.client_has_gone(place) {
+                    self.later.leave_to_workers(left);
                 }
             }
             Some(Place::Free) | None => {}

@@ -272,9 +272,9 @@ impl Drop for Receiver {
         state.weight = 0;
         state.settle();
         let unsent = std::mem::take(&mut state.queue);
-        state.outlet = None;
+        let outlet = state.outlet.take();
         drop(state);
-        drop(unsent);
+        drop((unsent, outlet));
         self.0.changed.notify_all();
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     named::name_in,
     sink::{BodySink, Upload},
+    storing,
     unique::create_unique,
 };
 use crate::message::{
@@ -24,7 +25,8 @@ use std::{
 /// [`Upload::remove_leftovers`].
 #[must_use = "it becomes an upload when the handler returns it"]
 pub struct FileSink {
-    part: Part,
+    file: File,
+    temporary: Temporary,
     path: PathBuf,
     length: u64,
     synced: bool,
@@ -45,16 +47,21 @@ impl Upload {
     /// 201 unless [`FileSink::then`] makes another. The path is the program's to choose: see
     /// [`to_file_in`](Upload::to_file_in) for a name that comes from a client.
     ///
+    /// A disk that is full is a 507 there and later on.
+    ///
     /// # Errors
-    /// Where no file can be created beside it; the error names the directory.
-    pub fn to_file(path: impl Into<PathBuf>) -> io::Result<FileSink> {
+    /// Where no file can be created beside it, with the directory in the cause: 507 where the disk is full, 503 where too
+    /// many files are open, else 500.
+    pub fn to_file(path: impl Into<PathBuf>) -> Result<FileSink, Error> {
         let path = path.into();
         let directory = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
+        let (file, temporary) = Temporary::create(directory)?;
         Ok(FileSink {
-            part: Part::create(directory)?,
+            file,
+            temporary,
             path,
             length: 0,
             synced: false,
@@ -65,9 +72,9 @@ impl Upload {
     ///
     /// # Errors
     /// 400 where the name is no plain file name: empty, over 255 bytes, beginning with a dot, or with a slash, a backslash
-    /// or a control character in it. 500 where no file can be created.
+    /// or a control character in it. Where no file can be created, those of [`to_file`](Upload::to_file).
     pub fn to_file_in(directory: impl AsRef<Path>, name: &str) -> Result<FileSink, Error> {
-        Ok(Upload::to_file(name_in(directory.as_ref(), name)?)?)
+        Upload::to_file(name_in(directory.as_ref(), name)?)
     }
 }
 
@@ -88,18 +95,18 @@ impl FileSink {
     }
 
     fn write(&mut self, piece: &[u8]) -> io::Result<()> {
-        self.part.file.write_all(piece)?;
+        self.file.write_all(piece)?;
         self.length += piece.len() as u64;
         Ok(())
     }
 
     fn place(self) -> io::Result<Stored> {
         if self.synced {
-            self.part.file.sync_all()?;
+            self.file.sync_all()?;
         }
-        self.part.place(&self.path)?;
+        self.temporary.place(&self.path)?;
         if self.synced
-            && let Some(directory) = self.part.temporary.parent()
+            && let Some(directory) = self.temporary.path.parent()
         {
             File::open(directory)?.sync_all()?;
         }
@@ -127,56 +134,48 @@ where
     R: IntoResponse,
 {
     fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
-        Ok(self.sink.write(piece)?)
+        self.sink.write(piece).map_err(storing::failed)
     }
 
     fn finish(self: Box<Self>, request: &Request) -> Result<Response, Error> {
         let Answered { sink, answer } = *self;
-        let stored = sink.place()?;
+        let stored = sink.place().map_err(storing::failed)?;
         Ok(answer(request, stored).into_response())
     }
 }
 
 /// A file that has no place yet, and is removed where it never gets one.
 #[derive(Debug)]
-pub(super) struct Part {
-    file: File,
-    temporary: PathBuf,
+pub(super) struct Temporary {
+    path: PathBuf,
     is_placed: AtomicBool,
 }
 
-impl Part {
-    pub(super) fn create(directory: &Path) -> io::Result<Part> {
-        let (file, temporary) = create_unique(directory)?;
-        Ok(Part {
-            file,
-            temporary,
-            is_placed: AtomicBool::new(false),
-        })
-    }
-
-    pub(super) fn file(&mut self) -> &mut File {
-        &mut self.file
+impl Temporary {
+    pub(super) fn create(directory: &Path) -> Result<(File, Temporary), Error> {
+        let (file, path) = create_unique(directory)?;
+        let is_placed = AtomicBool::new(false);
+        Ok((file, Temporary { path, is_placed }))
     }
 
     /// Opens it anew, while it has no place.
     pub(super) fn open(&self) -> io::Result<File> {
-        File::open(&self.temporary)
+        File::open(&self.path)
     }
 
     pub(super) fn place(&self, place: &Path) -> io::Result<()> {
-        fs::rename(&self.temporary, place)?;
+        fs::rename(&self.path, place)?;
         self.is_placed.store(true, Relaxed);
         Ok(())
     }
 }
 
-impl Drop for Part {
+impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.is_placed.load(Relaxed)
-            && let Err(error) = fs::remove_file(&self.temporary)
+            && let Err(error) = fs::remove_file(&self.path)
         {
-            log::warn!(path:% = self.temporary.display(), reason:% = error; "what came of an upload cannot be removed");
+            log::warn!(path:% = self.path.display(), reason:% = error; "what came of an upload cannot be removed");
         }
     }
 }

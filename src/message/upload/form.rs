@@ -8,18 +8,19 @@ use super::{
         part_head::PartHead,
     },
     sink::{BodySink, Upload},
+    storing,
 };
 use crate::{
     config::settings::parse_size,
     message::{error::Error, into_response::IntoResponse, request::Request, response::Response},
 };
 use http::StatusCode;
-use std::path::PathBuf;
+use std::{fs::File, path::PathBuf};
 
 /// How many parts a form may have.
 const MOST_PARTS: usize = 100;
 
-/// How many bytes its fields may have that are no files.
+/// How many bytes its fields may have that are no files, with the names of all.
 const MOST_FIELD_BYTES: u64 = 64 * 1024;
 
 /// A `multipart/form-data` body that is taken apart as it comes, from [`Upload::form`]: its files go to a directory, its
@@ -43,7 +44,7 @@ pub struct Form {
 
 impl Upload {
     /// Has the body taken apart as a `multipart/form-data` form (RFC 7578), of which parts with a file name go to temporary
-    /// files in `directory`, and others, 64 KiB of them in all, to memory. It may have 100 parts.
+    /// files in `directory`, and others, 64 KiB of them and of all names in all, to memory. It may have 100 parts.
     ///
     /// Strictly: a preamble, an epilogue, what only begins like a delimiter, a name that stands twice in a part's head or
     /// `filename*` are 400s.
@@ -85,7 +86,8 @@ impl FormSink {
         FormSink { most_parts, ..self }
     }
 
-    /// How many bytes all fields may have together that are no files, such as `1MiB`; past it 413.
+    /// How many bytes all fields may have together that are no files, with the names of all parts, such as `1MiB`; past it
+    /// 413.
     ///
     /// # Panics
     /// Where the text is no size.
@@ -179,28 +181,43 @@ struct Gathering {
 
 enum Part {
     Field(String, Vec<u8>),
-    File(FormFile),
+    File(File, FormFile),
+}
+
+impl Gathering {
+    /// So much more is in memory, for as long as the form is.
+    fn charge_for(&mut self, bytes: usize) -> Result<(), Error> {
+        let left = self.field_bytes_left.checked_sub(bytes as u64);
+        self.field_bytes_left = left.ok_or_else(|| too_large("the form's fields are too long"))?;
+        Ok(())
+    }
 }
 
 impl Parts for Gathering {
     fn begin(&mut self, head: PartHead) -> Result<(), Error> {
+        self.charge_for(head.length())?;
         self.part = Some(match head.filename {
             None => Part::Field(head.name, Vec::new()),
-            Some(_) => Part::File(FormFile::create(head, &self.directory)?),
+            Some(_) => {
+                let (file, form_file) = FormFile::create(head, &self.directory)?;
+                Part::File(file, form_file)
+            }
         });
         Ok(())
     }
 
     fn data(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if let Some(Part::Field(..)) = self.part {
+            self.charge_for(bytes.len())?;
+        }
         match &mut self.part {
             Some(Part::Field(_, value)) => {
-                let left = self.field_bytes_left.checked_sub(bytes.len() as u64);
-                self.field_bytes_left =
-                    left.ok_or_else(|| too_large("the form's fields are too long"))?;
                 value.extend_from_slice(bytes);
                 Ok(())
             }
-            Some(Part::File(file)) => Ok(file.write(bytes)?),
+            Some(Part::File(file, form_file)) => {
+                form_file.write(file, bytes).map_err(storing::failed)
+            }
             None => Ok(()),
         }
     }
@@ -212,7 +229,7 @@ impl Parts for Gathering {
                     .map_err(|_| Error::bad_request(format!("{name}: the field is not UTF-8")))?;
                 self.form.fields.push((name, value));
             }
-            Some(Part::File(file)) => self.form.files.push(file),
+            Some(Part::File(_, form_file)) => self.form.files.push(form_file),
             None => {}
         }
         Ok(())

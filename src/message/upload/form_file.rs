@@ -1,7 +1,7 @@
 //! A file of a form.
 
 use super::{
-    file::{Part, Stored},
+    file::{Stored, Temporary},
     multipart::part_head::PartHead,
     named::name_in,
 };
@@ -16,21 +16,24 @@ use std::{
 #[derive(Debug)]
 pub struct FormFile {
     head: PartHead,
-    part: Part,
+    temporary: Temporary,
     length: u64,
 }
 
 impl FormFile {
-    pub(super) fn create(head: PartHead, directory: &Path) -> io::Result<FormFile> {
-        Ok(FormFile {
+    /// The file is open only while it is written: a form may have many.
+    pub(super) fn create(head: PartHead, directory: &Path) -> Result<(File, FormFile), Error> {
+        let (file, temporary) = Temporary::create(directory)?;
+        let form_file = FormFile {
             head,
-            part: Part::create(directory)?,
+            temporary,
             length: 0,
-        })
+        };
+        Ok((file, form_file))
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.part.file().write_all(bytes)?;
+    pub(super) fn write(&mut self, mut file: &File, bytes: &[u8]) -> io::Result<()> {
+        file.write_all(bytes)?;
         self.length += bytes.len() as u64;
         Ok(())
     }
@@ -64,7 +67,7 @@ impl FormFile {
     /// # Errors
     /// The system's.
     pub fn open(&self) -> io::Result<File> {
-        self.part.open()
+        self.temporary.open()
     }
 
     /// Gives it this path, in place of what is there, by rename(2): on the same file system as the form's directory.
@@ -73,7 +76,7 @@ impl FormFile {
     /// The system's.
     pub fn keep(&self, path: impl Into<PathBuf>) -> io::Result<Stored> {
         let path = path.into();
-        self.part.place(&path)?;
+        self.temporary.place(&path)?;
         Ok(Stored {
             path,
             length: self.length,

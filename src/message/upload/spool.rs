@@ -2,6 +2,7 @@
 
 use super::{
     sink::{BodySink, Upload},
+    storing,
     unique::create_unique,
 };
 use crate::message::{
@@ -9,7 +10,7 @@ use crate::message::{
 };
 use std::{
     fs::{self, File},
-    io::{self, Seek, Write},
+    io::{Seek, Write},
     path::Path,
 };
 
@@ -26,18 +27,18 @@ impl Upload {
     /// use std::io::{BufRead, BufReader};
     ///
     /// fn import(_: &Request) -> Result<Upload, Error> {
-    ///     Ok(Upload::spool("/spool", |_, file| -> Result<String, Error> {
+    ///     Upload::spool("/spool", |_, file| -> Result<String, Error> {
     ///         Ok(format!("{} rows", BufReader::new(file).lines().count()))
-    ///     })?)
+    ///     })
     /// }
     /// ```
     ///
     /// # Errors
-    /// Where no file can be created there; the error names the directory.
+    /// Where no file can be created there: those of [`to_file`](Upload::to_file).
     pub fn spool<R: IntoResponse>(
         directory: impl AsRef<Path>,
         answer: impl FnOnce(&Request, File) -> R + Send + 'static,
-    ) -> io::Result<Upload> {
+    ) -> Result<Upload, Error> {
         let (file, path) = create_unique(directory.as_ref())?;
         fs::remove_file(&path)?;
         Ok(Upload::new(Spool { file, answer }))
@@ -55,7 +56,7 @@ where
     R: IntoResponse,
 {
     fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
-        Ok(self.file.write_all(piece)?)
+        self.file.write_all(piece).map_err(storing::failed)
     }
 
     fn finish(mut self: Box<Self>, request: &Request) -> Result<Response, Error> {

@@ -1,13 +1,13 @@
 //! A request whose handler has returned, and whose answer is given later.
 
 use crate::{
-    engine::Exchange,
+    engine::{Exchange, OnGone},
     message::{
         body::Body, error::Error, into_response::IntoResponse, log_context::LogContext,
         pending::EndsWithAnswer, response::Response,
     },
     observe::{metrics::counts::method_code, trace::server::ServerSpan},
-    pool::{dispatcher::Dispatcher, in_flight::count},
+    pool::{dispatcher::Dispatcher, in_flight::count, writers::Writers},
 };
 use std::{
     any::Any,
@@ -74,6 +74,8 @@ pub(crate) struct Parked {
     pub(crate) exchange: Box<dyn Exchange>,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) deferred_answers: LazyRegistry,
+    /// Who writes the answer, where it is one that is written.
+    pub(crate) writers: Arc<Writers>,
     /// What the layers have made of the response.
     pub(crate) placeholder: Response,
     pub(crate) context: LogContext,
@@ -109,6 +111,7 @@ impl Parked {
         let Parked {
             mut exchange,
             dispatcher,
+            writers,
             placeholder,
             started,
             since,
@@ -145,7 +148,7 @@ impl Parked {
             .record_apart(request, &mut answer, took);
         dispatcher.log_access(request, &answer, took);
         let is_stopping = dispatcher.state.is_stopping();
-        exchange.respond(answer, is_stopping)
+        writers.serve(|| exchange.respond(answer, is_stopping))
     }
 }
 
@@ -185,7 +188,7 @@ impl Awaited {
     }
 
     /// Has `on_gone` called when the client has gone. True where it has already.
-    pub(super) fn watch(&mut self, on_gone: Box<dyn FnOnce() + Send>) -> bool {
+    pub(super) fn watch(&mut self, on_gone: OnGone) -> bool {
         let parked = self.parked.as_mut();
         parked.is_some_and(|parked| parked.exchange.watch_client(on_gone))
     }

@@ -110,10 +110,9 @@ impl Slot {
             _ => {
                 let slot = Arc::downgrade(self);
                 let has_gone = awaited.watch(Box::new(move || {
-                    if let Some(awaited) = slot.upgrade().and_then(|slot| slot.take()) {
-                        log::debug!("the client has gone before its deferred answer was given");
-                        drop(awaited);
-                    }
+                    let awaited = slot.upgrade()?.take()?;
+                    log::debug!("the client has gone before its deferred answer was given");
+                    Some(awaited as Box<dyn Send>)
                 }));
                 if has_gone {
                     drop(state);

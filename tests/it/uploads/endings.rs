@@ -13,6 +13,7 @@ use crate::support::{Client, Engine, eventually, get};
 both_engines! {
     a_client_that_leaves_in_the_middle_leaves_no_file,
     a_client_that_stops_is_told_408_and_one_that_is_slow_and_honest_is_not,
+    without_a_least_rate_a_client_may_be_as_slow_as_it_likes_and_still_may_not_stop,
     at_the_drains_deadline_an_upload_is_named_and_leaves_no_file,
     an_upload_that_ends_in_time_is_awaited_by_the_drain,
     an_upload_is_counted_while_it_is_under_way_and_its_bytes_once_it_is_answered,
@@ -72,6 +73,24 @@ fn a_client_that_stops_is_told_408_and_one_that_is_slow_and_honest_is_not(engine
     eventually("its file is removed", || {
         listing(&directory) == [("honest".to_owned(), 10_000)]
     });
+    end(running);
+}
+
+fn without_a_least_rate_a_client_may_be_as_slow_as_it_likes_and_still_may_not_stop(engine: Engine) {
+    let tree = Tree::new();
+    let directory = tree.path("public");
+    let more = [("MIN_BODY_RATE", "0"), ("BODY_TIMEOUT", "2s")];
+    let (running, address) = serve(files(&directory), engine, &more);
+    let mut slow = begun(address, &directory);
+    let began = Instant::now();
+    // Longer than a body may take that does not flow, without ever pausing for so long.
+    while began.elapsed() < Duration::from_secs(4) {
+        slow.send("s");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(slow.response().expect(408).closes(), "it has stopped");
+    drop(slow);
+    eventually("its file is removed", is_empty(&directory));
     end(running);
 }
 

@@ -32,7 +32,6 @@ pub(super) fn service(directory: &Path) -> Service {
         Upload::spool(&spool, |_, file: File| {
             BufReader::new(file).lines().count().to_string()
         })
-        .map_err(Error::internal)
     };
     let submit = move |request: &Request| -> Result<Upload, Error> {
         let form = Upload::form(request, &directory)?.field_limit("1KiB");
@@ -130,6 +129,8 @@ fn a_form_comes_apart_and_keeps_the_files_that_are_wanted(engine: Engine) {
     let cut = FORM.trim_end().trim_end_matches('-');
     post(cut).expect(400);
     post(&FORM.replace("A day", &"A day".repeat(300))).expect(413);
+    // Names are in memory too, be it those of files.
+    post(&FORM.replace("day.png", &"d".repeat(2000))).expect(413);
     eventually("what came is removed", || listing(&directory).len() == 1);
     let mut client = Client::connect(address);
     client.send(

@@ -51,7 +51,13 @@ impl<S: Stream> Connection<S> {
     }
 
     /// The handler takes the body.
-    pub(crate) fn let_body_come(&mut self, underway: Box<Underway>, now: Instant, rules: &Rules) {
+    pub(crate) fn let_body_come(
+        &mut self,
+        mut underway: Box<Underway>,
+        now: Instant,
+        rules: &Rules,
+    ) {
+        underway.place = Some(rules.places.begin_upload());
         if let Some(behind) = &mut self.behind
             && let Some(flow) = &mut behind.flow
         {

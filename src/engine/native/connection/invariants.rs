@@ -24,16 +24,13 @@ use crate::{
         http1::{CONTINUE, invariants::LIMITS},
         lifetime::Lifetime,
         memory::Memory,
+        places::Places,
         rules::Policy,
     },
     message::{pushed::sender::Sender, request::Request, response::Response},
 };
 use http::{Method, StatusCode};
-use std::{
-    rc::Rc,
-    sync::{LazyLock, atomic::AtomicUsize},
-    time::Duration,
-};
+use std::{rc::Rc, sync::LazyLock, time::Duration};
 
 /// What the connections of a run may hold together.
 const BUFFER_MEMORY: usize = 64 * 1024;
@@ -365,7 +362,7 @@ fn rules_with(memory: usize, policy: Policy) -> Rc<Rules> {
         limits: LIMITS,
         min_body_rate: 240,
         memory: Memory::new(memory, None),
-        max_connections: AtomicUsize::new(1),
+        places: Places::new(1, 1),
         lifetime: Lifetime::of(&CONFIG, &live),
         live,
         closed: Default::default(),

@@ -21,16 +21,12 @@ use super::{
 };
 use crate::{
     config::table::{Config, live::LiveConfig},
-    engine::{http1::Limits, lifetime::Lifetime, memory::Memory, rules::Policy},
+    engine::{http1::Limits, lifetime::Lifetime, memory::Memory, places::Places, rules::Policy},
     message::request::Request,
     message::{body::Body, response::Response},
 };
 use http::StatusCode;
-use std::{
-    rc::Rc,
-    sync::{LazyLock, atomic::AtomicUsize},
-    time::Duration,
-};
+use std::{rc::Rc, sync::LazyLock, time::Duration};
 
 const BUFFER_MEMORY: usize = 4 << 20;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -68,7 +64,7 @@ fn rules_with(memory: usize) -> Rc<Rules> {
         },
         min_body_rate: MIN_BODY_RATE,
         memory: Memory::new(memory, None),
-        max_connections: AtomicUsize::new(1),
+        places: Places::new(1, 1),
         lifetime: Lifetime::of(&CONFIG, &live),
         live,
         closed: Default::default(),

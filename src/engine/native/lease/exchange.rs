@@ -3,7 +3,7 @@
 use super::{Lease, Shared, Stage};
 use crate::{
     engine::{
-        Exchange,
+        Exchange, OnGone,
         native::socket,
         underway::{Then, Underway},
     },
@@ -58,7 +58,7 @@ impl Exchange for Lease {
         !self.shared.rules.memory.responses.is_used_up()
     }
 
-    fn watch_client(&mut self, on_gone: Box<dyn FnOnce() + Send>) -> bool {
+    fn watch_client(&mut self, on_gone: OnGone) -> bool {
         self.is_watched = true;
         let mut watched = self.shared.watched();
         let places = watched.len().max(self.place + 1);

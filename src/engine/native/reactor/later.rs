@@ -44,10 +44,15 @@ impl Later {
         while let Some(one) = discarded.pop() {
             match one {
                 Discarded::Memory(buffer) => self.to_free.push(buffer),
-                Discarded::Reader(reader) => self.handlers_own.push(Box::new(reader)),
-                Discarded::Upload(upload) => self.handlers_own.push(upload),
+                Discarded::Reader(reader) => self.leave_to_workers(Box::new(reader)),
+                Discarded::Upload(upload) => self.leave_to_workers(upload),
             }
         }
+    }
+
+    /// Has a worker drop it.
+    pub(super) fn leave_to_workers(&mut self, handlers_own: Box<dyn Send>) {
+        self.handlers_own.push(handlers_own);
     }
 
     /// Frees a piece of what is to be freed.

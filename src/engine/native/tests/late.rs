@@ -39,7 +39,10 @@ fn a_handler_is_not_told_that_its_client_has_gone_when_the_one_before_at_its_pla
     let (engine, late, mut client, mut exchange) = late_end();
     let has_gone = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&has_gone);
-    exchange.watch_client(Box::new(move || told.store(true, SeqCst)));
+    exchange.watch_client(Box::new(move || {
+        told.store(true, SeqCst);
+        None
+    }));
     bring(&engine, late);
     assert!(!has_gone.load(SeqCst));
     answer(exchange);

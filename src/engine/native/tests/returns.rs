@@ -2,6 +2,7 @@
 //! is a second away.
 
 use super::*;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// Sends this, answers on another thread once this one waits in the engine, and says how long the next request then took
 /// to come out: the least of several times, since the machine has other things to do.
@@ -50,4 +51,33 @@ fn a_request_that_came_while_the_one_before_was_answered_comes_out_as_soon_as_th
         assert!(pull_for(engine, Duration::from_millis(20)).is_empty());
     });
     assert!(wait < SOON, "{wait:?}");
+}
+
+/// Says whether it is still there.
+struct Kept(Arc<AtomicBool>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+#[test]
+fn what_a_client_leaves_that_does_not_wait_for_its_answer_is_dropped_by_a_worker() {
+    let engine = engine("PORT", "0");
+    let client = ask(&*engine);
+    let mut exchange = requests(&*engine, 1).remove(0);
+    let is_dropped = Arc::new(AtomicBool::new(false));
+    let kept = Kept(Arc::clone(&is_dropped));
+    assert!(!exchange.watch_client(Box::new(|| Some(Box::new(kept)))));
+    drop(client);
+    let mut ready = Vec::new();
+    let began = Instant::now();
+    while ready.is_empty() && began.elapsed() < NEVER {
+        engine.pull(0, Some(began + NEVER), &mut ready);
+    }
+    assert!(matches!(&ready[..], [Ready::Discarded(_)]));
+    assert!(!is_dropped.load(SeqCst), "while sockets were driven");
+    drop(ready);
+    assert!(is_dropped.load(SeqCst));
 }

@@ -3,10 +3,10 @@
 use super::part_head::PartHead;
 use crate::message::error::Error;
 use http::StatusCode;
-use std::mem;
+use std::{borrow::Cow, mem};
 
 /// A head over so many bytes is nobody's who means well.
-const MOST_HEAD_BYTES: usize = 8 * 1024;
+pub(super) const MOST_HEAD_BYTES: usize = 8 * 1024;
 
 /// What takes the parts.
 pub(in crate::message::upload) trait Parts {
@@ -35,7 +35,10 @@ enum State {
     Start,
     /// Behind a delimiter: a part follows, or the end.
     Delimiter,
+    /// Before the line end of a delimiter that a part follows.
     Head,
+    /// Before the line end of the empty line that ends a head.
+    EmptyLine,
     Data,
     /// Behind the last delimiter, where a line end may stand.
     End,
@@ -62,15 +65,17 @@ impl Parser {
         bytes: &[u8],
         parts: &mut dyn Parts,
     ) -> Result<(), Error> {
-        let mut held = mem::take(&mut self.held);
-        held.extend_from_slice(bytes);
-        let mut rest = &held[..];
+        let held = mem::take(&mut self.held);
+        let all = match held.is_empty() {
+            true => Cow::Borrowed(bytes),
+            false => Cow::Owned([&held, bytes].concat()),
+        };
+        let mut rest = &all[..];
         while let Some(used) = self.step(rest, parts)? {
             rest = &rest[used..];
         }
-        let used = held.len() - rest.len();
-        held.drain(..used);
-        self.held = held;
+        // No more memory than that: a slow client may send a form for hours.
+        self.held = rest.to_vec();
         Ok(())
     }
 
@@ -106,6 +111,13 @@ impl Parser {
                 _ => Err(malformed("a delimiter with something behind it")),
             },
             State::Head => self.read_head(rest, parts),
+            // Without a line end of its own the delimiter would be a line of the head to one reader, and to another the
+            // end of a part that has no data.
+            State::EmptyLine if rest.starts_with(&self.delimiter) => {
+                Err(malformed("a part without an empty line"))
+            }
+            State::EmptyLine if self.delimiter.starts_with(rest) => Ok(None),
+            State::EmptyLine => Ok(self.go_on(State::Data, 2)),
             State::Data => self.pass_data(rest, parts),
             State::End if b"\r\n".starts_with(rest) => Ok(None),
             State::End => Err(malformed("something behind the last delimiter")),
@@ -122,7 +134,7 @@ impl Parser {
             Some(left) => self.parts_left = left,
             None => return Err(too_large("the form has too many parts")),
         }
-        Ok(self.go_on(State::Head, 2))
+        Ok(self.go_on(State::Head, 0))
     }
 
     fn read_head(&mut self, rest: &[u8], parts: &mut dyn Parts) -> Result<Option<usize>, Error> {
@@ -133,8 +145,13 @@ impl Parser {
                 false => Err(too_large("a part's head is too long")),
             };
         };
-        parts.begin(PartHead::read(&rest[..end]).map_err(malformed)?)?;
-        Ok(self.go_on(State::Data, end + 4))
+        let head = &rest[..end];
+        if find(head, &self.delimiter).is_some() {
+            return Err(malformed("a delimiter in a part's head"));
+        }
+        let lines = head.get(2..).unwrap_or_default();
+        parts.begin(PartHead::read(lines).map_err(malformed)?)?;
+        Ok(self.go_on(State::EmptyLine, end + 2))
     }
 
     fn pass_data(&mut self, rest: &[u8], parts: &mut dyn Parts) -> Result<Option<usize>, Error> {
@@ -167,6 +184,14 @@ fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
         from += at + 1;
     }
     None
+}
+
+#[cfg(any(test, fuzzing))]
+impl Parser {
+    /// How much memory it takes for what it holds back until more comes.
+    pub(super) fn held(&self) -> usize {
+        self.held.capacity()
+    }
 }
 
 fn malformed(why: &'static str) -> Error {

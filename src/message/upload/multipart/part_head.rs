@@ -12,6 +12,13 @@ pub(in crate::message::upload) struct PartHead {
 }
 
 impl PartHead {
+    /// How many bytes it keeps in memory.
+    pub(in crate::message::upload) fn length(&self) -> usize {
+        let optional = [&self.filename, &self.content_type];
+        let optional = optional.map(|text| text.as_ref().map_or(0, String::len));
+        self.name.len() + optional.iter().sum::<usize>()
+    }
+
     /// Reads the lines of a head, which end in CRLF each but the last.
     ///
     /// # Errors
@@ -20,7 +27,7 @@ impl PartHead {
         let text = std::str::from_utf8(head).map_err(|_| "a part's head is not UTF-8")?;
         let mut disposition = None;
         let mut content_type = None;
-        for line in text.split("\r\n") {
+        for line in text.split_terminator("\r\n") {
             let (name, value) = line.split_once(':').ok_or("a line without a colon")?;
             let name =
                 HeaderName::from_bytes(name.as_bytes()).map_err(|_| "a malformed field name")?;

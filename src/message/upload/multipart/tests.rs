@@ -1,54 +1,14 @@
 //! What is read of a form however it is split, and what is none.
 
-use super::{
-    boundary,
-    parser::{Parser, Parts},
-    part_head::PartHead,
-};
-use crate::message::error::Error;
+use super::{boundary, invariants, part_head::PartHead};
 use proptest::prelude::*;
+use std::fs;
 
-/// The parts that came, whole ones and one that is not.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Came {
-    parts: Vec<(PartHead, Vec<u8>)>,
-    whole: usize,
-}
-
-impl Parts for Came {
-    fn begin(&mut self, head: PartHead) -> Result<(), Error> {
-        self.parts.push((head, Vec::new()));
-        Ok(())
-    }
-
-    fn data(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        assert!(!bytes.is_empty());
-        self.parts.last_mut().expect("it has begun").1.extend(bytes);
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<(), Error> {
-        self.whole += 1;
-        Ok(())
-    }
-}
-
-/// What comes of a form that is sent in pieces of these sizes, in turns.
-fn parse(form: &[u8], sizes: &[usize]) -> Result<Came, String> {
-    let mut parser = Parser::new("b", 3);
-    let mut came = Came::default();
-    let (mut rest, mut sizes) = (form, sizes.iter().cycle());
-    while !rest.is_empty() {
-        let size = sizes.next().copied().unwrap_or(rest.len());
-        let (piece, behind) = rest.split_at(size.min(rest.len()));
-        let taken = parser.take(piece, &mut came);
-        taken.map_err(|error| format!("{} {}", error.status().as_u16(), error.message()))?;
-        rest = behind;
-    }
-    let whole = parser.finish();
-    whole.map_err(|error| format!("{} {}", error.status().as_u16(), error.message()))?;
-    assert_eq!(came.whole, came.parts.len());
-    Ok(came)
+/// What comes of a form with the boundary `b`, however it is split.
+fn parse(form: &[u8]) -> Result<Vec<(PartHead, Vec<u8>)>, String> {
+    invariants::check("b", form, &[7, 2]);
+    let (came, outcome) = invariants::parse("b", form, &[]);
+    outcome.map(|()| came.parts)
 }
 
 fn head(name: &str, filename: Option<&str>, content_type: Option<&str>) -> PartHead {
@@ -71,11 +31,11 @@ fn what_browsers_and_curl_send_is_read() {
         Content-Type: image/png\r\n\r\n\r\n--bx? no: --b\r\n--b\r\nContent-Disposition: form-data; name=e\r\n\r\n\r\n--b--\r\n";
     // The second part would have what begins like a delimiter and is none.
     assert_eq!(
-        parse(form, &[]),
+        parse(form),
         Err("400 the form is malformed: a delimiter with something behind it".to_owned())
     );
     let form = String::from_utf8_lossy(form).replace("\r\n--bx?", "\r\n-- bx?");
-    let came = parse(form.as_bytes(), &[]).expect("it is well-formed");
+    let came = parse(form.as_bytes()).expect("it is well-formed");
     let expected = [
         (head("title", None, None), "Héllo"),
         (
@@ -85,19 +45,14 @@ fn what_browsers_and_curl_send_is_read() {
         (head("e", None, None), ""),
     ];
     let expected = expected.map(|(head, data)| (head, data.as_bytes().to_vec()));
-    assert_eq!(came.parts, expected);
-    assert!(
-        parse(b"--b--", &[])
-            .expect("a form without parts")
-            .parts
-            .is_empty()
-    );
+    assert_eq!(came, expected);
+    assert!(parse(b"--b--").expect("a form without parts").is_empty());
 }
 
 #[test]
 fn what_two_readers_could_take_for_different_parts_is_refused() {
     let good = "Content-Disposition: form-data; name=a";
-    assert!(parse(&with_head(good), &[]).is_ok());
+    assert!(parse(&with_head(good)).is_ok());
     let heads = [
         ("Content-Type: text/plain", "without Content-Disposition"),
         ("Content-Disposition: form-data", "without a name"),
@@ -155,7 +110,7 @@ fn what_two_readers_could_take_for_different_parts_is_refused() {
         ),
     ];
     for (lines, problem) in heads {
-        let refused = parse(&with_head(lines), &[]).expect_err(lines);
+        let refused = parse(&with_head(lines)).expect_err(lines);
         assert!(
             refused.starts_with("400 ") && refused.contains(problem),
             "{lines}: {refused}"
@@ -171,6 +126,22 @@ fn what_two_readers_could_take_for_different_parts_is_refused() {
         (format!("\r\n--b\r\n{part}\r\n--b--"), "before the first"),
         (format!("--b \r\n{part}\r\n--b--"), "something behind it"),
         (format!("--b\n{part}\r\n--b--"), "something behind it"),
+        (
+            format!("--b\r\n{good}\r\n--b: x\r\n\r\nx\r\n--b--"),
+            "in a part's head",
+        ),
+        (
+            format!("--b\r\n--b: x\r\n{good}\r\n\r\nx\r\n--b--"),
+            "in a part's head",
+        ),
+        (
+            format!("--b\r\n{good}\r\n\r\n--b--"),
+            "without an empty line",
+        ),
+        (
+            "--b\r\n\r\nx\r\n--b--".to_owned(),
+            "without Content-Disposition",
+        ),
         (format!("--b\r\n{part}\r\n--b"), "no last delimiter"),
         (format!("--b\r\n{part}\r\n--b-"), "no last delimiter"),
         (format!("--b\r\n{part}\r\n--b\r\n"), "no last delimiter"),
@@ -182,30 +153,26 @@ fn what_two_readers_could_take_for_different_parts_is_refused() {
         (format!("--b\r\n{part}\r\n--b--\r"), "behind the last"),
     ];
     for (form, problem) in forms {
-        for sizes in [&[][..], &[1], &[7, 2]] {
-            let refused = parse(form.as_bytes(), sizes).expect_err(&form);
-            assert!(
-                refused.starts_with("400 ") && refused.contains(problem),
-                "{form:?}: {refused}"
-            );
-        }
+        let refused = parse(form.as_bytes()).expect_err(&form);
+        assert!(
+            refused.starts_with("400 ") && refused.contains(problem),
+            "{form:?}: {refused}"
+        );
     }
 }
 
 #[test]
 fn parts_and_their_heads_are_bounded() {
     let part = "--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n";
-    assert!(parse(format!("{}--b--", part.repeat(3)).as_bytes(), &[]).is_ok());
-    let refused = parse(format!("{}--b--", part.repeat(4)).as_bytes(), &[]);
+    assert!(parse(format!("{}--b--", part.repeat(3)).as_bytes()).is_ok());
+    let refused = parse(format!("{}--b--", part.repeat(4)).as_bytes());
     assert_eq!(refused, Err("413 the form has too many parts".to_owned()));
     let long = format!(
         "Content-Disposition: form-data; name=a\r\nX: {}",
         "x".repeat(9000)
     );
-    for sizes in [&[][..], &[1000]] {
-        let refused = parse(&with_head(&long), sizes);
-        assert_eq!(refused, Err("413 a part's head is too long".to_owned()));
-    }
+    let refused = parse(&with_head(&long));
+    assert_eq!(refused, Err("413 a part's head is too long".to_owned()));
 }
 
 #[test]
@@ -257,15 +224,15 @@ proptest! {
             form.extend(b"\r\n");
         }
         form.extend(tail.as_bytes());
-        let whole = parse(&form, &[]);
-        prop_assert_eq!(&parse(&form, &sizes), &whole);
+        invariants::check("b", &form, &sizes);
+        let whole = parse(&form);
         let has_delimiter = |part: &Vec<u8>| {
-            let part = [&part[..], b"\r\n"].concat();
+            let part = [b"\r\n", &part[..], b"\r\n"].concat();
             part.windows(5).any(|five| five == b"\r\n--b")
         };
         let is_plain = !parts.iter().any(has_delimiter) && tail.starts_with("--b--") && parts.len() < 4;
         if is_plain {
-            let came: Vec<_> = whole.expect("it is well-formed").parts.into_iter().map(|(_, data)| data).collect();
+            let came: Vec<_> = whole.expect("it is well-formed").into_iter().map(|(_, data)| data).collect();
             prop_assert_eq!(came, parts);
         }
     }
@@ -273,6 +240,14 @@ proptest! {
     #[test]
     fn no_bytes_are_too_much_for_it(form in prop::collection::vec(any::<u8>(), 0..500), sizes in prop::collection::vec(1..30_usize, 1..10)) {
         let form = [b"--b\r\n", &form[..]].concat();
-        prop_assert_eq!(parse(&form, &sizes), parse(&form, &[]));
+        invariants::check("b", &form, &sizes);
+    }
+}
+
+#[test]
+fn the_invariants_hold_where_fuzzing_begins() {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/seeds/form");
+    for seed in fs::read_dir(seeds).unwrap() {
+        invariants::form(&fs::read(seed.unwrap().path()).unwrap());
     }
 }
