@@ -7,7 +7,7 @@ use crate::{
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -108,49 +108,56 @@ impl Default for Cost {
 /// Whether a route's handlers compute from beginning to end, as samples of them have shown.
 ///
 /// By what the kernel has counted and not by the time that it took: a thread whose process has used up its CPU quota
-/// stands still too. So many in a row that a route which waits once in a hundred runs is hardly ever taken for one
-/// that computes; and once it has waited it is not any more.
+/// stands still too. A route that computes, and waits once in a while, is taken for one that computes ever more rarely.
 #[derive(Default)]
-pub(crate) struct CpuUse(AtomicU8);
+pub(crate) struct CpuUse {
+    /// How many samples in a row have computed; or else, above [`RESTED`](CpuUse::RESTED), how many runs more are none.
+    state: AtomicU32,
+    /// How often it was taken for one that computes, and waited then.
+    relapses: AtomicU32,
+}
 
 impl CpuUse {
-    /// So many samples in a row are enough.
-    const ENOUGH: u8 = 64;
+    /// So many samples in a row are enough at first, and after each relapse twice as many.
+    const ENOUGH: u32 = 64;
+    const MOST_RELAPSES: u32 = 10;
 
-    /// After a sample that waited, so many runs are none, since sampling takes four system calls: counted down to this.
-    const RESTED: u8 = u8::MAX - 8;
+    /// After a sample that waited, eight runs are none, since sampling takes four system calls: counted down to this.
+    const RESTED: u32 = u32::MAX - 8;
 
     /// A handler that computes for less is not worth a turn.
     const LEAST: Duration = Duration::from_micros(200);
 
-    /// How long each wait is taken to be. A lock, say, that another thread holds for some microseconds does not make a
-    /// handler of ten milliseconds one that waits.
-    const WAIT: Duration = Duration::from_millis(1);
-
     pub(crate) fn is_computing(&self) -> bool {
-        self.0.load(Relaxed) == CpuUse::ENOUGH
+        self.state.load(Relaxed) == self.enough()
     }
 
     /// Whether the run that begins now is a sample.
     pub(crate) fn is_sampled(&self) -> bool {
-        let state = self.0.load(Relaxed);
+        let state = self.state.load(Relaxed);
         let rests = state > CpuUse::RESTED;
         if rests {
-            self.0.store(state - 1, Relaxed);
+            self.state.store(state - 1, Relaxed);
         }
         !rests
     }
 
-    /// Takes a sample into account, which has used this much CPU time and left the CPU so many times to wait.
-    pub(crate) fn record(&self, cpu_time: Duration, waits: u64) {
-        let computed = cpu_time >= CpuUse::LEAST
-            && u32::try_from(waits).is_ok_and(|waits| waits * CpuUse::WAIT <= cpu_time);
-        let in_a_row = Some(self.0.load(Relaxed)).filter(|state| *state <= CpuUse::ENOUGH);
-        let state = match computed {
-            true => (in_a_row.unwrap_or(0) + 1).min(CpuUse::ENOUGH),
-            false => u8::MAX,
-        };
-        self.0.store(state, Relaxed);
+    /// Takes a sample into account: how much CPU time it has used, and whether it has waited for something that counts.
+    pub(crate) fn record(&self, cpu_time: Duration, has_waited: bool) {
+        let enough = self.enough();
+        let in_a_row = Some(self.state.load(Relaxed)).filter(|state| *state <= enough);
+        if cpu_time >= CpuUse::LEAST && !has_waited {
+            let in_a_row = in_a_row.unwrap_or(0) + 1;
+            return self.state.store(in_a_row.min(enough), Relaxed);
+        }
+        if in_a_row == Some(enough) {
+            self.relapses.fetch_add(1, Relaxed);
+        }
+        self.state.store(u32::MAX, Relaxed);
+    }
+
+    fn enough(&self) -> u32 {
+        CpuUse::ENOUGH << self.relapses.load(Relaxed).min(CpuUse::MOST_RELAPSES)
     }
 }
 
@@ -193,27 +200,30 @@ mod tests {
     #[test]
     fn a_route_computes_that_has_not_waited_in_sixty_four_runs() {
         let cpu_use = CpuUse::default();
-        (0..63).for_each(|_| cpu_use.record(MILLISECOND, 0));
+        (0..63).for_each(|_| cpu_use.record(MILLISECOND, false));
         assert!(!cpu_use.is_computing());
-        cpu_use.record(10 * MILLISECOND, 2);
-        assert!(cpu_use.is_computing(), "a lock or two are no waiting");
-        (0..300).for_each(|_| cpu_use.record(MILLISECOND, 0));
+        (0..300).for_each(|_| cpu_use.record(MILLISECOND, false));
         assert!(cpu_use.is_computing() && cpu_use.is_sampled());
     }
 
     #[test]
-    fn a_route_that_waits_once_is_not_taken_for_one_that_computes() {
-        for (cpu_time, waits) in [
-            (MILLISECOND, 2),
-            (MILLISECOND / 10, 0),
-            (MILLISECOND / 10, 1),
+    fn a_route_that_waits_now_and_then_is_ever_more_rarely_taken_for_one_that_computes() {
+        let cpu_use = CpuUse::default();
+        let mut wait_after = 64;
+        for (cpu_time, has_waited) in [
+            (10 * MILLISECOND, true),
+            (MILLISECOND / 10, false),
+            (MILLISECOND / 10, true),
         ] {
-            let cpu_use = CpuUse::default();
-            (0..64).for_each(|_| cpu_use.record(MILLISECOND, 0));
-            cpu_use.record(cpu_time, waits);
+            (0..wait_after).for_each(|_| cpu_use.record(MILLISECOND, false));
+            assert!(cpu_use.is_computing());
+            cpu_use.record(cpu_time, has_waited);
             assert!(!cpu_use.is_computing());
-            (0..63).for_each(|_| cpu_use.record(MILLISECOND, 0));
-            assert!(!cpu_use.is_computing(), "it begins anew");
+            (0..wait_after).for_each(|_| cpu_use.record(MILLISECOND, false));
+            assert!(!cpu_use.is_computing(), "twice as many are needed now");
+            wait_after *= 2;
+            // Before it is known again, a wait makes nothing worse.
+            cpu_use.record(cpu_time, true);
         }
     }
 
@@ -223,7 +233,7 @@ mod tests {
         let sampled = (0..90).filter(|_| {
             let is_sampled = cpu_use.is_sampled();
             if is_sampled {
-                cpu_use.record(Duration::ZERO, 1);
+                cpu_use.record(Duration::ZERO, true);
             }
             is_sampled
         });

@@ -106,7 +106,13 @@ impl Pool {
         leader.expiry = match leader.expiry {
             _ if self.lanes[lane].queue.is_empty() => None,
             Some(expiry) if expiry > now => Some(expiry),
-            None => Some(now + self.dispatcher.live.queue_timeout.get()),
+            None => {
+                let oldest = self.lanes[lane].queue.oldest().unwrap_or(now);
+                Some(
+                    oldest.max(leader.resumed.unwrap_or(oldest))
+                        + self.dispatcher.live.queue_timeout.get(),
+                )
+            }
             Some(expiry) => {
                 if now > expiry + STALL {
                     leader.resumed = Some(now);
@@ -128,7 +134,7 @@ impl Pool {
         counts: &Counts,
     ) -> Option<Instant> {
         let mut first = None;
-        let mut turns = 0;
+        let mut turns = Vec::new();
         let queue_timeout = self.dispatcher.live.queue_timeout.get();
         let free_slots = self.slots().saturating_sub(self.running());
         let lane = &self.lanes[lane];
@@ -146,7 +152,7 @@ impl Pool {
                         Shed::QueueTimeout,
                         counts,
                     );
-                    turns += usize::from(job.computes);
+                    turns.extend(job.turn);
                 }
                 ready => {
                     if matches!(ready, Ready::Request(_)) {
@@ -156,7 +162,9 @@ impl Pool {
                 }
             }
         }
-        (0..turns).for_each(|_| self.pass_turn(now));
+        turns
+            .into_iter()
+            .for_each(|turn| self.pass_turn(turn, None));
         first
     }
 }

@@ -6,7 +6,7 @@
 //! percentile of 90 ms where it had been 190 ms with 16 at once. Handlers that wait for something are not concerned; which
 //! ones they are, samples tell ([`CpuUse`](crate::message::route::CpuUse)).
 
-use super::{Pool, answers::STALL, queue::Job};
+use super::{Pool, TICK, answers::STALL, queue::Job};
 use crate::{
     engine::{Exchange, Ready},
     message::refusal::Refusal,
@@ -14,7 +14,7 @@ use crate::{
 };
 use std::{
     collections::VecDeque,
-    mem,
+    iter, mem,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{
@@ -28,7 +28,7 @@ use std::{
 /// The least time in which one of those that run should have ended. Longer than a CPU quota keeps a thread from running.
 const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 
-/// What a handler waits for that was taken for one that computes holds up others for no longer.
+/// A handler that was taken for one that computes, and waits for something, holds up others for no longer.
 const MOST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Who computes now, and who waits for their turn.
@@ -48,12 +48,17 @@ pub(super) struct Computing {
     pub(super) lane: usize,
 }
 
+/// By which a turn is given back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct TurnId(u64);
+
 #[derive(Default)]
 struct Turns {
-    running: usize,
+    /// Whose turn it is, since when.
+    running: Vec<(TurnId, Instant)>,
     waiting: VecDeque<Computing>,
-    /// When somebody last had their turn.
-    last: Option<Instant>,
+    /// How many turns there have been.
+    count: u64,
     /// How long a turn takes, as an average.
     usual: Duration,
     /// When to look next, as it was told.
@@ -66,9 +71,11 @@ struct Turns {
 #[derive(Default)]
 struct Found {
     /// Whose turn it is.
-    turns: Vec<Computing>,
+    turns: Vec<(TurnId, Computing)>,
     /// Who has waited for too long.
     expired: Vec<Computing>,
+    /// When somebody has to look again, and where the first comes from that waits.
+    next_look: Option<(Instant, usize)>,
 }
 
 impl ComputingLimit {
@@ -86,44 +93,48 @@ impl ComputingLimit {
     }
 
     /// Gives the request back if it may run now.
-    fn admit(&self, request: Computing, now: Instant) -> Option<Computing> {
+    fn admit(&self, request: Computing, now: Instant) -> Option<(TurnId, Computing)> {
         let mut turns = self.lock();
-        if turns.waiting.is_empty() && turns.running < self.most.load(Relaxed) {
-            turns.begin(now);
-            return Some(request);
-        }
         turns.waiting.push_back(request);
-        self.note(&turns);
-        None
+        let next = match turns.waiting.len() {
+            1 => turns.next(self.most.load(Relaxed), now),
+            _ => None,
+        };
+        self.note(&mut turns);
+        next
     }
 
-    /// One has ended, after so long: returns the one whose turn it is.
-    fn end(&self, took: Duration, now: Instant) -> Option<Computing> {
+    /// A turn has ended, after so long if it ran at all: returns the next.
+    fn end(
+        &self,
+        turn: TurnId,
+        took: Option<Duration>,
+        now: Instant,
+    ) -> Option<(TurnId, Computing)> {
         let mut turns = self.lock();
-        turns.running -= 1;
-        turns.usual = (turns.usual * 7 + took) / 8;
-        let next = (turns.running < self.most.load(Relaxed)).then(|| turns.next(now));
-        self.note(&turns);
-        next.flatten()
+        turns.running.retain(|(running, _)| *running != turn);
+        if let Some(took) = took {
+            turns.usual = (turns.usual * 7 + took) / 8;
+        }
+        let next = turns.next(self.most.load(Relaxed), now);
+        self.note(&mut turns);
+        next
     }
 
-    /// Looks who has waited for too long, and whether nobody has ended for so long that one who runs must be waiting for
-    /// something, and another may run.
+    /// Looks whose turn takes so long that it must wait for something: it counts no longer, and the next has its own. And
+    /// looks who has waited for too long.
     fn look(&self, now: Instant, queue_timeout: Duration) -> Found {
         let mut turns = self.lock();
         let mut found = Found::default();
         if turns.next_look.is_some_and(|look| now > look + STALL) {
             turns.resumed = Some(now);
-            turns.last = Some(now);
+            turns.running.iter_mut().for_each(|(_, began)| *began = now);
         }
+        let patience = turns.patience();
+        turns.running.retain(|(_, began)| *began + patience > now);
+        found.turns = iter::from_fn(|| turns.next(self.most.load(Relaxed), now)).collect();
         let resumed = turns.resumed;
         let expiry = |one: &Computing| one.since.max(resumed.unwrap_or(one.since)) + queue_timeout;
-        while turns.running < self.most.load(Relaxed) || turns.overdue() <= Some(now) {
-            match turns.next(now) {
-                Some(next) => found.turns.push(next),
-                None => break,
-            }
-        }
         while turns
             .waiting
             .front()
@@ -131,15 +142,20 @@ impl ComputingLimit {
         {
             found.expired.extend(turns.waiting.pop_front());
         }
-        let soonest = turns
-            .waiting
-            .front()
-            .map(expiry)
-            .into_iter()
-            .chain(turns.overdue())
+        let overdue = turns
+            .running
+            .iter()
+            .map(|(_, began)| *began + patience)
             .min();
-        turns.next_look = soonest.filter(|_| !turns.waiting.is_empty());
-        self.note(&turns);
+        found.next_look = turns.waiting.front().map(|first| {
+            let expiry = expiry(first);
+            (
+                overdue.map_or(expiry, |overdue| overdue.min(expiry)),
+                first.lane,
+            )
+        });
+        turns.next_look = found.next_look.map(|(time, _)| time);
+        self.note(&mut turns);
         found
     }
 
@@ -170,12 +186,15 @@ impl ComputingLimit {
     pub(super) fn take_waiting(&self) -> impl Iterator<Item = Ready> {
         let mut turns = self.lock();
         let waiting = mem::take(&mut turns.waiting);
-        self.note(&turns);
+        self.note(&mut turns);
         waiting.into_iter().map(|one| Ready::Request(one.exchange))
     }
 
-    fn note(&self, turns: &Turns) {
+    fn note(&self, turns: &mut Turns) {
         self.waiting.store(turns.waiting.len(), SeqCst);
+        if turns.waiting.is_empty() {
+            turns.next_look = None;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Turns> {
@@ -184,21 +203,21 @@ impl ComputingLimit {
 }
 
 impl Turns {
-    fn begin(&mut self, now: Instant) {
-        self.running += 1;
-        self.last = Some(now);
-    }
-
-    fn next(&mut self, now: Instant) -> Option<Computing> {
+    /// Gives the first that waits its turn, if fewer have theirs than may.
+    fn next(&mut self, most: usize, now: Instant) -> Option<(TurnId, Computing)> {
+        if self.running.len() >= most {
+            return None;
+        }
         let next = self.waiting.pop_front()?;
-        self.begin(now);
-        Some(next)
+        self.count += 1;
+        let turn = TurnId(self.count);
+        self.running.push((turn, now));
+        Some((turn, next))
     }
 
-    /// When somebody should have ended, in reason.
-    fn overdue(&self) -> Option<Instant> {
-        let patience = (4 * self.usual).clamp(LEAST_PATIENCE, MOST_PATIENCE);
-        self.last.map(|last| last + patience)
+    /// In which somebody who computes should have ended.
+    fn patience(&self) -> Duration {
+        (4 * self.usual).clamp(LEAST_PATIENCE, MOST_PATIENCE)
     }
 }
 
@@ -206,21 +225,20 @@ impl Pool {
     /// Queues a request whose handler computes, or has it wait for its turn.
     #[cold]
     pub(super) fn admit_computing(&self, request: Computing, now: Instant) {
-        let lane = request.lane;
-        match self.computing.admit(request, now) {
-            Some(request) => self.enqueue_turn(request),
-            // For who stands by, should this thread be away then.
-            None => self.engine.wake_within(lane, LEAST_PATIENCE),
+        if let Some((turn, request)) = self.computing.admit(request, now) {
+            self.enqueue_turn(turn, request);
         }
     }
 
-    /// Gives the turn of a request that has run since then to the next.
+    /// Gives the turn of a request that has run since then, if it has run, to the next.
     #[cold]
-    pub(super) fn pass_turn(&self, began: Instant) {
+    pub(super) fn pass_turn(&self, turn: TurnId, began: Option<Instant>) {
         let now = Instant::now();
-        if let Some(next) = self.computing.end(now - began, now) {
-            self.enqueue_turn(next);
-            self.note_left();
+        if let Some((turn, next)) = self
+            .computing
+            .end(turn, began.map(|began| now - began), now)
+        {
+            self.pass_to(turn, next);
         }
     }
 
@@ -235,12 +253,11 @@ impl Pool {
     #[cold]
     fn look_for_turns(&self, now: Instant, counts: &Counts) {
         let queue_timeout = self.dispatcher.live.queue_timeout.get();
-        let Found { turns, expired } = self.computing.look(now, queue_timeout);
-        for next in turns {
-            self.enqueue_turn(next);
-            self.note_left();
+        let found = self.computing.look(now, queue_timeout);
+        for (turn, next) in found.turns {
+            self.pass_to(turn, next);
         }
-        for Computing { exchange, lane, .. } in expired {
+        for Computing { exchange, lane, .. } in found.expired {
             self.lanes[lane].admitted.subtract(1);
             self.shed(
                 exchange,
@@ -249,14 +266,27 @@ impl Pool {
                 counts,
             );
         }
+        // For who stands by, should this thread be away then.
+        if let Some((time, lane)) = found.next_look {
+            self.engine.wake_within(lane, time - now);
+        }
     }
 
-    fn enqueue_turn(&self, request: Computing) {
-        self.lanes[request.lane].queue.push(Job {
+    fn pass_to(&self, turn: TurnId, next: Computing) {
+        let lane = next.lane;
+        self.enqueue_turn(turn, next);
+        // It may be another lane's than that which this thread works for.
+        if self.note_left() {
+            self.engine.wake_within(lane, TICK);
+        }
+    }
+
+    fn enqueue_turn(&self, turn: TurnId, request: Computing) {
+        self.lanes[request.lane].queue.insert(Job {
             ready: Ready::Request(request.exchange),
             since: request.since,
             expected: request.expected,
-            computes: true,
+            turn: Some(turn),
         });
     }
 }

@@ -7,7 +7,8 @@ use nix::{
     time::{ClockId, clock_gettime},
 };
 #[cfg(target_os = "linux")]
-use std::{ffi::c_long, time::Duration};
+use std::ffi::c_long;
+use std::time::Duration;
 
 /// Begun before a handler on its thread, and stopped behind it there.
 pub(super) struct CpuClock {
@@ -33,17 +34,18 @@ impl CpuClock {
         None
     }
 
-    /// Tells of it.
+    /// Tells of a run that took so long, by the clock on the wall; and that waits for something later, if it does.
     #[cold]
-    pub(super) fn stop(self, cpu_use: &CpuUse) {
+    pub(super) fn stop(self, cpu_use: &CpuUse, took: Duration, waits_later: bool) {
         #[cfg(target_os = "linux")]
         if let Some(now) = Reading::now() {
             let cpu_time = now.cpu_time.saturating_sub(self.before.cpu_time);
             let waits = now.waits.saturating_sub(self.before.waits);
-            cpu_use.record(cpu_time, waits.max(0) as u64);
+            let has_waited = waits_later || (waits > 0 && took > 2 * cpu_time);
+            cpu_use.record(cpu_time, has_waited);
         }
         #[cfg(not(target_os = "linux"))]
-        let _ = cpu_use;
+        let _ = (cpu_use, took, waits_later);
     }
 }
 

@@ -266,13 +266,13 @@ impl Pool {
             ready,
             since,
             expected,
-            computes: false,
+            turn: None,
         });
     }
 
     /// Runs a job in its slot, and gives the slot back whatever happens.
     fn run(&self, job: Job, lane: usize, worker: &Worker) {
-        let turn = job.computes.then(Instant::now);
+        let turn = job.turn.map(|turn| (turn, Instant::now()));
         let was_admitted = matches!(job.ready, Ready::Request(_));
         let admission = was_admitted.then(|| Admission::of(&self.lanes[lane].admitted));
         // The handler has a boundary of its own, which answers 500. This one is for what else is not ours: a body's
@@ -282,8 +282,8 @@ impl Pool {
         }
         worker.end();
         self.lanes[lane].running.subtract(1);
-        if let Some(began) = turn {
-            self.pass_turn(began);
+        if let Some((turn, began)) = turn {
+            self.pass_turn(turn, Some(began));
         }
     }
 
@@ -327,7 +327,9 @@ impl Pool {
         let clock = sampled.and_then(|_| CpuClock::start());
         let (response, took) = self.dispatcher.handle(request, started);
         if let Some((route, clock)) = sampled.zip(clock) {
-            clock.stop(&route.cpu_use);
+            // What a stream is read from is waited for later.
+            let waits = matches!(response.body, Body::Stream(..));
+            clock.stop(&route.cpu_use, took, waits);
         }
         let takes_long_to_write = takes_long_to_write(&response.body);
         if let Some(route) = route

@@ -1,5 +1,6 @@
 //! The jobs that wait for a slot, first come, first served.
 
+use super::computing::TurnId;
 use crate::engine::Ready;
 use std::{
     collections::VecDeque,
@@ -19,8 +20,8 @@ pub(super) struct Job {
     pub(super) since: Instant,
     /// How long it is expected to take.
     pub(super) expected: Duration,
-    /// It has its turn among those that compute, which the next gets when it ends.
-    pub(super) computes: bool,
+    /// Its turn among those that compute, which the next gets when it ends.
+    pub(super) turn: Option<TurnId>,
 }
 
 impl Job {
@@ -47,6 +48,15 @@ impl Queue {
         let mut jobs = self.lock();
         self.expect(|nanos| nanos + job.expected_nanos());
         jobs.push_back(job);
+        self.len.store(jobs.len(), SeqCst);
+    }
+
+    /// Puts a job in that has come before others which are in there.
+    pub(super) fn insert(&self, job: Job) {
+        let mut jobs = self.lock();
+        self.expect(|nanos| nanos + job.expected_nanos());
+        let place = jobs.partition_point(|other| other.since <= job.since);
+        jobs.insert(place, job);
         self.len.store(jobs.len(), SeqCst);
     }
 
