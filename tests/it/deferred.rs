@@ -29,6 +29,7 @@ both_engines! {
     a_responder_that_is_dropped_answers_500,
     an_answer_may_be_a_stream_of_events,
     an_answer_that_is_written_is_sent_while_it_is_written_whatever_thread_has_made_it,
+    an_answer_that_is_written_beyond_the_writers_there_are_is_seen_as_a_cut,
     a_responder_learns_that_its_client_has_gone,
     a_place_of_a_layer_is_free_once_it_is_answered,
     metrics_tell_of_the_answer_that_was_given,
@@ -198,6 +199,30 @@ fn an_answer_that_is_written_is_sent_while_it_is_written_whatever_thread_has_mad
     let ahead = written.load(SeqCst);
     assert!(ahead < MUCH, "{ahead} bytes were written for a few");
     client.reset();
+    end(running);
+}
+
+fn an_answer_that_is_written_beyond_the_writers_there_are_is_seen_as_a_cut(engine: Engine) {
+    let (service, responders) = deferring("20s");
+    let running = serve_with(service, engine, &[("WRITE_TIMEOUT", "10m")]);
+    let long = || Response::write_with(|out| Ok(out.write_all(&vec![b'x'; MUCH])?));
+    let answered = || {
+        let client = ask(&running);
+        next(&responders).respond(long()).unwrap();
+        client
+    };
+    let mut clients = Vec::new();
+    for _ in 0..64 {
+        let mut client = answered();
+        read_until(&mut client, b"xxxx");
+        clients.push(client);
+    }
+    let cut = answered().try_response();
+    assert!(
+        matches!(cut, Err(Broken::Cut(_) | Broken::Closed)),
+        "{cut:?}"
+    );
+    clients.into_iter().for_each(Client::reset);
     end(running);
 }
 
