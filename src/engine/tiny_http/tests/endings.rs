@@ -1,10 +1,10 @@
 //! The drain, the deadline, and connections that nobody uses.
 
 use super::harness::{Client, PATIENCE, Site, text};
-use crate::engine::Cut;
+use crate::engine::{Cut, tiny_http::sock_diag::SockDiag};
 use crossbeam_channel::{Sender, bounded};
 use std::{
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     thread,
     time::{Duration, Instant},
 };
@@ -89,6 +89,12 @@ fn a_connection_that_was_just_made_still_gets_its_first_answer_in_a_drain() {
     site.join();
 }
 
+/// Whether something that this client has sent has arrived at the server's side of its connection.
+fn has_arrived(kernel: &mut SockDiag, address: SocketAddr, peer: SocketAddr) -> bool {
+    let known = kernel.ask(address, peer);
+    known.is_some_and(|diagnosis| diagnosis.received > 0)
+}
+
 #[test]
 fn whoever_was_in_the_backlog_when_the_listener_closed_is_served() {
     for _ in 0..10 {
@@ -100,6 +106,12 @@ fn whoever_was_in_the_backlog_when_the_listener_closed_is_served() {
                 client
             })
             .collect();
+        // A connection of which the client knows and the listener does not yet would be reset, which nobody can help.
+        let mut kernel = SockDiag::open();
+        for client in &clients {
+            let peer = client.stream.local_addr().unwrap();
+            until(|| !cfg!(target_os = "linux") || has_arrived(&mut kernel, site.address, peer));
+        }
         site.stop();
         for client in &mut clients {
             assert_eq!(client.answer().status, 200);
