@@ -131,6 +131,7 @@ fn a_pool_that_was_refused_threads_serves_with_what_it_has_and_grows_later(engin
         record["msg"] == "fewer workers than wanted" && record["wanted"] == 8
     });
     assert!(group.write("pids.max", "max"));
+    Turn::give_up();
     // It asks for a thread again after a second.
     eventually("all workers have begun", || {
         answer_slowly();

@@ -44,9 +44,9 @@ fn a_service_whose_acceptor_died_serves_again_within_a_second() {
     };
     for _ in 0..3 {
         // A machine that is busy may take longer once, and does not again and again.
-        let outages: Vec<Duration> = (0..5).map(|_| outage()).collect();
-        let least = outages.iter().min().expect("five");
-        assert!(*least < Duration::from_secs(1), "{outages:?}");
+        let mut outages = (0..5).map(|_| outage());
+        let is_soon = outages.any(|took| took < Duration::from_secs(1));
+        assert!(is_soon, "five times it took longer");
     }
     drop(duplicate);
     site.stop();
