@@ -152,7 +152,7 @@ fn half_an_upload_is_never_taken_for_a_whole_one() {
 #[test]
 fn chunks_are_whole_although_their_client_wants_the_connection_closed() {
     let site = summing();
-    for _ in 0..300 {
+    for _ in 0..150 {
         let mut client = site.client();
         client.send(
             "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n",
