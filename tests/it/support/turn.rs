@@ -55,7 +55,9 @@ impl Turn {
     pub(crate) fn rest(time: Duration) {
         let held = give_back();
         thread::sleep(time);
-        held.map(take);
+        if let Some(kind) = held {
+            take(kind);
+        }
     }
 }
 
