@@ -2,14 +2,16 @@
 # The examples, each of which is a package of its own: that they hold, and that they are short enough to read.
 #   tests/examples.sh            needs Rust and, for SQLite, a C compiler
 #   tests/examples.sh images     only builds their images and starts them: needs podman, curl, jq, musl-gcc (Debian's
-#                                musl-tools), Rust's musl target, and root; TEMPLATE=path is a copy of the template
-#                                that is there and built, as tests/commands.py leaves one
+#                                musl-tools), Rust's musl target, and root; with names behind it, of these alone.
+#                                TEMPLATE=path is a copy of the template that is there and built, as tests/commands.py
+#                                leaves one
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # One for all of them, so that what they share is compiled once.
 export CARGO_TARGET_DIR=$PWD/target/examples
 export CARGO_PROFILE_DEV_DEBUG=line-tables-only
+WITH_IMAGES=(orders files template proxy)
 scratch=$(mktemp -d)
 container=
 
@@ -104,8 +106,14 @@ try_proxy() { # URL
         fail "proxy does not tell of upstreams that are not there"
 }
 
+image_of_orders() { image orders API_TOKEN=hunter2; }
+
+image_of_files() { image files; }
+
+image_of_proxy() { image proxy PRODUCTS_URL=http://127.0.0.1:9 STOCK_URL=http://127.0.0.1:9; }
+
 # The template as its user has it: a copy somewhere else, with the crate from crates.io, for which this checkout stands.
-image_of_the_template() {
+image_of_template() {
     local copy=${TEMPLATE:-$scratch/copy}
     if [ -z "${TEMPLATE:-}" ]; then
         cp -r examples/template "$copy"
@@ -131,8 +139,8 @@ if [ "${1:-}" != images ]; then
     check files 90
     check proxy 75
 else
-    image orders API_TOKEN=hunter2
-    image files
-    image_of_the_template
-    image proxy PRODUCTS_URL=http://127.0.0.1:9 STOCK_URL=http://127.0.0.1:9
+    shift
+    for example in "${@:-${WITH_IMAGES[@]}}"; do
+        "image_of_$example"
+    done
 fi

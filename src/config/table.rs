@@ -95,8 +95,10 @@ pub struct Config {
     /// `BUFFER_MEMORY`: bytes that requests and unsent responses may take together, half of it for either and 64 KiB at
     /// least; by default a quarter of the memory limit, 256 MiB without one.
     pub buffer_memory: usize,
-    /// `MIN_BODY_RATE`: bytes a second, 240 by default and up to 1 GiB; a client that sends or takes fewer, after 5 s,
-    /// is the first to be closed where `BUFFER_MEMORY` or `MAX_CONNECTIONS` is used up. With 0 none is too slow.
+    /// `MIN_BODY_RATE`: bytes a second, 240 by default and up to 1 GiB; a client that is 5 s behind it, in sending a request
+    /// or in taking an answer, is the first to be closed where `BUFFER_MEMORY` or `MAX_CONNECTIONS` is used up, and is told
+    /// 408 at once where its body goes to an [`Upload`](crate::Upload). With 0 none is too slow, and such a body may rest
+    /// for `BODY_TIMEOUT` at a time.
     pub min_body_rate: u32,
     /// `MAX_HEAD_BYTES`: bytes of a request's line and fields together, 32 KiB by default, 1 KiB to 1 MiB.
     pub max_head_bytes: usize,
@@ -110,7 +112,8 @@ pub struct Config {
     /// `BODY_TIMEOUT`: how long a request's body may take to arrive, 30 s by default; one that goes to an
     /// [`Upload`](crate::Upload) may take as long as it keeps `MIN_BODY_RATE`.
     pub body_timeout: Duration,
-    /// `WRITE_TIMEOUT`: how long a client may take to accept what is sent, 30 s by default.
+    /// `WRITE_TIMEOUT`: how long a client may take to accept each 64 KiB of a response, or what is left of it, 30 s by
+    /// default; it does not run while there is nothing for it to take. Past it the connection is cut.
     pub write_timeout: Duration,
     /// `KEEP_ALIVE_TIMEOUT`: how long a connection may be idle before its first request and between two, 75 s by default. It should be longer than
     /// what the load balancers and clients in front allow; the `guide` has a table of those, on its page about the life of a pod.

@@ -72,7 +72,7 @@ fn an_access_record_tells_how_much_was_sent(engine: Engine) {
 fn a_flood_of_failures_is_sampled_and_counted_and_each_is_in_the_access_log_all_the_same(
     engine: Engine,
 ) {
-    const FAILURES: u64 = 2000;
+    const FAILURES: u64 = 600;
     let server = Setup::new(engine).start().ready();
     let mut client = server.client();
     let began = Instant::now();

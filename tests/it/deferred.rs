@@ -35,7 +35,7 @@ both_engines! {
     metrics_tell_of_the_answer_that_was_given,
     the_drain_waits_for_what_is_deferred,
     what_is_deferred_beyond_the_deadline_of_the_drain_is_named,
-    two_thousand_long_polls_are_answered_by_one_thread: alone,
+    five_hundred_long_polls_are_answered_by_one_thread: alone,
     nine_thousand_long_polls_are_answered_by_one_thread: long,
 }
 
@@ -312,8 +312,8 @@ fn what_is_deferred_beyond_the_deadline_of_the_drain_is_named(engine: Engine) {
     assert_eq!(responder.respond("too late"), Err(SendError::Closed));
 }
 
-fn two_thousand_long_polls_are_answered_by_one_thread(engine: Engine) {
-    answer_polls(2000, engine);
+fn five_hundred_long_polls_are_answered_by_one_thread(engine: Engine) {
+    answer_polls(500, engine);
 }
 
 fn nine_thousand_long_polls_are_answered_by_one_thread(engine: Engine) {

@@ -19,7 +19,7 @@ both_engines! {
 }
 
 /// More than the kernel holds of it for a client that does not read.
-const BIG: usize = 16 << 20;
+const BIG: usize = 8 << 20;
 
 /// Its big answers are in memory, a stream, and a stream of known length: each goes out on a road of its own.
 const ROADS: [&str; 3] = ["/bytes", "/stream", "/sized"];

@@ -11,7 +11,7 @@ use seaworthy::{Ending, Request, Response, Running, Service};
 
 use crate::service::serve_with;
 use crate::support::{
-    Client, Engine, PATIENCE, Server, Setup, Watch, eventually, get, is_all_read,
+    Client, Engine, PATIENCE, Server, Setup, Turn, Watch, eventually, get, is_all_read,
 };
 
 both_engines! {
@@ -137,7 +137,7 @@ fn who_does_not_take_its_answer_goes_before_a_handler_is_refused(engine: Engine)
         assert!(refused.header("retry-after").is_some());
     }
     get(address, "/livez").expect(200);
-    thread::sleep(Duration::from_secs(8).saturating_sub(asked.elapsed()));
+    Turn::rest(Duration::from_secs(8).saturating_sub(asked.elapsed()));
     // The first comes while there is no room, the second when there was some and is taken when its turn comes.
     let mut newcomers = [asks(address, "/held"), asks(address, "/big")];
     thread::sleep(Duration::from_millis(200));
@@ -340,7 +340,7 @@ fn who_is_slower_than_the_least_rate_goes_before_newcomers_are_refused(engine: E
     if began.elapsed() < Duration::from_secs(5) {
         assert_eq!(refused, 503);
     }
-    thread::sleep(Duration::from_secs(6).saturating_sub(began.elapsed()));
+    Turn::rest(Duration::from_secs(6).saturating_sub(began.elapsed()));
     assert_eq!(upload(server.address, 1 << 20), 405, "it was read");
     // One had to go for it, which is told, and not more.
     let told = stalled.iter_mut().map(|client| {

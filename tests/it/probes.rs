@@ -3,7 +3,9 @@
 use std::net::{Shutdown, TcpListener};
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, Engine, Response, Setup, Times, Turn, Watch, eventually, free_port};
+use crate::support::{
+    Client, Engine, Response, Setup, Times, Turn, Watch, established, eventually, free_port,
+};
 
 both_engines! {
     every_probe_says_ok_and_is_never_cached,
@@ -308,6 +310,8 @@ fn probes_answer_while_stuck_connections_take_every_place(engine: Engine) {
         .set("MIN_BODY_RATE", "0")
         .start()
         .ready();
+    // Were who asked whether it is ready still there, the fiftieth would be let in beyond the limit.
+    eventually("nobody is connected", || established(server.address) == 0);
     let mut stuck: Vec<Client> = Vec::new();
     for _ in 0..50 {
         let mut client = server.client();

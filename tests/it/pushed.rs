@@ -19,7 +19,7 @@ both_engines! {
     a_sender_learns_that_its_client_has_gone,
     a_send_past_the_capacity_before_the_return_is_an_error,
     a_send_waits_for_a_slow_client_and_a_try_does_not,
-    a_client_that_takes_nothing_is_cut_and_one_that_is_sent_nothing_is_not: alone,
+    a_client_that_takes_nothing_is_cut_and_one_that_is_sent_nothing_is_not,
     channels_hold_no_worker,
     a_layer_that_reads_on_passes_on_what_comes,
     a_channel_has_until_the_deadline_of_the_drain,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use seaworthy::{Request, Service};
 
 use crate::service::serve_with;
-use crate::support::{Client, Engine, Server, Setup};
+use crate::support::{Client, Engine, Server, Setup, Turn};
 
 both_engines! {
     a_short_request_does_not_wait_behind_a_handler_that_turned_long: alone,
@@ -119,7 +119,7 @@ fn beside_a_surprise(engine: Engine, second: &str) -> (Server, Client, Client) {
         other.get("/").expect(200);
     }
     // The engine looks at what it has lent a second later, whatever comes: that is over.
-    thread::sleep(Duration::from_millis(1500));
+    Turn::rest(Duration::from_millis(1500));
     server.signal("STOP");
     long.send("GET /delay/20 HTTP/1.1\r\nHost: test\r\n\r\n");
     other.send(second);

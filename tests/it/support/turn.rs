@@ -2,30 +2,34 @@
 
 use std::cell::Cell;
 use std::sync::{Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
 
-/// Once so many tests wait to be alone, they go one after the other, before anything else begins: the machine has to
-/// run dry of other tests once for all of them, and no more of the harness's threads than these are idle meanwhile.
-const BATCH: usize = 10;
+/// So many tests at most run next to each other. The harness has more threads than these: on the others wait the tests
+/// that are to be alone, which so come one after the other once all else has run. Were they to run in between, the
+/// machine would have to run dry of other tests each time.
+const TOGETHER: usize = 24;
 
 struct Turns {
     together: usize,
     is_alone: bool,
-    waiting: usize,
-    /// Until none waits any more.
-    is_batch: bool,
 }
 
 static TURNS: Mutex<Turns> = Mutex::new(Turns {
     together: 0,
     is_alone: false,
-    waiting: 0,
-    is_batch: false,
 });
 static CHANGED: Condvar = Condvar::new();
 
+#[derive(Clone, Copy)]
+enum Kind {
+    Together,
+    Alone,
+}
+
 thread_local! {
-    /// What gives back the turn of the test on this thread.
-    static HELD: Cell<Option<fn(&mut Turns)>> = const { Cell::new(None) };
+    /// The turn of the test on this thread.
+    static HELD: Cell<Option<Kind>> = const { Cell::new(None) };
 }
 
 /// The right to run, next to others or alone, until dropped.
@@ -33,47 +37,66 @@ pub(crate) struct Turn(());
 
 impl Turn {
     pub(crate) fn together() -> Turn {
-        let mut turns = wait_while(lock(), |turns| turns.is_alone || turns.is_batch);
-        turns.together += 1;
-        HELD.set(Some(|turns| turns.together -= 1));
+        take(Kind::Together);
         Turn(())
     }
 
     pub(crate) fn alone() -> Turn {
-        let mut turns = lock();
-        turns.waiting += 1;
-        turns.is_batch |= turns.waiting >= BATCH;
-        let mut turns = wait_while(turns, |turns| turns.is_alone || turns.together > 0);
-        turns.waiting -= 1;
-        turns.is_batch &= turns.waiting > 0;
-        turns.is_alone = true;
-        HELD.set(Some(|turns| turns.is_alone = false));
+        take(Kind::Alone);
         Turn(())
     }
 
     /// From here on this test only waits: nobody needs to wait for it.
     pub(crate) fn give_up() {
-        if let Some(give_back) = HELD.take() {
-            give_back(&mut lock());
-            CHANGED.notify_all();
+        give_back();
+    }
+
+    /// Waits for so long at least, in which others have this test's turn.
+    pub(crate) fn rest(time: Duration) {
+        let held = give_back();
+        thread::sleep(time);
+        if let Some(kind) = held {
+            take(kind);
         }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        Turn::give_up();
+        give_back();
     }
+}
+
+fn take(kind: Kind) {
+    match kind {
+        Kind::Together => {
+            let mut turns = wait_while(|turns| turns.is_alone || turns.together >= TOGETHER);
+            turns.together += 1;
+        }
+        Kind::Alone => {
+            let mut turns = wait_while(|turns| turns.is_alone || turns.together > 0);
+            turns.is_alone = true;
+        }
+    }
+    HELD.set(Some(kind));
+}
+
+fn give_back() -> Option<Kind> {
+    let held = HELD.take();
+    match held {
+        Some(Kind::Together) => lock().together -= 1,
+        Some(Kind::Alone) => lock().is_alone = false,
+        None => {}
+    }
+    CHANGED.notify_all();
+    held
 }
 
 fn lock() -> MutexGuard<'static, Turns> {
     TURNS.lock().unwrap_or_else(|failed| failed.into_inner())
 }
 
-fn wait_while(
-    turns: MutexGuard<'static, Turns>,
-    so: fn(&mut Turns) -> bool,
-) -> MutexGuard<'static, Turns> {
-    let turns = CHANGED.wait_while(turns, so);
+fn wait_while(so: fn(&mut Turns) -> bool) -> MutexGuard<'static, Turns> {
+    let turns = CHANGED.wait_while(lock(), so);
     turns.unwrap_or_else(|failed| failed.into_inner())
 }

@@ -8,7 +8,7 @@ use seaworthy::Ending;
 use super::{files, listing, serve};
 use crate::files::Tree;
 use crate::library::end;
-use crate::support::{Client, Engine, eventually, get};
+use crate::support::{Client, Engine, Turn, eventually, get};
 
 both_engines! {
     a_client_that_leaves_in_the_middle_leaves_no_file,
@@ -58,6 +58,7 @@ fn a_client_that_stops_is_told_408_and_one_that_is_slow_and_honest_is_not(engine
     honest.send(HEAD.replace("/a", "/honest"));
     let began = Instant::now();
     let mut stalled = begun(address, &directory);
+    Turn::give_up();
     for _ in 0..10 {
         honest.send([b'h'; 1000]);
         std::thread::sleep(Duration::from_millis(700));

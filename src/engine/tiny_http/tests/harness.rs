@@ -141,6 +141,12 @@ impl Drop for Site {
     }
 }
 
+/// Whether it is so in one of five attempts: a busy machine keeps threads from their CPU for long now and then, and not
+/// again and again.
+pub(super) fn once_in_five(attempt: impl FnMut() -> bool) -> bool {
+    std::iter::repeat_with(attempt).take(5).any(|is_so| is_so)
+}
+
 fn bind() -> TcpListener {
     let peer_timeout = PeerTimeout::of(&Config::default());
     listen::bind(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), 0, peer_timeout)
