@@ -180,7 +180,7 @@ impl InFlight {
         let drain = self.drain();
         Answered {
             in_all: by_workers + sent_later,
-            in_drain: drain.finished + sent_later.saturating_sub(drain.sent_later_before),
+            in_drain: drain.finished + (sent_later - drain.sent_later_before),
             slowest: drain
                 .slowest
                 .map(|(route, took)| (name(route, template), took)),

@@ -63,22 +63,26 @@ pub(crate) fn start(
     config: &Config,
     policy: Policy,
 ) -> io::Result<Box<dyn Engine>> {
-    let addr = listener.local_addr()?;
-    listener.set_nonblocking(true)?;
-    let poll = mio::Poll::new()?;
-    let shared = Arc::new(Shared::new(&poll, Rules::of(config, policy))?);
-    let listener = mio::net::TcpListener::from_std(listener);
-    let registry = poll.registry().try_clone()?;
-    let reactor = Reactor::new(registry, listener, Arc::clone(&shared))?;
-    Ok(Box::new(Native {
-        shared,
-        waiter: Waiter::new(poll)?,
-        reactor: Mutex::new(reactor),
-        addr,
-    }))
+    Ok(Box::new(Native::new(listener, config, policy)?))
 }
 
 impl Native {
+    fn new(listener: TcpListener, config: &Config, policy: Policy) -> io::Result<Native> {
+        let addr = listener.local_addr()?;
+        listener.set_nonblocking(true)?;
+        let poll = mio::Poll::new()?;
+        let shared = Arc::new(Shared::new(&poll, Rules::of(config, policy))?);
+        let listener = mio::net::TcpListener::from_std(listener);
+        let registry = poll.registry().try_clone()?;
+        let reactor = Reactor::new(registry, listener, Arc::clone(&shared))?;
+        Ok(Native {
+            shared,
+            waiter: Waiter::new(poll)?,
+            reactor: Mutex::new(reactor),
+            addr,
+        })
+    }
+
     fn reactor(&self) -> MutexGuard<'_, Reactor> {
         self.reactor.lock().unwrap_or_else(PoisonError::into_inner)
     }

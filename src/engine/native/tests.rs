@@ -5,6 +5,7 @@ mod panics;
 mod pressure;
 mod returns;
 mod stalls;
+mod standby;
 
 use super::*;
 use crate::engine::{
@@ -30,9 +31,13 @@ fn engine(name: &str, value: &str) -> Box<dyn Engine> {
 }
 
 fn engine_of(config: &Config) -> Box<dyn Engine> {
+    Box::new(native(config, Policy::default()))
+}
+
+fn native(config: &Config, policy: Policy) -> Native {
     let localhost = Some(Ipv4Addr::LOCALHOST.into());
     let listener = listen::bind(localhost, 0, PeerTimeout::of(config)).unwrap();
-    start(listener, config, Policy::default()).unwrap()
+    Native::new(listener, config, policy).unwrap()
 }
 
 fn connect(engine: &dyn Engine) -> Client {
