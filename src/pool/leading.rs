@@ -19,7 +19,7 @@ impl Pool {
         let mut until = waits.then(|| self.leader().expiry).flatten();
         loop {
             if self.engine.pull(until, ready) == Pulled::Closed {
-                self.endings.fetch_or(CLOSED, SeqCst);
+                self.flags.fetch_or(CLOSED, SeqCst);
             }
             let now = Instant::now();
             for one in ready.drain(..) {

@@ -39,6 +39,7 @@ mod leading;
 mod metrics;
 mod monitor;
 pub(crate) mod overview;
+mod pacing;
 mod parking;
 mod pieces;
 mod queue;
@@ -60,6 +61,7 @@ use dispatcher::Dispatcher;
 use idle::IdleThreads;
 use in_flight::{Admission, InFlight, Worker};
 use leader::{Leader, RefusedRequests};
+use pacing::Pacing;
 use queue::{Job, Queue, nanos};
 use roster::Roster;
 use scrapes::Scrapes;
@@ -93,6 +95,9 @@ const CLOSED: u8 = 1;
 /// There are more threads than there should be: as many end as are too many.
 const TOO_MANY: u8 = 2;
 
+/// Uploads rest, and are to go on when that is over.
+const UPLOADS_REST: u8 = 4;
+
 /// The slots, the queue and the roles. Shared by all worker threads and the main thread.
 pub(crate) struct Pool {
     dispatcher: Arc<Dispatcher>,
@@ -113,8 +118,8 @@ pub(crate) struct Pool {
     /// When a leader last pulled or a job began, in nanoseconds since `born`: the monitor sees by it whether anything
     /// goes on.
     last_progress: AtomicU64,
-    /// Why a thread may have to end: [`CLOSED`], [`TOO_MANY`].
-    endings: AtomicU8,
+    /// What a thread looks at before it pulls: [`CLOSED`], [`TOO_MANY`], [`UPLOADS_REST`].
+    flags: AtomicU8,
     roster: Roster,
     idle: IdleThreads,
     in_flight: InFlight,
@@ -123,6 +128,7 @@ pub(crate) struct Pool {
     deferred_answers: LazyRegistry,
     scrapes: Scrapes,
     uploads: Uploads,
+    pacing: Pacing,
 }
 
 impl Pool {
@@ -145,7 +151,7 @@ impl Pool {
             engine,
             born: Instant::now(),
             last_progress: AtomicU64::new(0),
-            endings: AtomicU8::new(0),
+            flags: AtomicU8::new(0),
             roster: Roster::default(),
             idle: IdleThreads::default(),
             in_flight: InFlight::default(),
@@ -153,6 +159,7 @@ impl Pool {
             deferred_answers: LazyRegistry::default(),
             scrapes: Scrapes::default(),
             uploads: Uploads::default(),
+            pacing: Pacing::default(),
         })
     }
 
@@ -175,7 +182,7 @@ impl Pool {
                 self.wake_one_before(&job);
                 self.run(job, &worker);
             }
-            if self.endings.load(SeqCst) != 0 && self.ends(number) {
+            if self.flags.load(SeqCst) != 0 && self.ends(number) {
                 self.dispatcher.http_counts.leave(&worker.counts);
                 return self.in_flight.leave(&worker);
             }
@@ -379,7 +386,7 @@ impl Pool {
     }
 
     fn is_closed(&self) -> bool {
-        self.endings.load(SeqCst) & CLOSED != 0
+        self.flags.load(SeqCst) & CLOSED != 0
     }
 
     pub(crate) fn local_addr(&self) -> std::net::SocketAddr {
