@@ -5,8 +5,7 @@
 //! since what they send stays in their sockets meanwhile. So where others have been answered lately, the next piece of
 //! an upload is taken only while the process is below three quarters of its quota. One piece a [`WINDOW`] always is.
 
-use super::Pool;
-use crate::config::limits::{Limits, usage::cpu_time};
+use crate::config::limits::Limits;
 use std::{
     sync::{
         Mutex, PoisonError,
@@ -51,7 +50,7 @@ impl Pacing {
     }
 
     /// How long uploads rest from now on, when the process has spent so much in all and answered so many requests.
-    fn rest(
+    pub(super) fn rest(
         &self,
         now: impl FnOnce() -> u64,
         spent: impl FnOnce() -> u64,
@@ -77,15 +76,6 @@ impl Pacing {
         }
         let is_alone = now - window.last_answer > LATELY.as_nanos() as u64;
         (!is_alone).then(|| Duration::from_nanos(window.ends - now))
-    }
-}
-
-impl Pool {
-    /// How long uploads rest from now on, if they do.
-    pub(super) fn uploads_rest(&self) -> Option<Duration> {
-        let now = || super::nanos(self.born.elapsed());
-        let answered = || self.in_flight.answered_by_workers();
-        self.pacing.rest(now, cpu_time, answered)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{HANDOVER, Pool, UPLOADS_REST, in_flight::Worker, queue::nanos};
 use crate::{
+    config::limits::usage::cpu_time,
     engine::{
         Exchange,
         underway::{Then, Underway},
@@ -24,6 +25,13 @@ impl Pool {
             self.enqueue(ready, now, 2 * HANDOVER);
         }
         self.resume_uploads_after(rest);
+    }
+
+    /// How long uploads rest from now on, if they do.
+    fn uploads_rest(&self) -> Option<Duration> {
+        let now = || nanos(self.born.elapsed());
+        let answered = || self.in_flight.answered_by_workers();
+        self.pacing.rest(now, cpu_time, answered)
     }
 
     fn most_pieces(&self, rest: Option<Duration>) -> usize {
