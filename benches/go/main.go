@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -38,6 +39,8 @@ func main() {
 	routes.HandleFunc("POST /up", up)
 	routes.HandleFunc("GET /work", text(work))
 	routes.HandleFunc("GET /block", text(block))
+	routes.HandleFunc("GET /events", events)
+	routes.HandleFunc("POST /say", say)
 	routes.HandleFunc("GET /healthz", text(ok))
 	routes.HandleFunc("GET /readyz", text(ok))
 
@@ -105,6 +108,62 @@ func up(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	fmt.Fprint(w, len(body))
+}
+
+// How many events wait for a client that lags behind.
+const backlog = 16
+
+// news holds a channel for each client of events.
+var news = struct {
+	sync.Mutex
+	subscribers map[chan string]struct{}
+}{subscribers: map[chan string]struct{}{}}
+
+func events(w http.ResponseWriter, r *http.Request) {
+	texts := make(chan string, backlog)
+	news.Lock()
+	news.subscribers[texts] = struct{}{}
+	news.Unlock()
+	defer func() {
+		news.Lock()
+		delete(news.subscribers, texts)
+		news.Unlock()
+	}()
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-cache")
+	flusher := http.NewResponseController(w)
+	flusher.Flush()
+	for {
+		select {
+		case text := <-texts:
+			fmt.Fprintf(w, "data: %s\n\n", text)
+			if flusher.Flush() != nil {
+				return
+			}
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func say(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+	if err != nil {
+		http.Error(w, "bad request", http.StatusBadRequest)
+		return
+	}
+	text := string(body)
+	news.Lock()
+	for texts := range news.subscribers {
+		// Who lags behind misses what does not fit.
+		select {
+		case texts <- text:
+		default:
+		}
+	}
+	news.Unlock()
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	io.WriteString(w, "told")
 }
 
 // work is the loop of the Rust variants, step for step.

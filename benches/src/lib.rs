@@ -14,6 +14,12 @@ pub const BODY: usize = 64 * 1024;
 /// The body of `GET /down`.
 pub static DOWN: [u8; BODY] = [b'x'; BODY];
 
+/// What is broadcast to the clients of `GET /events`, by `POST /say`.
+pub const NEWS: &str = "{\"symbol\":\"SEA\",\"price\":\"17.25\",\"at\":\"2026-01-01T00:00:00Z\"}";
+
+/// So many events wait for a client that lags behind.
+pub const BACKLOG: usize = 16;
+
 /// The answer of `GET /json`, built and written anew for each request.
 #[derive(Serialize)]
 pub struct Pod {

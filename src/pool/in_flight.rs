@@ -175,13 +175,17 @@ impl InFlight {
         self.drain().sent_later_before = sent_later;
     }
 
+    pub(super) fn answered_by_workers(&self) -> u64 {
+        self.workers().answered()
+    }
+
     /// What was answered, by workers and by the engine.
     pub(crate) fn answered(&self, sent_later: u64, template: impl Fn(usize) -> String) -> Answered {
-        let by_workers = self.workers().answered();
+        let by_workers = self.answered_by_workers();
         let drain = self.drain();
         Answered {
             in_all: by_workers + sent_later,
-            in_drain: drain.finished + sent_later.saturating_sub(drain.sent_later_before),
+            in_drain: drain.finished + (sent_later - drain.sent_later_before),
             slowest: drain
                 .slowest
                 .map(|(route, took)| (name(route, template), took)),

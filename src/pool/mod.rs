@@ -46,6 +46,7 @@ mod leading;
 mod metrics;
 mod monitor;
 pub(crate) mod overview;
+mod pacing;
 mod parking;
 mod pieces;
 mod queue;
@@ -71,6 +72,7 @@ use idle::IdleThreads;
 use in_flight::{Admission, InFlight, Worker};
 use lanes::{Affinity, Lane};
 use leader::RefusedRequests;
+use pacing::Pacing;
 use queue::{Job, nanos};
 use roster::Roster;
 use scrapes::Scrapes;
@@ -107,6 +109,9 @@ const CLOSED: u8 = 1;
 /// There are more threads than there should be: as many end as are too many.
 const TOO_MANY: u8 = 2;
 
+/// Uploads rest, and are to go on when that is over.
+const UPLOADS_REST: u8 = 4;
+
 /// The slots, the queue and the roles. Shared by all worker threads and the main thread.
 pub(crate) struct Pool {
     dispatcher: Arc<Dispatcher>,
@@ -120,8 +125,8 @@ pub(crate) struct Pool {
     /// How many threads may pull from one reactor.
     most_pulling: usize,
     born: Instant,
-    /// Why a thread may have to end: [`CLOSED`], [`TOO_MANY`].
-    endings: AtomicU8,
+    /// What a thread looks at before it pulls: [`CLOSED`], [`TOO_MANY`], [`UPLOADS_REST`].
+    flags: AtomicU8,
     roster: Roster,
     idle: IdleThreads,
     in_flight: InFlight,
@@ -131,6 +136,7 @@ pub(crate) struct Pool {
     scrapes: Scrapes,
     uploads: Uploads,
     computing: ComputingLimit,
+    pacing: Pacing,
 }
 
 impl Pool {
@@ -149,7 +155,7 @@ impl Pool {
             most_pulling: 1 + usize::from(engine.serves_two()),
             engine,
             born: Instant::now(),
-            endings: AtomicU8::new(0),
+            flags: AtomicU8::new(0),
             roster: Roster::default(),
             idle: IdleThreads::default(),
             in_flight: InFlight::default(),
@@ -158,6 +164,7 @@ impl Pool {
             scrapes: Scrapes::default(),
             uploads: Uploads::default(),
             computing: ComputingLimit::new(computing),
+            pacing: Pacing::default(),
         })
     }
 
@@ -177,7 +184,7 @@ impl Pool {
                 self.wake_one_before(&job, lane, &mut affinity);
                 self.run(job, lane, &worker);
             }
-            if self.endings.load(SeqCst) != 0 && self.ends(number) {
+            if self.flags.load(SeqCst) != 0 && self.ends(number, affinity.lane) {
                 self.dispatcher.http_counts.leave(&worker.counts);
                 return self.in_flight.leave(&worker);
             }
@@ -371,7 +378,7 @@ impl Pool {
     }
 
     fn is_closed(&self) -> bool {
-        self.endings.load(SeqCst) & CLOSED != 0
+        self.flags.load(SeqCst) & CLOSED != 0
     }
 
     pub(crate) fn local_addr(&self) -> std::net::SocketAddr {

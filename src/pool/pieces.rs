@@ -1,27 +1,62 @@
 //! Bodies that flow: their pieces are written by workers, of which they never take all.
 
-use super::{HANDOVER, Pool, in_flight::Worker, queue::nanos};
+use super::{HANDOVER, Pool, UPLOADS_REST, in_flight::Worker, queue::nanos};
 use crate::{
+    config::limits::usage::cpu_time,
     engine::{
         Exchange,
         underway::{Then, Underway},
     },
     message::{body::Body, log_context::Scope, response::Response},
 };
-use std::{mem, time::Instant};
+use std::{
+    mem,
+    sync::atomic::Ordering::SeqCst,
+    time::{Duration, Instant},
+};
 
 impl Pool {
     /// Queues a piece behind what waits for a worker, or behind other pieces: a disk that is slow holds half of the
     /// workers at the most, and whoever comes meanwhile waits behind so many pieces and no more.
     #[cold]
     pub(super) fn admit_piece(&self, exchange: Box<dyn Exchange>, lane: usize, now: Instant) {
-        if let Some(ready) = self.uploads.admit(exchange, self.most_pieces()) {
+        let rest = self.uploads_rest();
+        if let Some(ready) = self.uploads.admit(exchange, self.most_pieces(rest)) {
             self.enqueue(ready, lane, now, 2 * HANDOVER);
+        }
+        self.resume_uploads_after(rest, lane);
+    }
+
+    /// How long uploads rest from now on, if they do.
+    fn uploads_rest(&self) -> Option<Duration> {
+        let now = || nanos(self.born.elapsed());
+        let answered = || self.in_flight.answered_by_workers();
+        self.pacing.rest(now, cpu_time, answered)
+    }
+
+    fn most_pieces(&self, rest: Option<Duration>) -> usize {
+        match rest {
+            Some(_) => 0,
+            None => (self.slots() / 2).max(1),
         }
     }
 
-    fn most_pieces(&self) -> usize {
-        (self.slots() / 2).max(1)
+    /// Sees to it that somebody comes for what waits, when its rest is over.
+    fn resume_uploads_after(&self, rest: Option<Duration>, lane: usize) {
+        if let Some(rest) = rest {
+            self.flags.fetch_or(UPLOADS_REST, SeqCst);
+            self.engine.wake_within(lane, rest);
+        }
+    }
+
+    /// Lets pieces in that wait, unless they are to rest on; for a thread that takes from this lane next.
+    pub(super) fn resume_uploads(&self, lane: usize) {
+        self.flags.fetch_and(!UPLOADS_REST, SeqCst);
+        let rest = self.uploads_rest();
+        while let Some(ready) = self.uploads.let_in(self.most_pieces(rest)) {
+            self.enqueue(ready, lane, Instant::now(), 2 * HANDOVER);
+        }
+        self.resume_uploads_after(rest, lane);
     }
 
     /// A handler has taken a body that is still to come.
@@ -120,9 +155,11 @@ struct Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let pool = self.pool;
-        if let Some(ready) = pool.uploads.next(pool.most_pieces()) {
+        let rest = pool.uploads_rest();
+        if let Some(ready) = pool.uploads.next(pool.most_pieces(rest)) {
             pool.enqueue(ready, self.lane, Instant::now(), 2 * HANDOVER);
             pool.note_left();
         }
+        pool.resume_uploads_after(rest, self.lane);
     }
 }

@@ -26,6 +26,7 @@ pub(crate) struct Resizer {
 impl Resizer {
     /// For a pool, and an engine, that were made with this configuration, which was read under these limits.
     pub(crate) fn new(pool: &Arc<Pool>, config: &Config, limits: &Limits) -> Resizer {
+        pool.pacing.follow(limits);
         Resizer {
             pool: Arc::clone(pool),
             sizing: config.sizing(),
@@ -49,6 +50,7 @@ impl Resizer {
             return None;
         }
         (self.sizes, self.limits) = (sizes, limits);
+        self.pool.pacing.follow(&limits);
         self.pool.resize(&sizes, limits.whole_cpus());
         self.pool.dispatcher.metrics.events.note_resized();
         log_sizes("resized", &sizes, &limits);

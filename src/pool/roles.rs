@@ -188,7 +188,7 @@ impl Pool {
         self.lanes[number].is_closed.store(true, SeqCst);
         let is_closed = |lane: &Lane| lane.is_closed.load(SeqCst);
         match self.lanes.iter().all(is_closed) {
-            true => _ = self.endings.fetch_or(CLOSED, SeqCst),
+            true => _ = self.flags.fetch_or(CLOSED, SeqCst),
             false => self.engine.wake(number),
         }
     }

@@ -4,7 +4,7 @@
 //! the first answer. So threads begin when work waits for them.
 
 use super::{
-    Pool, TOO_MANY,
+    Pool, TOO_MANY, UPLOADS_REST,
     queue::nanos,
     roster::{Member, Members},
 };
@@ -142,8 +142,8 @@ impl Pool {
         self.open_slots_for(&members);
         let too_many = members.working() > members.wanted;
         match too_many {
-            true => self.endings.fetch_or(TOO_MANY, SeqCst),
-            false => self.endings.fetch_and(!TOO_MANY, SeqCst),
+            true => self.flags.fetch_or(TOO_MANY, SeqCst),
+            false => self.flags.fetch_and(!TOO_MANY, SeqCst),
         };
         drop(members);
         if too_many {
@@ -160,15 +160,18 @@ impl Pool {
         (0..self.lanes.len()).for_each(|lane| self.engine.wake(lane));
     }
 
-    /// Whether the thread of this number, which has no work, is to end.
+    /// Whether the thread of this number, which has no work and takes from this lane next, is to end.
     #[cold]
-    pub(super) fn ends(&self, number: usize) -> bool {
+    pub(super) fn ends(&self, number: usize, lane: usize) -> bool {
+        if self.flags.load(SeqCst) & UPLOADS_REST != 0 {
+            self.resume_uploads(lane);
+        }
         if self.is_closed() {
             self.roster.lock().running = None;
             self.wake_all();
             return true;
         }
-        let leaves = self.leaves(number);
+        let leaves = self.flags.load(SeqCst) & TOO_MANY != 0 && self.leaves(number);
         if leaves {
             // It may be the one that would have led.
             self.wake_one();
@@ -186,7 +189,7 @@ impl Pool {
             members.let_go(number);
         }
         if members.working() <= members.wanted {
-            self.endings.fetch_and(!TOO_MANY, SeqCst);
+            self.flags.fetch_and(!TOO_MANY, SeqCst);
         }
         leaves
     }

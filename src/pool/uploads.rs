@@ -73,6 +73,17 @@ impl Uploads {
         next.map(Ready::Piece)
     }
 
+    /// Lets in a piece that waits, where fewer than `most` are.
+    pub(super) fn let_in(&self, most: usize) -> Option<Ready> {
+        let mut pieces = self.lock();
+        if pieces.admitted >= most {
+            return None;
+        }
+        let next = pieces.waiting.pop_front()?;
+        pieces.admitted += 1;
+        Some(Ready::Piece(next))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Pieces> {
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -124,7 +124,7 @@ const TINY_HTTP: &[(&str, &str)] = &[
         UPLOADS,
     ),
     (
-        "uploads::load::hundreds_of_slow_uploads_leave_probes_and_others_alone",
+        "uploads::load::hundreds_of_slow_uploads_and_slow_readers_at_once_leave_probes_and_others_alone",
         UPLOADS,
     ),
     (

@@ -14,12 +14,15 @@ use seaworthy::http::StatusCode;
 use seaworthy::{Error, IntoResponse, Next, Request, Routes, Service, Settings, Stop, Upload};
 use serde_json::Value;
 
+mod broadcasts;
 #[path = "../it/support/cgroup.rs"]
 mod cgroup;
 mod changes;
 #[path = "../it/support/collector.rs"]
 mod collector;
+mod crowd;
 mod descriptors;
+mod latencies;
 mod later;
 #[path = "../it/support/mounted.rs"]
 #[expect(dead_code, reason = "the other tests need more of it")]
@@ -44,10 +47,9 @@ fn main() -> ExitCode {
     if env::var_os(IS_PROGRAM).is_some() {
         return program();
     }
-    if env::args().any(|argument| argument == "--ignored") {
-        uploads::four_uploads_of_a_gibibyte_take_less_than_16_mib_and_others_are_answered_meanwhile(
-        );
-        return ExitCode::SUCCESS;
+    let mut words = env::args().skip_while(|word| word != "--ignored");
+    if words.next().is_some() {
+        return run_long_ones(&words.next().unwrap_or_default());
     }
     let tests: [(&str, fn()); 15] = [
         (
@@ -123,6 +125,25 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// One after the other, those that have this in their names.
+fn run_long_ones(part: &str) -> ExitCode {
+    let tests: [(&str, fn()); 2] = [
+        (
+            "four_uploads_of_a_gibibyte_take_less_than_16_mib_and_others_are_answered_meanwhile",
+            uploads::four_uploads_of_a_gibibyte_take_less_than_16_mib_and_others_are_answered_meanwhile,
+        ),
+        (
+            "ten_thousand_clients_get_every_broadcast_in_64_mib_and_are_sent_away_one_after_the_other",
+            broadcasts::ten_thousand_clients_get_every_broadcast_in_64_mib_and_are_sent_away_one_after_the_other,
+        ),
+    ];
+    for (name, test) in tests.iter().filter(|(name, _)| name.contains(part)) {
+        test();
+        println!("test program::{name} ... ok");
+    }
+    ExitCode::SUCCESS
+}
+
 struct Conf {
     queue: String,
     shards: u64,
@@ -161,6 +182,7 @@ fn program() -> ExitCode {
         }
         Ok(Service::with_state("shop", conf)
             .merge(files)
+            .merge(broadcasts::routes())
             .get("/shards", |_: &Request, conf: &Conf| {
                 conf.shards.to_string()
             })

@@ -85,13 +85,7 @@ impl Serving {
     }
 
     pub(crate) fn get(&self, path: &str, fields: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: test\r\n{fields}Connection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        answer
+        ask(&self.address, "GET", path, fields)
     }
 
     /// How it has ended by itself.
@@ -105,9 +99,18 @@ impl Serving {
 
     /// The most that it has held at a time, in KiB.
     pub(crate) fn peak_memory(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// What it holds of its own, in KiB: its heap and stacks, and not the binary.
+    pub(crate) fn memory(&self) -> u64 {
+        self.status("RssAnon:")
+    }
+
+    fn status(&self, field: &str) -> u64 {
         let path = format!("/proc/{}/status", self.process.id());
         let status = fs::read_to_string(path).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         let mut words = line.expect("proc(5) has it").split_whitespace();
         words
             .next()
@@ -115,14 +118,29 @@ impl Serving {
             .expect("a number")
     }
 
-    pub(crate) fn end(mut self) -> Vec<Value> {
+    pub(crate) fn terminate(&self) {
         let pid = self.process.id().to_string();
         let killed = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(killed.expect("there is kill").success());
+    }
+
+    pub(crate) fn end(mut self) -> Vec<Value> {
+        self.terminate();
         self.log.extend(&self.records);
         assert_eq!(self.process.wait().expect("it ends").code(), Some(0));
         std::mem::take(&mut self.log)
     }
+}
+
+/// A request without a body, on a connection of its own.
+pub(crate) fn ask(address: &str, method: &str, path: &str, fields: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: test\r\n{fields}Connection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
 }
 
 impl Drop for Serving {

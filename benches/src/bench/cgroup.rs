@@ -23,11 +23,20 @@ pub enum Hierarchy {
     None,
 }
 
+/// What the processes of a group may take.
+#[derive(Clone, Copy, Default)]
+pub struct Limits {
+    /// Thousandths of a CPU.
+    pub quota: Option<u32>,
+    /// Bytes.
+    pub memory: Option<u64>,
+}
+
 impl Hierarchy {
     pub fn find() -> Hierarchy {
         let root = Path::new("/sys/fs/cgroup");
         let hierarchy = Hierarchy::at(root, &own_cgroup(root));
-        match hierarchy.create("seaworthy-bench-probe", Some(1000)) {
+        match hierarchy.create("seaworthy-bench-probe", Limits { quota: Some(1000), memory: None }) {
             Ok(_) => hierarchy,
             Err(_) => Hierarchy::None,
         }
@@ -62,9 +71,10 @@ impl Hierarchy {
         !matches!(self, Hierarchy::None)
     }
 
-    /// A new group with a quota in thousandths of a CPU. It weighs a hundred times as much as others, so that whatever else
+    /// A new group. One with a quota weighs a hundred times as much as others, so that whatever else
     /// the machine does leaves it its quota.
-    pub fn create(&self, name: &str, quota: Option<u32>) -> io::Result<Cgroup> {
+    pub fn create(&self, name: &str, limits: Limits) -> io::Result<Cgroup> {
+        let Limits { quota, memory: most_memory } = limits;
         let quota_micros = quota.map(|millis| u64::from(millis) * PERIOD_MICROS / 1000);
         match self {
             Hierarchy::V1 { cpu, cpuacct, memory } => {
@@ -72,7 +82,7 @@ impl Hierarchy {
                 let group = Cgroup {
                     cpu: Some(cpuacct.join("cpuacct.usage")),
                     memory: Some((memory.join("memory.usage_in_bytes"), memory.join("memory.stat"))),
-                    directories: vec![cpu.clone(), cpuacct, memory],
+                    directories: vec![cpu.clone(), cpuacct, memory.clone()],
                 };
                 group.make()?;
                 let limit = quota_micros.map_or("-1".to_string(), |micros| micros.to_string());
@@ -80,6 +90,9 @@ impl Hierarchy {
                 fs::write(cpu.join("cpu.cfs_quota_us"), limit)?;
                 if quota.is_some() {
                     fs::write(cpu.join("cpu.shares"), "102400")?;
+                }
+                if let Some(bytes) = most_memory {
+                    fs::write(memory.join("memory.limit_in_bytes"), bytes.to_string())?;
                 }
                 Ok(group)
             }
@@ -95,6 +108,9 @@ impl Hierarchy {
                 fs::write(path.join("cpu.max"), format!("{limit} {PERIOD_MICROS}"))?;
                 if quota.is_some() {
                     fs::write(path.join("cpu.weight"), "10000")?;
+                }
+                if let Some(bytes) = most_memory {
+                    fs::write(path.join("memory.max"), bytes.to_string())?;
                 }
                 Ok(group)
             }
@@ -207,16 +223,19 @@ mod tests {
         fs::write(root.join("v1/cpu/cpu.cfs_quota_us"), "-1").unwrap();
         fs::write(root.join("v2/cgroup.controllers"), "cpu memory").unwrap();
 
+        let half = Limits { quota: Some(500), memory: Some(1 << 20) };
         let v1 = Hierarchy::at(&root.join("v1"), &root);
-        let _group = v1.create("half", Some(500)).unwrap();
+        let _group = v1.create("half", half).unwrap();
         let quota = fs::read_to_string(root.join("v1/cpu/half/cpu.cfs_quota_us")).unwrap();
         assert_eq!(quota, "50000");
+        assert_eq!(fs::read_to_string(root.join("v1/memory/half/memory.limit_in_bytes")).unwrap(), "1048576");
 
         let v2 = Hierarchy::at(&root.join("v2"), &root);
-        let _group = v2.create("half", Some(500)).unwrap();
+        let _group = v2.create("half", half).unwrap();
         let quota = fs::read_to_string(root.join("v2/half/cpu.max")).unwrap();
         assert_eq!(quota, "50000 100000");
-        let _group = v2.create("free", None).unwrap();
+        assert_eq!(fs::read_to_string(root.join("v2/half/memory.max")).unwrap(), "1048576");
+        let _group = v2.create("free", Limits::default()).unwrap();
         let quota = fs::read_to_string(root.join("v2/free/cpu.max")).unwrap();
         assert_eq!(quota, "max 100000");
         fs::remove_dir_all(&root).unwrap();

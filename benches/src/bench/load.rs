@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::machine::ended_children_cpu;
+use crate::scenario::{PROBE, PROBES_PER_SECOND};
 
 /// What oha calls an error and yet no server failed: the request was under way when the time was
 /// up, or it was never sent, since nobody listens any more or the connection had been closed.
@@ -91,9 +92,11 @@ pub fn open(port: u16, target: Target, rate: u32, time: Duration) -> io::Result<
     finish(open_command(port, target, rate, time).spawn()?)
 }
 
-/// The same with the patience of a kubelet.
-pub fn probes(port: u16, target: Target, rate: u32, time: Duration) -> io::Result<Seen> {
-    finish(open_command(port, target, rate, time).args(["-t", "1s"]).spawn()?)
+/// Asks for readiness as a kubelet does: each time on a connection of its own, and with a second's patience.
+pub fn probing(port: u16, time: Duration) -> Command {
+    let mut command = open_command(port, PROBE, PROBES_PER_SECOND, time);
+    command.args(["-t", "1s"]);
+    command
 }
 
 pub fn open_command(port: u16, target: Target, rate: u32, time: Duration) -> Command {

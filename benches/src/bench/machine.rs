@@ -124,7 +124,12 @@ impl Watch {
 const TICKS_ASTRAY: Duration = Duration::from_millis(30);
 
 fn our_cpu() -> Duration {
-    cpu_of(UsageWho::RUSAGE_SELF) + ended_children_cpu()
+    own_cpu() + ended_children_cpu()
+}
+
+/// Of this process.
+pub fn own_cpu() -> Duration {
+    cpu_of(UsageWho::RUSAGE_SELF)
 }
 
 /// Of all children that have ended and been waited for.

@@ -14,6 +14,7 @@ use crate::load::{self, Target};
 use crate::metric::Metric;
 use crate::scenario::*;
 use crate::server::Server;
+use crate::streams;
 use crate::trace::Trace;
 use crate::variant::{self, Variant};
 
@@ -58,11 +59,12 @@ impl Bench<'_> {
         } else {
             variant
         };
-        let start = || variant::start(variant, scenario.env, self.cgroups, scenario.quota);
+        let start = || variant::start(variant, scenario.env, self.cgroups, scenario.limits());
         match scenario.kind {
             Kind::Closed(target) => self.closed(&start()?, target, scenario.quota),
             Kind::Open(target, rate) => self.open(&start()?, target, rate),
             Kind::Probe(target) => self.probe(&start()?, target),
+            Kind::Events => streams::measure(start()?, self.idle_connections, self.time),
             Kind::Idle => self.idle(start()?, scenario.quota),
             Kind::Memory => memory(&start()?).map(Measured::from),
             Kind::Start => time_starts(variant, scenario).map(Measured::from),
@@ -110,9 +112,7 @@ impl Bench<'_> {
     fn probe(&self, server: &Server, target: Target) -> io::Result<Measured> {
         let mut busy = load::closed_in_background(server.port, target)?;
         sleep(Duration::from_secs(2));
-        // As Kubernetes does it: a connection of its own for each, and a second to answer.
-        let probe = Target { method: "GET", path: "/readyz", connections: 64, fresh: true };
-        let seen = load::probes(server.port, probe, PROBES_PER_SECOND, self.time);
+        let seen = load::probing(server.port, self.time).spawn().and_then(load::finish);
         let _ = busy.kill();
         busy.wait()?;
         let seen = seen?;

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Metric {
     CpuPerRequest,
+    CpuPerEvent,
     RequestsPerSecond,
+    ReachedAll,
     P50,
     P99,
     P999,
@@ -16,6 +18,9 @@ pub enum Metric {
     MemoryIdle,
     ChargedPerIdle,
     IdleHeld,
+    MemoryStreams,
+    ChargedPerStream,
+    StreamsHeld,
     FirstAnswer,
     Exit,
     ExitClean,
@@ -48,6 +53,11 @@ impl Metric {
             Metric::MemoryIdle => "memory with idle connections",
             Metric::ChargedPerIdle => "charged per idle connection, kernel included",
             Metric::IdleHeld => "idle connections still open",
+            Metric::CpuPerEvent => "CPU per event and client",
+            Metric::ReachedAll => "a broadcast to all",
+            Metric::MemoryStreams => "memory with streams",
+            Metric::ChargedPerStream => "charged per stream, kernel included",
+            Metric::StreamsHeld => "streams still open",
             Metric::FirstAnswer => "start to first 200",
             Metric::Exit => "SIGTERM to exit",
             Metric::ExitClean => "exits with code 0",
@@ -59,21 +69,30 @@ impl Metric {
 
     pub fn unit(self) -> Unit {
         match self {
-            Metric::CpuPerRequest | Metric::P50 | Metric::P99 | Metric::P999 | Metric::FirstAnswer | Metric::Exit => {
-                Unit::Seconds
-            }
-            Metric::MemoryRest | Metric::MemoryBusy | Metric::MemoryIdle | Metric::ChargedPerIdle | Metric::Size => {
-                Unit::Bytes
-            }
+            Metric::CpuPerRequest
+            | Metric::CpuPerEvent
+            | Metric::P50
+            | Metric::P99
+            | Metric::P999
+            | Metric::ReachedAll
+            | Metric::FirstAnswer
+            | Metric::Exit => Unit::Seconds,
+            Metric::MemoryRest
+            | Metric::MemoryBusy
+            | Metric::MemoryIdle
+            | Metric::ChargedPerIdle
+            | Metric::MemoryStreams
+            | Metric::ChargedPerStream
+            | Metric::Size => Unit::Bytes,
             Metric::ProbesFailed | Metric::ExitClean => Unit::Share,
-            Metric::IdleHeld | Metric::Failed => Unit::Count,
+            Metric::IdleHeld | Metric::StreamsHeld | Metric::Failed => Unit::Count,
             Metric::RequestsPerSecond => Unit::PerSecond,
             Metric::SystemCalls => Unit::Ratio,
         }
     }
 
     pub fn less_is_better(self) -> bool {
-        !matches!(self, Metric::RequestsPerSecond | Metric::IdleHeld | Metric::ExitClean)
+        !matches!(self, Metric::RequestsPerSecond | Metric::IdleHeld | Metric::StreamsHeld | Metric::ExitClean)
     }
 
     /// Rather than counted, such as requests that failed: a ratio of those says nothing.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::cgroup::Limits;
 use crate::load::Target;
 
 pub struct Scenario {
@@ -9,6 +10,8 @@ pub struct Scenario {
     pub about: &'static str,
     /// Thousandths of a CPU.
     pub quota: Option<u32>,
+    /// The most memory that the server may have, in bytes.
+    pub memory: Option<u64>,
     pub env: &'static [(&'static str, &'static str)],
     pub kind: Kind,
     /// With the binary of an image `FROM scratch`, where the libc is musl, and not with what
@@ -28,6 +31,8 @@ pub enum Kind {
     Probe(Target),
     /// Many connections that idle, and some beside them that do not.
     Idle,
+    /// Many clients of an event stream, a broadcast a second, and `/readyz` beside it.
+    Events,
     /// At rest, then under load.
     Memory,
     /// From the start of the process to the first 200 on `/readyz`.
@@ -54,6 +59,7 @@ impl Scenario {
             Kind::Open(..) => WARM_UP + 2 * time,
             Kind::Probe(_) => Duration::from_secs(2) + time,
             Kind::Idle => Duration::from_secs(3) + WARM_UP + time,
+            Kind::Events => Duration::from_secs(4) + time,
             Kind::Memory => MEMORY_REST + MEMORY_BUSY,
             Kind::SystemCalls => WARM_UP + WARM_UP,
             Kind::Start => Duration::from_millis(500),
@@ -61,6 +67,10 @@ impl Scenario {
             Kind::Size => return Duration::ZERO,
         };
         fixed + Duration::from_millis(300)
+    }
+
+    pub fn limits(&self) -> Limits {
+        Limits { quota: self.quota, memory: self.memory }
     }
 
     /// Whether what else the machine does can change what is measured. A size is a size, and
@@ -91,15 +101,15 @@ const fn get(path: &'static str, connections: usize) -> Target {
 }
 
 const fn closed(name: &'static str, about: &'static str, quota: Option<u32>, target: Target) -> Scenario {
-    Scenario { name, about, quota, env: &[], kind: Kind::Closed(target), is_static: false, quick: false }
+    life(name, about, quota, Kind::Closed(target))
 }
 
 const fn open(name: &'static str, about: &'static str, quota: Option<u32>, target: Target, rate: u32) -> Scenario {
-    Scenario { name, about, quota, env: &[], kind: Kind::Open(target, rate), is_static: false, quick: false }
+    life(name, about, quota, Kind::Open(target, rate))
 }
 
 const fn life(name: &'static str, about: &'static str, quota: Option<u32>, kind: Kind) -> Scenario {
-    Scenario { name, about, quota, env: &[], kind, is_static: false, quick: false }
+    Scenario { name, about, quota, memory: None, env: &[], kind, is_static: false, quick: false }
 }
 
 const fn with_env(scenario: Scenario, env: &'static [(&'static str, &'static str)]) -> Scenario {
@@ -114,6 +124,9 @@ const fn with_static_binary(name: &'static str, scenario: Scenario) -> Scenario 
     Scenario { name, is_static: true, ..scenario }
 }
 
+/// As a kubelet asks: a connection of its own for each.
+pub const PROBE: Target = Target { method: "GET", path: "/readyz", connections: 64, fresh: true };
+
 /// As many handlers at once as connections, as async variants have by their blocking pool.
 const EQUAL_WORKERS: &[(&str, &str)] = &[("WORKERS", "32")];
 
@@ -121,9 +134,14 @@ const BUSY_GREETING: Scenario = closed("greeting", "greeting, 32 connections, 50
 
 const RESIDENT: Scenario = life("memory", "resident, at rest and at 32 connections, 500m", Some(500), Kind::Memory);
 
+const EVENTS: Scenario = with_env(
+    life("events", "10,000 event streams, a broadcast a second, 1 CPU", Some(1000), Kind::Events),
+    &[("MAX_CONNECTIONS", "12000")],
+);
+
 const FIRST_ANSWER: Scenario = life("start", "from exec to the first 200 on /readyz, no quota", None, Kind::Start);
 
-pub const SCENARIOS: [Scenario; 30] = [
+pub const SCENARIOS: [Scenario; 32] = [
     quick(BUSY_GREETING),
     with_static_binary("greeting-static", BUSY_GREETING),
     closed("greeting-1", "greeting, 1 connection, 500m", Some(500), get("/", 1)),
@@ -178,6 +196,13 @@ pub const SCENARIOS: [Scenario; 30] = [
         life("idle", "10,000 idle connections, 32 busy ones beside them, 500m", Some(500), Kind::Idle),
         &[("MAX_CONNECTIONS", "12000")],
     ),
+    EVENTS,
+    Scenario {
+        name: "events-64m",
+        about: "10,000 event streams, a broadcast a second, 1 CPU, 64 MiB",
+        memory: Some(64 << 20),
+        ..EVENTS
+    },
     RESIDENT,
     quick(with_static_binary("memory-static", RESIDENT)),
     FIRST_ANSWER,

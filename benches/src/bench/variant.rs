@@ -6,9 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use benches::{BODY, GREETING};
+use benches::{BODY, GREETING, NEWS};
 
-use crate::cgroup::Hierarchy;
+use crate::cgroup::{Hierarchy, Limits};
 use crate::client;
 use crate::server::Server;
 
@@ -41,7 +41,9 @@ const KNOWN: [Known; 11] = [
 /// What a variant cannot do: its name, the scenarios and why.
 type Inability = (&'static str, &'static [&'static str], &'static str);
 
-const INABILITIES: [Inability; 4] = [
+const EVENTS: &[&str] = &["events", "events-64m"];
+
+const INABILITIES: [Inability; 11] = [
     (
         LIMIT,
         &[
@@ -54,11 +56,20 @@ const INABILITIES: [Inability; 4] = [
             "open-block",
             "probe-blocked",
             "probe-computing",
+            "events",
+            "events-64m",
             "stop",
         ],
         "answers nothing but the greeting",
     ),
     ("astra", &["up"], "waits for ever for a body that does not come with its head"),
+    ("seaworthy on tiny_http", EVENTS, "has a thread for each stream"),
+    ("actix-web", EVENTS, "has none of its own"),
+    ("hyper", EVENTS, "has none of its own; axum's run on it"),
+    ("khttp", EVENTS, "has a thread for each stream"),
+    ("astra", EVENTS, "has a thread for each stream"),
+    ("tiny_http", EVENTS, "has a thread for each stream"),
+    ("rouille", EVENTS, "has a thread for each stream"),
     ("astra", &["idle"], "has a thread for each connection"),
     ("astra", &["stop"], "has no way to stop but by the signal itself"),
 ];
@@ -160,17 +171,18 @@ type Exchange<'a> = (&'a str, &'a str, &'a str, &'a [u8], &'a [u8]);
 /// service.
 pub fn check(variant: &Variant, cgroups: &Hierarchy) -> Result<(), String> {
     let problem = |what: String| format!("{}: {what}", variant.name);
-    let server = start(variant, &[], cgroups, None).map_err(|error| problem(error.to_string()))?;
+    let server = start(variant, &[], cgroups, Limits::default()).map_err(|error| problem(error.to_string()))?;
     let json = serde_json::to_vec(&benches::pod()).expect("a pod is JSON");
     let up = vec![b'x'; BODY];
     let work = benches::work();
-    let expected: [Exchange; 7] = [
+    let expected: [Exchange; 8] = [
         ("greeting", "GET", "/", b"", GREETING.as_bytes()),
         ("json", "GET", "/json", b"", &json),
         ("down", "GET", "/down", b"", &benches::DOWN),
         ("up", "POST", "/up", &up, b"65536"),
         ("work", "GET", "/work", b"", work.as_bytes()),
         ("block", "GET", "/block", b"", b"slept"),
+        ("events", "POST", "/say", NEWS.as_bytes(), b"told"),
         ("probe-blocked", "GET", "/healthz", b"", b"ok"),
     ];
     for (scenario, method, path, body, wanted) in expected {
@@ -203,8 +215,8 @@ fn ask_patiently(port: u16, method: &str, path: &str, body: &[u8]) -> io::Result
 }
 
 /// Starts it in a group of its own.
-pub fn start(variant: &Variant, env: &[(&str, &str)], cgroups: &Hierarchy, quota: Option<u32>) -> io::Result<Server> {
-    let group = cgroups.create(&format!("seaworthy-bench-{}", std::process::id()), quota)?;
+pub fn start(variant: &Variant, env: &[(&str, &str)], cgroups: &Hierarchy, limits: Limits) -> io::Result<Server> {
+    let group = cgroups.create(&format!("seaworthy-bench-{}", std::process::id()), limits)?;
     Server::start(&variant.program, &environment(variant, env), group)
 }
 

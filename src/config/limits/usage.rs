@@ -60,8 +60,9 @@ fn resident(files: &Files) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
+/// CPU time of the process, in nanoseconds; 0 where it cannot be told.
 #[cfg(unix)]
-fn cpu_time() -> u64 {
+pub(crate) fn cpu_time() -> u64 {
     use nix::sys::{
         resource::{UsageWho, getrusage},
         time::TimeValLike,
@@ -74,7 +75,7 @@ fn cpu_time() -> u64 {
 }
 
 #[cfg(not(unix))]
-fn cpu_time() -> u64 {
+pub(crate) fn cpu_time() -> u64 {
     0
 }
 

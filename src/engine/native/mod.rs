@@ -71,8 +71,7 @@ pub(crate) fn start(
     config: &Config,
     policy: Policy,
 ) -> io::Result<Box<dyn Engine>> {
-    let engine = Native::new(listener, config, policy)?;
-    Ok(Box::new(engine))
+    Ok(Box::new(Native::new(listener, config, policy)?))
 }
 
 impl Native {

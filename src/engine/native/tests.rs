@@ -7,6 +7,7 @@ mod pressure;
 mod returns;
 mod several;
 mod stalls;
+mod standby;
 mod together;
 
 use super::*;
@@ -38,15 +39,19 @@ fn engine_of(config: &Config) -> Box<dyn Engine> {
 }
 
 fn engine_with(config: &Config, reactors: usize) -> Box<dyn Engine> {
-    let localhost = Some(Ipv4Addr::LOCALHOST.into());
-    let listener = listen::bind(localhost, 0, PeerTimeout::of(config)).unwrap();
-    let mut config = config.clone();
-    config.reactors = reactors;
-    let engine = start(listener, &config, Policy::default()).unwrap();
+    let engine = Box::new(native_with(config, Policy::default(), reactors));
     match reactors {
         1 => engine,
         _ => Box::new(Together(engine)),
     }
+}
+
+fn native_with(config: &Config, policy: Policy, reactors: usize) -> Native {
+    let localhost = Some(Ipv4Addr::LOCALHOST.into());
+    let listener = listen::bind(localhost, 0, PeerTimeout::of(config)).unwrap();
+    let mut config = config.clone();
+    config.reactors = reactors;
+    Native::new(listener, &config, policy).unwrap()
 }
 
 /// How many of them everything here is tried with.

@@ -1,6 +1,7 @@
 //! A service whose limits change while it runs, under written files in the place of the kernel's.
 
 mod load;
+mod uploads;
 
 use super::{PATIENCE, Service};
 use crate::{

@@ -39,6 +39,18 @@ impl Client {
 
     /// A client whose kernel takes in little before it is read, as behind a slow network.
     pub(crate) fn connect_narrow(address: SocketAddr) -> Client {
+        Client::connect_with(address, |_| Ok(()))
+    }
+
+    /// The same in segments as a real network has them: so the server's kernel takes in little before it is sent, too.
+    pub(crate) fn connect_far(address: SocketAddr) -> Client {
+        Client::connect_with(address, |socket| socket.set_tcp_mss(1460))
+    }
+
+    fn connect_with(
+        address: SocketAddr,
+        set: impl FnOnce(&socket2::Socket) -> io::Result<()>,
+    ) -> Client {
         let socket = socket2::Socket::new(
             socket2::Domain::for_address(address),
             socket2::Type::STREAM,
@@ -47,7 +59,8 @@ impl Client {
         .expect("a socket can be made");
         socket
             .set_recv_buffer_size(4096)
-            .expect("the receive buffer can be set");
+            .and_then(|()| set(&socket))
+            .expect("the options can be set");
         socket
             .connect(&address.into())
             .unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));

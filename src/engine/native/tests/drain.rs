@@ -1,7 +1,7 @@
 //! What a drain does to what is there and to what still comes.
 
 use super::*;
-use crate::message::body::Body;
+use crate::{engine::native::connection::invariants::flows, message::body::Body};
 
 /// Pulls until the engine is closed, and answers all that comes. How many were answered so, and how many were beyond
 /// the limit.
@@ -108,6 +108,26 @@ fn what_has_arrived_when_the_deadline_cuts_is_counted() {
     half.write_all(&GET[..10]).unwrap();
     let cut = engine.cut();
     assert_eq!((cut.receiving, cut.sending.len()), (2, 0));
+}
+
+#[test]
+fn an_upload_that_is_cut_is_counted_whatever_has_come_of_it_by_then() {
+    for rest in ["", "5\r\nhello\r\n", "0\r\n\r\n", "no chunk\r\n"] {
+        let engine = native_with(&Config::default(), flows::policy(), 1);
+        let mut client = connect(&engine);
+        let head = "POST /flow HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n";
+        client.write_all(head.as_bytes()).unwrap();
+        let exchange = requests(&engine, 1).remove(0);
+        exchange.let_body_come(flows::begun(Instant::now()));
+        assert!(
+            pull_for(&engine, MOMENT).is_empty(),
+            "nothing of it is there"
+        );
+        client.write_all(rest.as_bytes()).unwrap();
+        let cut = engine.cut();
+        let counted = (cut.receiving, cut.sending.len(), cut.uploading.len());
+        assert_eq!(counted, (0, 0, 1), "{rest:?}");
+    }
 }
 
 #[test]

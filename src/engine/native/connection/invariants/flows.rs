@@ -16,7 +16,7 @@ use crate::{
     },
 };
 use http::{Method, StatusCode};
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 /// Bodies flow that are sent to `/flow`.
 pub(crate) fn policy() -> Policy {
@@ -60,16 +60,20 @@ impl Drop for Handlers {
     }
 }
 
+/// An upload that its handler has taken.
+pub(crate) fn begun(now: Instant) -> Box<Underway> {
+    let mut response = Response::new(StatusCode::OK);
+    response.body = Body::Pending(Pending::new(Upload::new(Handlers)));
+    let underway = Underway::begun(response, now, Box::new(()));
+    underway.expect("it has begun")
+}
+
 impl Rig {
     /// A worker has run a handler that takes the body.
     pub(crate) fn let_body_come(&mut self) {
         assert_eq!(self.owner, Owner::Handler, "a request is out");
-        let mut response = Response::new(StatusCode::OK);
-        response.body = Body::Pending(Pending::new(Upload::new(Handlers)));
-        let underway = Underway::begun(response, self.now, Box::new(()));
-        let underway = underway.expect("it has begun");
         self.connection
-            .let_body_come(underway, self.now, &self.rules);
+            .let_body_come(begun(self.now), self.now, &self.rules);
         self.come_home();
     }
 
