@@ -33,8 +33,9 @@ struct Whole {
 }
 
 impl Budget {
-    /// A bound of `most` in so many parts, none of which is ever granted more than `step` together beyond what is used.
-    pub(crate) fn split(most: usize, step: usize, parts: usize) -> Vec<Budget> {
+    /// A bound of `most` in so many parts, none of which is ever granted more than `step` together beyond what is used. The
+    /// first of them.
+    pub(crate) fn new(most: usize, step: usize, parts: usize) -> Budget {
         let whole = Arc::new(Whole {
             most: AtomicUsize::new(most),
             step: step / parts,
@@ -42,11 +43,16 @@ impl Budget {
             granting: Mutex::default(),
         });
         whole.grant();
-        let part = |mine: &Arc<Part>| Budget {
-            mine: Arc::clone(mine),
-            whole: Arc::clone(&whole),
-        };
-        whole.parts.iter().map(part).collect()
+        let mine = Arc::clone(&whole.parts[0]);
+        Budget { mine, whole }
+    }
+
+    /// The part of this number, of the same sum.
+    pub(crate) fn part(&self, number: usize) -> Budget {
+        Budget {
+            mine: Arc::clone(&self.whole.parts[number]),
+            whole: Arc::clone(&self.whole),
+        }
     }
 
     /// The bound.
@@ -148,16 +154,13 @@ impl Whole {
         for part in &self.parts {
             part.granted.store(0, SeqCst);
         }
-        let used: Vec<usize> = self
-            .parts
-            .iter()
-            .map(|part| part.used.load(SeqCst))
-            .collect();
-        let Some(left) = self.most.load(SeqCst).checked_sub(used.iter().sum()) else {
+        let Some(left) = self.most.load(SeqCst).checked_sub(self.used()) else {
             return false;
         };
         let each = (left / self.parts.len()).min(self.step);
-        for (part, used) in self.parts.iter().zip(used) {
+        for part in &self.parts {
+            // What was added meanwhile is in no other's grant.
+            let used = part.used.load(SeqCst);
             part.granted.store(used.saturating_add(each), SeqCst);
         }
         true
@@ -169,9 +172,14 @@ mod tests {
     use super::*;
     use std::thread;
 
+    fn split(most: usize, parts: usize) -> Vec<Budget> {
+        let first = Budget::new(most, usize::MAX, parts);
+        (0..parts).map(|number| first.part(number)).collect()
+    }
+
     #[test]
     fn one_part_can_have_all_that_the_others_leave() {
-        let parts = Budget::split(10, usize::MAX, 3);
+        let parts = split(10, 3);
         assert!((0..8).all(|_| parts[0].take_one()));
         assert!(parts[1].take_one() && parts[2].take_one());
         assert!(parts.iter().all(|part| !part.take_one()));
@@ -182,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_stands_beyond_a_lowered_bound_is_not_replaced() {
-        let parts = Budget::split(10, usize::MAX, 2);
+        let parts = split(10, 2);
         assert!((0..10).all(|_| parts[0].take_one()));
         parts[1].resize(4);
         for _ in 0..6 {
@@ -197,7 +205,7 @@ mod tests {
     #[test]
     fn the_bound_is_exact_whoever_adds_at_a_time_and_the_last_one_is_always_had() {
         const MOST: usize = 5;
-        let parts = Budget::split(MOST, usize::MAX, 3);
+        let parts = split(MOST, 3);
         let most_seen = AtomicUsize::new(0);
         let inside = AtomicUsize::new(0);
         thread::scope(|scope| {

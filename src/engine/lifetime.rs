@@ -16,6 +16,7 @@ use std::{
 const JITTER: f64 = 0.1;
 
 /// How long connections live.
+#[derive(Clone)]
 pub(crate) struct Lifetime {
     live: Arc<LiveConfig>,
     requests: Option<u64>,

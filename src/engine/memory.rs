@@ -27,20 +27,23 @@ impl Memory {
     /// Two halves of so many bytes. They follow the memory limit where there is something that tells it.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn new(bytes: usize, limit: Option<CurrentLimit>) -> Memory {
-        let mut only = Memory::split(bytes, limit, 1);
-        only.remove(0)
+        Memory::in_parts(bytes, limit, 1)
     }
 
-    /// The same in so many parts.
-    pub(crate) fn split(bytes: usize, limit: Option<CurrentLimit>, parts: usize) -> Vec<Memory> {
-        let requests = Share::split(bytes / 2, limit.clone(), parts);
-        let responses = Share::split(bytes / 2, limit, parts);
-        let both = requests.into_iter().zip(responses);
-        both.map(|(requests, responses)| Memory {
-            requests,
-            responses,
-        })
-        .collect()
+    /// The same in so many parts. The first of them.
+    pub(crate) fn in_parts(bytes: usize, limit: Option<CurrentLimit>, parts: usize) -> Memory {
+        Memory {
+            requests: Share::new(bytes / 2, limit.clone(), parts),
+            responses: Share::new(bytes / 2, limit, parts),
+        }
+    }
+
+    /// The part of this number, of the same memory.
+    pub(crate) fn part(&self, number: usize) -> Memory {
+        Memory {
+            requests: self.requests.part(number),
+            responses: self.responses.part(number),
+        }
     }
 
     /// From now on there are so many bytes. What is held beyond them is held until its connections let go of it.
@@ -59,14 +62,17 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    fn split(most: usize, limit: Option<CurrentLimit>, parts: usize) -> Vec<Share> {
+    fn new(most: usize, limit: Option<CurrentLimit>, parts: usize) -> Share {
         let step = limit.as_ref().map_or(usize::MAX, |_| STEP);
-        let share = |budget| Share {
-            budget,
-            limit: limit.clone(),
-        };
-        let parts = Budget::split(most, step, parts);
-        parts.into_iter().map(share).collect()
+        let budget = Budget::new(most, step, parts);
+        Share { budget, limit }
+    }
+
+    fn part(&self, number: usize) -> Share {
+        Share {
+            budget: self.budget.part(number),
+            limit: self.limit.clone(),
+        }
     }
 
     /// The whole budget.

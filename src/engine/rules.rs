@@ -92,38 +92,44 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    #[cfg(any(test, feature = "tiny_http"))]
-    pub(crate) fn of(config: &Config, policy: Policy) -> Rules {
-        Rules::split(config, policy, 1).remove(0)
-    }
-
-    /// Those of so many reactors, each on cache lines of its own: they have memory and places in common.
-    pub(crate) fn split(config: &Config, policy: Policy, reactors: usize) -> Vec<Rules> {
+    /// Those of the first of so many reactors.
+    pub(crate) fn of(config: &Config, policy: Policy, reactors: usize) -> Rules {
         let max_body_bytes = config.sizing().max_body_bytes as u64;
         let own = policy.body_limits.as_ref().map_or(0, |own| own.largest());
         let live = policy
             .live
             .clone()
             .unwrap_or_else(|| LiveConfig::of(config));
-        let closed: Arc<ClosedCounts> = Arc::default();
-        let places = Places::new(config.max_connections, reactors);
-        let of_one = |memory| Rules {
+        Rules {
             limits: Limits {
                 max_head_bytes: config.max_head_bytes,
                 max_headers: config.max_headers,
                 max_body_bytes: max_body_bytes.max(own),
             },
             min_body_rate: config.min_body_rate,
-            memory,
-            places: Arc::clone(&places),
+            memory: Memory::in_parts(config.buffer_memory, current_limit(config), reactors),
+            places: Places::new(config.max_connections, reactors),
             lifetime: Lifetime::of(config, &live),
-            live: Arc::clone(&live),
-            policy: policy.clone(),
-            closed: Arc::clone(&closed),
+            live,
+            policy,
+            closed: Arc::default(),
             max_body_bytes,
-        };
-        let memories = Memory::split(config.buffer_memory, current_limit(config), reactors);
-        memories.into_iter().map(of_one).collect()
+        }
+    }
+
+    /// Those of the reactor of this number, on cache lines of their own: they have memory, places and counts in common.
+    pub(crate) fn part(&self, number: usize) -> Rules {
+        Rules {
+            limits: self.limits,
+            min_body_rate: self.min_body_rate,
+            memory: self.memory.part(number),
+            places: Arc::clone(&self.places),
+            lifetime: self.lifetime.clone(),
+            live: Arc::clone(&self.live),
+            policy: self.policy.clone(),
+            closed: Arc::clone(&self.closed),
+            max_body_bytes: self.max_body_bytes,
+        }
     }
 
     pub(crate) fn max_connections(&self) -> usize {

@@ -32,18 +32,18 @@ pub(super) struct Lane {
 impl Lane {
     /// Those of so many reactors.
     pub(super) fn all(reactors: usize, workers: usize, queue_capacity: usize) -> Box<[Lane]> {
-        let running = Budget::split(workers, usize::MAX, reactors);
-        let admitted = Budget::split(workers + queue_capacity, usize::MAX, reactors);
-        let lane = |(running, admitted)| Lane {
+        let running = Budget::new(workers, usize::MAX, reactors);
+        let admitted = Budget::new(workers + queue_capacity, usize::MAX, reactors);
+        let lane = |number| Lane {
             queue: Queue::default(),
             leader: Mutex::default(),
             pulling: AtomicUsize::new(0),
             last_progress: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
-            running,
-            admitted,
+            running: running.part(number),
+            admitted: admitted.part(number),
         };
-        running.into_iter().zip(admitted).map(lane).collect()
+        (0..reactors).map(lane).collect()
     }
 
     pub(super) fn leader(&self) -> MutexGuard<'_, Leader> {

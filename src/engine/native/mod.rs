@@ -46,13 +46,13 @@ use super::{
 };
 use crate::config::table::Config;
 use events::Waiter;
-use lease::{Shared, Stage};
+use lease::Stage;
 use open::OpenConnections;
-use reactor::{EventLoop, Reactor, Wait};
+use reactor::{EventLoop, Wait};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex, atomic::Ordering::Relaxed},
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -85,23 +85,15 @@ impl Native {
             1
         };
         let open = OpenConnections::new(reactors);
-        let mut listener = Some(mio::net::TcpListener::from_std(listener));
-        let rules = Rules::split(config, policy, reactors).into_iter();
-        let loops = rules.enumerate().map(|(index, rules)| {
-            let poll = mio::Poll::new()?;
-            let shared = Arc::new(Shared::new(&poll, rules, Arc::clone(&open), index)?);
-            let registry = poll.registry().try_clone()?;
-            Ok(EventLoop {
-                reactor: Mutex::new(Reactor::new(
-                    registry,
-                    listener.take(),
-                    Arc::clone(&shared),
-                )?),
-                shared,
-                waiter: Waiter::new(poll)?,
-            })
-        });
-        let loops: Arc<[EventLoop]> = loops.collect::<io::Result<_>>()?;
+        let listener = mio::net::TcpListener::from_std(listener);
+        let rules = Rules::of(config, policy, reactors);
+        let first = EventLoop::new(Some(listener), rules, &open, 0)?;
+        let mut loops = vec![first];
+        for index in 1..reactors {
+            let rules = loops[0].shared.rules.part(index);
+            loops.push(EventLoop::new(None, rules, &open, index)?);
+        }
+        let loops: Arc<[EventLoop]> = loops.into();
         EventLoop::introduce(&loops);
         Ok(Native { loops, addr })
     }

@@ -80,7 +80,7 @@ pub(super) struct Reactor {
     /// not.
     arrived: VecDeque<Arrived>,
     /// What a wait puts its events into, while nobody waits: to make it costs a twentieth of a short request.
-    spare_events: Vec<Box<Events>>,
+    spare_events: Option<Box<Events>>,
     /// A turn has begun, and has not come to its end.
     is_in_turn: bool,
     /// The timer has fired: for what this knows of, or for who set it.
@@ -118,7 +118,7 @@ impl Reactor {
         Ok(Reactor {
             registry,
             arrived: VecDeque::with_capacity(EVENTS),
-            spare_events: Vec::new(),
+            spare_events: None,
             is_in_turn: false,
             is_due: false,
             is_woken: false,
@@ -151,7 +151,7 @@ impl Reactor {
         self.is_in_turn = true;
         if let Some(events) = arrived {
             self.arrived.extend(events.iter());
-            self.spare_events.push(events);
+            self.spare_events = Some(events);
         }
         let now = Instant::now();
         self.handle_events(now, ready);

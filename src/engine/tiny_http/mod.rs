@@ -86,7 +86,7 @@ pub(crate) fn start(
     let address = listener.local_addr()?;
     let (notes, inbox) = unbounded();
     let acceptor = Acceptor::start(listener)?;
-    let rules = Rules::of(config, policy);
+    let rules = Rules::of(config, policy, 1);
     let peers = Peers::new(&rules);
     let shared = Arc::new(Shared::new(address, acceptor, peers, notes, rules));
     let watchdog = Watchdog::new(Arc::clone(&shared), inbox);

@@ -7,9 +7,21 @@ use super::{
     EventLoop, Reactor,
     others::{Busy, Others, lock, try_lock},
 };
-use crate::engine::{Ready, native::lease::Stage};
-use mio::net::TcpStream;
+use crate::engine::{
+    Ready,
+    native::{
+        events::Waiter,
+        lease::{Shared, Stage},
+        open::OpenConnections,
+    },
+    rules::Rules,
+};
+use mio::{
+    Poll,
+    net::{TcpListener, TcpStream},
+};
 use std::{
+    io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
     time::Instant,
@@ -41,12 +53,15 @@ impl All {
             });
         };
         let turn = try_lock(&self.turn).ok_or(Busy)?;
-        let others = loops.iter().enumerate();
-        let others = others.filter(|(index, _)| *index != self.mine);
         let mut locked = Locked {
-            reactors: others.map(|(_, one)| (one, one.reactor())).collect(),
+            reactors: Vec::with_capacity(loops.len()),
             _turn: Some(turn),
         };
+        for (index, one) in loops.iter().enumerate() {
+            if index != self.mine {
+                locked.reactors.push((one, one.reactor()));
+            }
+        }
         for (_, reactor) in &mut locked.reactors {
             reactor.take_in_returned(now, ready);
         }
@@ -123,6 +138,25 @@ impl Reactor {
 }
 
 impl EventLoop {
+    /// # Errors
+    /// Where the system gives no poll instance, or nothing to wake it or to time it by.
+    pub(in crate::engine::native) fn new(
+        listener: Option<TcpListener>,
+        rules: Rules,
+        open: &Arc<OpenConnections>,
+        index: usize,
+    ) -> io::Result<EventLoop> {
+        let poll = Poll::new()?;
+        let shared = Arc::new(Shared::new(&poll, rules, Arc::clone(open), index)?);
+        let registry = poll.registry().try_clone()?;
+        let reactor = Reactor::new(registry, listener, Arc::clone(&shared))?;
+        Ok(EventLoop {
+            shared,
+            waiter: Waiter::new(poll)?,
+            reactor: Mutex::new(reactor),
+        })
+    }
+
     /// Each of several knows the others from now on.
     pub(in crate::engine::native) fn introduce(loops: &Arc<[EventLoop]>) {
         let turn = Arc::default();

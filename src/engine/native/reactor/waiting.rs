@@ -43,7 +43,7 @@ impl Reactor {
     }
 
     fn wait(&mut self, bound: Option<Duration>) -> Wait {
-        Wait::Events(bound, self.spare_events.pop().unwrap_or_default())
+        Wait::Events(bound, self.spare_events.take().unwrap_or_default())
     }
 
     /// When something is due next.

@@ -19,7 +19,7 @@ struct Leases {
 impl Leases {
     fn new() -> Leases {
         let poll = mio::Poll::new().unwrap();
-        let rules = Rules::of(&Config::from_pairs([]).unwrap(), Policy::default());
+        let rules = Rules::of(&Config::from_pairs([]).unwrap(), Policy::default(), 1);
         Leases {
             listener: TcpListener::bind("127.0.0.1:0").unwrap(),
             shared: Arc::new(Shared::new(&poll, rules, OpenConnections::new(1), 0).unwrap()),
@@ -119,7 +119,7 @@ fn as_many_end_with_their_answer_as_there_are_too_many() {
 #[test]
 fn of_more_connections_than_are_looked_up_at_once_the_longest_silent_are_spared_first() {
     let leases = Leases::new();
-    let rules = Rules::of(&Config::from_pairs([]).unwrap(), Policy::default());
+    let rules = Rules::of(&Config::from_pairs([]).unwrap(), Policy::default(), 1);
     let mut table = Table::new(&leases.shared);
     let most = 3 * CANDIDATES;
     let cleared: Vec<usize> = (0..most).map(|_| leases.enter(&mut table, most)).collect();

@@ -8,7 +8,7 @@ const GENERATION: usize = 1 << 20;
 
 /// For each place the token of its connection, or of its next one where it is free.
 #[derive(Default)]
-pub(in crate::engine::native) struct Tokens(Vec<Token>);
+pub(crate) struct Tokens(Vec<Token>);
 
 impl Tokens {
     /// There is one place more.
@@ -16,13 +16,13 @@ impl Tokens {
         self.0.push(Token(self.0.len()));
     }
 
-    pub(in crate::engine::native) fn token(&self, place: usize) -> Token {
+    pub(crate) fn token(&self, place: usize) -> Token {
         self.0[place]
     }
 
     /// The place whose connection has this token.
     #[inline]
-    pub(in crate::engine::native) fn place(&self, token: Token) -> Option<usize> {
+    pub(crate) fn place(&self, token: Token) -> Option<usize> {
         let place = token.0 % GENERATION;
         (self.0.get(place) == Some(&token)).then_some(place)
     }
