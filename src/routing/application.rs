@@ -2,7 +2,6 @@
 
 use super::{
     layer::{Inner, Next, SharedLayer},
-    pattern,
     routes::{Endpoint, Routes},
 };
 use crate::{
@@ -64,8 +63,8 @@ pub(crate) struct Stateful<S> {
 
 impl<S: Send + Sync + 'static> Application for Stateful<S> {
     fn find(&self, request: &mut Request) {
-        let path = pattern::normal_path(request.path());
-        let Some(found) = self.routes.at(request.method(), &path) else {
+        let path = request.head.path.of(&request.bytes);
+        let Some(found) = self.routes.at(request.method(), path) else {
             return;
         };
         let matched = match (found.is_allowed, &found.params) {
@@ -132,8 +131,7 @@ impl<S: Send + Sync + 'static> Application for Stateful<S> {
     }
 
     fn route_at(&self, method: &Method, path: &str) -> Option<&Route> {
-        let path = pattern::normal_path(path);
-        let found = self.routes.at(method, &path)?;
+        let found = self.routes.at(method, path.as_bytes())?;
         Some(&found.endpoint.route)
     }
 

@@ -181,7 +181,7 @@ fn a_group_keeps_its_layers_and_limits_wherever_it_is_nested() {
         .merge(outer.get("/own", |_: &Request| "own"))
         .layer(mark("d"));
     let limits = |target: &str| {
-        let found = routes.at(&Method::GET, target).unwrap();
+        let found = routes.at(&Method::GET, target.as_bytes()).unwrap();
         let route = &found.endpoint.route;
         (
             route.timeout.map(|timeout| timeout.as_secs()),
@@ -213,7 +213,7 @@ fn one_path_may_take_its_methods_from_several_groups() {
         .merge(large);
     let limit = |method| {
         routes
-            .at(&method, "/files")
+            .at(&method, b"/files")
             .unwrap()
             .endpoint
             .route

@@ -4,6 +4,11 @@ use super::{Endpoint, Routes};
 use crate::routing::{layer::SharedLayer, pattern, resource::Resource};
 use http::{HeaderValue, Method};
 
+/// A path as the parser let it through, in ASCII alone.
+fn text(path: &[u8]) -> &str {
+    str::from_utf8(path).unwrap_or_default()
+}
+
 /// What a path and a method lead to.
 pub(crate) struct Found<'r, S> {
     pub(crate) endpoint: &'r Endpoint<S>,
@@ -14,10 +19,16 @@ pub(crate) struct Found<'r, S> {
 }
 
 impl<S: 'static> Routes<S> {
-    /// What answers a method on a path.
-    pub(crate) fn at(&self, method: &Method, path: &str) -> Option<Found<'_, S>> {
+    /// What answers a method on a path as it was sent.
+    pub(crate) fn at(&self, method: &Method, path: &[u8]) -> Option<Found<'_, S>> {
+        let literal = |place: usize| self.found(&self.resources[place], method, Some(Vec::new()));
+        // A template is in normal form, which is its own normal form.
         if let Some(place) = self.literals.at(path) {
-            return Some(self.found(&self.resources[place], method, Some(Vec::new())));
+            return Some(literal(place));
+        }
+        let path = &*pattern::normal_path(text(path));
+        if let Some(place) = self.literals.at(path.as_bytes()) {
+            return Some(literal(place));
         }
         let Ok(found) = self.paths.at(path) else {
             let found = self.fallbacks.at(path).ok()?;
