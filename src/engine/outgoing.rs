@@ -183,6 +183,7 @@ impl Outgoing {
         loop {
             let framed = &self.framed[self.sent..];
             let body = self.rest.in_memory();
+            let all = framed.len() + body.len();
             if may_send == 0 && !body.is_empty() {
                 return Ok(Sending::Paused);
             }
@@ -199,6 +200,9 @@ impl Outgoing {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     self.mark_sent(count);
+                    if count == all {
+                        break;
+                    }
                     may_send = may_send.saturating_sub(count);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Sending::Blocked),

@@ -225,7 +225,8 @@ impl Shared {
             lease.connection.release(&self.rules);
         }
         // Dropped last, when neither the client nor the reactor waits for it: a destructor may block.
-        let _discarded = mem::take(&mut lease.connection.discarded);
+        let discarded = &mut lease.connection.discarded;
+        let _discarded = (!discarded.is_empty()).then(|| mem::take(discarded));
         let returned = if ended {
             // The socket is closed here and now, whatever the reactor is doing.
             drop(lease);
@@ -274,6 +275,7 @@ pub(super) struct Lease {
 
 impl Lease {
     /// What was to be called at the client's end, where that has not come.
+    #[inline]
     fn end_watch(&mut self) -> Option<OnGone> {
         match mem::take(&mut self.is_watched) {
             true => self.shared.take_watch(self.place),

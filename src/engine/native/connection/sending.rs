@@ -149,11 +149,14 @@ impl<S: Stream> Connection<S> {
         };
         let before = outgoing.left();
         let sent = outgoing.send(&mut self.stream, most);
-        self.progress += before.saturating_sub(outgoing.left());
-        if self.progress >= LEAST_PROGRESS {
-            self.expect_progress(now, rules);
+        if !matches!(sent, Ok(Sending::Done)) {
+            self.progress += before.saturating_sub(outgoing.left());
+            if self.progress >= LEAST_PROGRESS {
+                self.expect_progress(now, rules);
+            }
         }
         match sent {
+            Ok(Sending::Done) => self.end_response(now, rules),
             Ok(Sending::WantsMore) => Next::Stream,
             Ok(Sending::Paused) => Next::More,
             Ok(Sending::Blocked) => {
@@ -161,7 +164,6 @@ impl<S: Stream> Connection<S> {
                 self.settle_charges(rules);
                 Next::Wait
             }
-            Ok(Sending::Done) => self.end_response(now, rules),
             // The kernel's verdict on a peer that has vanished.
             Err(error) if error.kind() == ErrorKind::TimedOut => {
                 self.cut_response(Level::Info, &error)
