@@ -3,6 +3,7 @@
 use super::{Endpoint, Routes};
 use crate::routing::{layer::SharedLayer, pattern, resource::Resource};
 use http::{HeaderValue, Method};
+use std::borrow::Cow;
 
 /// A path as the parser let it through, in ASCII alone.
 fn text(path: &[u8]) -> &str {
@@ -26,10 +27,13 @@ impl<S: 'static> Routes<S> {
         if let Some(place) = self.literals.at(path) {
             return Some(literal(place));
         }
-        let path = &*pattern::normal_path(text(path));
-        if let Some(place) = self.literals.at(path.as_bytes()) {
+        let path = pattern::normal_path(text(path));
+        if let Cow::Owned(decoded) = &path
+            && let Some(place) = self.literals.at(decoded.as_bytes())
+        {
             return Some(literal(place));
         }
+        let path = &*path;
         let Ok(found) = self.paths.at(path) else {
             let found = self.fallbacks.at(path).ok()?;
             let resource = &self.resources[*found.value];
