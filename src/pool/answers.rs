@@ -3,7 +3,7 @@
 use super::{
     Job, Pool,
     dispatcher::AtOnce,
-    leader::{Leader, RefusedRequests},
+    leader::{Leader, RefusedRequests, STALL},
     scrapes::Reply,
 };
 use crate::{
@@ -12,10 +12,6 @@ use crate::{
     observe::metrics::counts::{Counts, Shed},
 };
 use std::time::{Duration, Instant};
-
-/// A leader that comes so much later than it meant to did not run meanwhile, and neither did the workers: above what a
-/// CPU quota takes at a time, which is less than its period of 100 ms.
-pub(super) const STALL: Duration = Duration::from_millis(250);
 
 impl Pool {
     /// Counts, logs and sends a response. True where all of it is sent; false where the client takes it slowly, and where it is

@@ -6,7 +6,11 @@
 //! percentile of 90 ms where it had been 190 ms with 16 at once. Handlers that wait for something are not concerned; which
 //! ones they are, samples tell ([`CpuUse`](crate::message::route::CpuUse)).
 
-use super::{Pool, TICK, answers::STALL, queue::Job};
+use super::{
+    Pool, TICK,
+    leader::STALL,
+    queue::{Job, TurnId},
+};
 use crate::{
     engine::{Exchange, Ready},
     message::refusal::Refusal,
@@ -47,10 +51,6 @@ pub(super) struct Computing {
     /// Where it came from.
     pub(super) lane: usize,
 }
-
-/// By which a turn is given back.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct TurnId(u64);
 
 #[derive(Default)]
 struct Turns {

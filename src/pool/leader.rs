@@ -1,13 +1,20 @@
 //! What the thread that leads has in hand.
 
 use crate::{engine::Exchange, observe::metrics::counts::Shed};
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 /// How many are told that they are refused before the sockets are looked at again.
 const AT_ONCE: usize = 16;
 
 /// No more than so many wait to be told.
 const MOST: usize = 1024;
+
+/// A leader that comes so much later than it meant to did not run meanwhile, and neither did the workers: above what a
+/// CPU quota takes at a time, which is less than its period of 100 ms.
+pub(super) const STALL: Duration = Duration::from_millis(250);
 
 /// What one leader hands to the next.
 #[derive(Default)]

@@ -1,6 +1,5 @@
 //! The jobs that wait for a slot, first come, first served.
 
-use super::computing::TurnId;
 use crate::engine::Ready;
 use std::{
     collections::VecDeque,
@@ -23,6 +22,10 @@ pub(super) struct Job {
     /// Its turn among those that compute, which the next gets when it ends.
     pub(super) turn: Option<TurnId>,
 }
+
+/// By which a turn to compute is given back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct TurnId(pub(super) u64);
 
 impl Job {
     fn expected_nanos(&self) -> u64 {

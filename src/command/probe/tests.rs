@@ -4,6 +4,9 @@ use std::thread::{self, JoinHandle};
 
 use super::*;
 
+/// Nothing here takes so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A server that takes one connection, reads a head and does `answer`; joining it gives the request.
 fn serve(
     listener: TcpListener,
@@ -24,7 +27,7 @@ fn serve(
 fn ask_for(answer: &'static str) -> Result<(), String> {
     ask_with(
         move |stream| stream.write_all(answer.as_bytes()).unwrap(),
-        Duration::from_secs(10),
+        PATIENCE,
     )
 }
 
@@ -53,7 +56,7 @@ fn the_request_is_whole_and_asks_for_the_connection_to_be_closed() {
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap()
         });
         assert_eq!(
-            ask(Some(address.ip()), address.port(), what, DEFAULT_TIMEOUT),
+            ask(Some(address.ip()), address.port(), what, PATIENCE),
             Ok(())
         );
         let expected =
@@ -182,20 +185,20 @@ fn nobody_listening_is_one_clear_line() {
         Some(Ipv4Addr::UNSPECIFIED.into()),
         free,
         Probe::Live,
-        DEFAULT_TIMEOUT,
+        PATIENCE,
     )
     .unwrap_err();
     assert!(
         error.starts_with(&format!("127.0.0.1:{free}: cannot connect: ")),
         "{error}"
     );
-    let error = ask(None, free, Probe::Live, DEFAULT_TIMEOUT).unwrap_err();
+    let error = ask(None, free, Probe::Live, PATIENCE).unwrap_err();
     assert!(
         error.contains(&format!("; [::1]:{free}: cannot connect: ")) && !error.contains('\n'),
         "{error}"
     );
     assert!(
-        ask(None, 0, Probe::Live, DEFAULT_TIMEOUT)
+        ask(None, 0, Probe::Live, PATIENCE)
             .unwrap_err()
             .starts_with("PORT is 0")
     );
@@ -215,7 +218,7 @@ fn a_server_on_the_other_loopback_address_is_found() {
             Some(Ipv6Addr::UNSPECIFIED.into()),
             port,
             Probe::Live,
-            DEFAULT_TIMEOUT
+            PATIENCE
         ),
         Ok(())
     );

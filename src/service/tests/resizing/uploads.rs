@@ -57,7 +57,9 @@ fn uploads_under_a_quota_rest_while_others_are_answered_and_are_finished_all_the
         "{beside_others:?}"
     );
     thread::sleep(Duration::from_millis(1100));
-    let alone = upload(scene.address());
+    // Other tests may have the CPU meanwhile; were it to rest, no attempt would be faster.
+    let attempts = (0..5).map(|_| upload(scene.address()));
+    let alone = attempts.min().unwrap();
     assert!(alone < beside_others, "{alone:?}, {beside_others:?}");
     assert_eq!(scene.stop().abandoned_total(), 0);
 }
