@@ -6,16 +6,8 @@
 //! percentile of 90 ms where it had been 190 ms with 16 at once. Handlers that wait for something are not concerned; which
 //! ones they are, samples tell ([`CpuUse`](crate::message::route::CpuUse)).
 
-use super::{
-    Pool, TICK,
-    leader::STALL,
-    queue::{Job, TurnId},
-};
-use crate::{
-    engine::{Exchange, Ready},
-    message::refusal::Refusal,
-    observe::metrics::counts::{Counts, Shed},
-};
+use super::{leader::STALL, queue::TurnId};
+use crate::engine::{Exchange, Ready};
 use std::{
     collections::VecDeque,
     iter, mem,
@@ -69,13 +61,13 @@ struct Turns {
 
 /// What there is to do after a look.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     /// Whose turn it is.
-    turns: Vec<(TurnId, Computing)>,
+    pub(super) turns: Vec<(TurnId, Computing)>,
     /// Who has waited for too long.
-    expired: Vec<Computing>,
+    pub(super) expired: Vec<Computing>,
     /// When somebody has to look again, and where the first comes from that waits.
-    next_look: Option<(Instant, usize)>,
+    pub(super) next_look: Option<(Instant, usize)>,
 }
 
 impl ComputingLimit {
@@ -93,7 +85,7 @@ impl ComputingLimit {
     }
 
     /// Gives the request back if it may run now.
-    fn admit(&self, request: Computing, now: Instant) -> Option<(TurnId, Computing)> {
+    pub(super) fn admit(&self, request: Computing, now: Instant) -> Option<(TurnId, Computing)> {
         let mut turns = self.lock();
         turns.waiting.push_back(request);
         let next = match turns.waiting.len() {
@@ -105,7 +97,7 @@ impl ComputingLimit {
     }
 
     /// A turn has ended, after so long if it ran at all: returns the next.
-    fn end(
+    pub(super) fn end(
         &self,
         turn: TurnId,
         took: Option<Duration>,
@@ -123,7 +115,7 @@ impl ComputingLimit {
 
     /// Looks whose turn takes so long that it must wait for something: it counts no longer, and the next has its own. And
     /// looks who has waited for too long.
-    fn look(&self, now: Instant, queue_timeout: Duration) -> Found {
+    pub(super) fn look(&self, now: Instant, queue_timeout: Duration) -> Found {
         let mut turns = self.lock();
         let mut found = Found::default();
         if turns.next_look.is_some_and(|look| now > look + STALL) {
@@ -164,7 +156,7 @@ impl ComputingLimit {
         (!self.is_empty()).then(|| self.lock().next_look).flatten()
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
@@ -218,76 +210,6 @@ impl Turns {
     /// In which somebody who computes should have ended.
     fn patience(&self) -> Duration {
         (4 * self.usual).clamp(LEAST_PATIENCE, MOST_PATIENCE)
-    }
-}
-
-impl Pool {
-    /// Queues a request whose handler computes, or has it wait for its turn.
-    #[cold]
-    pub(super) fn admit_computing(&self, request: Computing, now: Instant) {
-        if let Some((turn, request)) = self.computing.admit(request, now) {
-            self.enqueue_turn(turn, request);
-        }
-    }
-
-    /// Gives the turn of a request that has run since then, if it has run, to the next.
-    #[cold]
-    pub(super) fn pass_turn(&self, turn: TurnId, began: Option<Instant>) {
-        let now = Instant::now();
-        if let Some((turn, next)) = self
-            .computing
-            .end(turn, began.map(|began| now - began), now)
-        {
-            self.pass_to(turn, next);
-        }
-    }
-
-    /// Does what is due for those who wait for their turn; for who leads.
-    #[inline]
-    pub(super) fn see_to_computing(&self, now: Instant, counts: &Counts) {
-        if !self.computing.is_empty() {
-            self.look_for_turns(now, counts);
-        }
-    }
-
-    #[cold]
-    fn look_for_turns(&self, now: Instant, counts: &Counts) {
-        let queue_timeout = self.dispatcher.live.queue_timeout.get();
-        let found = self.computing.look(now, queue_timeout);
-        for (turn, next) in found.turns {
-            self.pass_to(turn, next);
-        }
-        for Computing { exchange, lane, .. } in found.expired {
-            self.lanes[lane].admitted.subtract(1);
-            self.shed(
-                exchange,
-                Refusal::WAITED_TOO_LONG,
-                Shed::QueueTimeout,
-                counts,
-            );
-        }
-        // For who stands by, should this thread be away then.
-        if let Some((time, lane)) = found.next_look {
-            self.engine.wake_within(lane, time - now);
-        }
-    }
-
-    fn pass_to(&self, turn: TurnId, next: Computing) {
-        let lane = next.lane;
-        self.enqueue_turn(turn, next);
-        // It may be another lane's than that which this thread works for.
-        if self.note_left() {
-            self.engine.wake_within(lane, TICK);
-        }
-    }
-
-    fn enqueue_turn(&self, turn: TurnId, request: Computing) {
-        self.lanes[request.lane].queue.insert(Job {
-            ready: Ready::Request(request.exchange),
-            since: request.since,
-            expected: request.expected,
-            turn: Some(turn),
-        });
     }
 }
 

@@ -56,6 +56,7 @@ mod roster;
 mod saturation;
 mod scrapes;
 pub(crate) mod threads;
+mod turns;
 mod uploads;
 mod writers;
 
