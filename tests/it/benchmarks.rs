@@ -163,7 +163,7 @@ fn standing(raw: &Value, scenario: &str, variant: &str, metric: &str) -> Option<
     let above = ours.first()? > theirs.last()?;
     let less_is_better = metric != "RequestsPerSecond";
     Some(match ours.len().min(theirs.len()) {
-        rounds if rounds < ENOUGH_ROUNDS => "level with",
+        rounds if rounds < ENOUGH_ROUNDS => "too few rounds beside",
         _ if !below && !above => "level with",
         _ if below == less_is_better => "ahead of",
         _ => "behind",
@@ -184,7 +184,12 @@ fn in_words(standings: &[(&str, &str)]) -> String {
             _ => Some(format!("{word} {}", names.join(", "))),
         }
     };
-    let words = ["ahead of", "level with", "behind"];
+    let words = [
+        "ahead of",
+        "level with",
+        "behind",
+        "too few rounds beside",
+    ];
     words.iter().filter_map(of).collect::<Vec<_>>().join("; ")
 }
 

@@ -3,7 +3,7 @@
 use crate::metric::Metric;
 use crate::results::Results;
 use crate::variant::{LIMIT, OURS, is_ours};
-use crate::verdict::{ENOUGH_ROUNDS, Verdict};
+use crate::verdict::Verdict;
 
 struct Goal {
     text: &'static str,
@@ -94,9 +94,8 @@ fn judge(goal: &Goal, results: &Results) -> Option<Judged> {
     };
     let reached = match goal.bound {
         Bound::AtLeast(wanted, variant) => {
-            let rounds = |variant: &str| Some(results.summary(goal.scenario, variant, goal.metric)?.rounds);
-            let is_enough = rounds(OURS)?.min(rounds(variant)?) >= ENOUGH_ROUNDS;
-            is_enough.then_some(results.verdict(goal.scenario, variant, goal.metric)? <= wanted)
+            let verdict = results.verdict(goal.scenario, variant, goal.metric)?;
+            (verdict != Verdict::TooFewRounds).then_some(verdict <= wanted)
         }
         _ if less => Some(measured <= bound),
         _ => Some(measured >= bound),
@@ -110,6 +109,7 @@ mod tests {
     use crate::machine::Disturbance;
     use crate::measure::Values;
     use crate::results::Sample;
+    use crate::verdict::ENOUGH_ROUNDS;
 
     fn results(of: &[(&str, &str, Metric, f64)]) -> Results {
         let sample = |&(scenario, variant, metric, value): &(&str, &str, Metric, f64)| Sample {

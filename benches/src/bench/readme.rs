@@ -62,8 +62,8 @@ fn preface(results: &Results, has_limit: bool) -> String {
     };
     format!(
         "Measured on {} on {} CPUs of {}, every variant in turn in one interleaved run of {} rounds of {} s. {limit}\
-         Seaworthy is ahead or behind where both have {ENOUGH_ROUNDS} undisturbed rounds or more and each of the one's \
-         lies beyond each of the other's, and level with the rest. – is what a variant cannot do or never answered, and \
+         Seaworthy is ahead or behind where each undisturbed round of the one lies beyond each of the other's, and level \
+         where not; fewer than {ENOUGH_ROUNDS} such rounds are no verdict. – is what a variant cannot do or never answered, and \
          † marks what was never undisturbed. [The report](benches/report/README.md) has every scenario with its spread, \
          and [its page](benches/README.md) says how to repeat it on your machine.",
         results.started, machine.cpus, machine.cpu, results.rounds, results.seconds,
@@ -129,7 +129,7 @@ mod tests {
         ];
         let text = section(&Results { samples, ..Results::default() });
         assert!(text.contains("| the median of | limit | seaworthy | axum | seaworthy is |\n"), "{text}");
-        assert!(text.contains("500m | 5.00 µs | 8.00 µs 1.60× | 10.0 µs 2.00× | level with axum |\n"), "{text}");
+        assert!(text.contains("500m | 5.00 µs | 8.00 µs 1.60× | 10.0 µs 2.00× | too few rounds beside axum |\n"), "{text}");
         assert_eq!(text.lines().filter(|line| line.starts_with("| ")).count(), 2, "{text}");
     }
 

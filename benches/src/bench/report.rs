@@ -55,7 +55,7 @@ fn preface(results: &Results) -> String {
     text += &again(results);
     if (results.rounds as usize) < ENOUGH_ROUNDS {
         text += &format!(
-            "**Too few rounds for verdicts**: from {ENOUGH_ROUNDS} on somebody can be ahead, until then all are level.\n\n"
+            "**Too few rounds for verdicts**: from {ENOUGH_ROUNDS} on somebody is ahead, level or behind.\n\n"
         );
     }
     for missing in &results.missing {
@@ -171,12 +171,12 @@ fn suffix(results: &Results, scenario: &str, variant: &str, metric: Metric) -> S
     times.map_or(String::new(), |times| format!(" {}×", significant(times)))
 }
 
-/// Where the subject stands by each metric, a line each; nothing where it is level with all.
+/// Where the subject stands by each metric, a line each; nothing where it is neither ahead of nor behind anybody.
 fn verdicts(results: &Results, scenario: &Scenario, metrics: &[Metric]) -> String {
     let mut text = String::new();
     for &metric in metrics {
         let told = standing(results, scenario.name, metric);
-        if told.iter().any(|(_, verdict)| *verdict != Verdict::Level) {
+        if told.iter().any(|(_, verdict)| matches!(verdict, Verdict::Ahead | Verdict::Behind)) {
             text += &format!("- {} by {}: {}\n", results.subject(), metric.title(), verdict::in_words(&told));
         }
     }

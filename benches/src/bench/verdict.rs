@@ -9,12 +9,13 @@ use crate::stats::Summary;
 /// come in, two do that.
 pub const ENOUGH_ROUNDS: usize = 7;
 
-/// From the best to the worst.
+/// From the best to the worst, and last what cannot be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     Ahead,
     Level,
     Behind,
+    TooFewRounds,
 }
 
 impl Verdict {
@@ -22,7 +23,7 @@ impl Verdict {
     /// is from the lowest to the highest, so that more rounds never make a verdict easier.
     pub fn of(ours: &Summary, theirs: &Summary, less_is_better: bool) -> Verdict {
         if ours.rounds.min(theirs.rounds) < ENOUGH_ROUNDS {
-            return Verdict::Level;
+            return Verdict::TooFewRounds;
         }
         let (below, above) = (ours.max < theirs.min, ours.min > theirs.max);
         match (below, above) {
@@ -39,6 +40,7 @@ impl fmt::Display for Verdict {
             Verdict::Ahead => "ahead of",
             Verdict::Level => "level with",
             Verdict::Behind => "behind",
+            Verdict::TooFewRounds => "too few rounds beside",
         })
     }
 }
@@ -54,8 +56,8 @@ pub fn in_words(verdicts: &[(&str, Verdict)]) -> String {
             _ => Some(format!("{wanted} {}", names.join(", "))),
         }
     };
-    let told: Vec<String> = [Verdict::Ahead, Verdict::Level, Verdict::Behind].into_iter().filter_map(of).collect();
-    told.join("; ")
+    let words = [Verdict::Ahead, Verdict::Level, Verdict::Behind, Verdict::TooFewRounds];
+    words.into_iter().filter_map(of).collect::<Vec<String>>().join("; ")
 }
 
 #[cfg(test)]
@@ -84,10 +86,10 @@ mod tests {
     }
 
     #[test]
-    fn too_few_rounds_are_level_however_far_apart() {
+    fn too_few_rounds_are_no_verdict_however_far_apart() {
         let (low, high) = (spread(1.0, 2.0, 7), spread(20.0, 30.0, 6));
-        assert_eq!(Verdict::of(&low, &high, true), Verdict::Level);
-        assert_eq!(Verdict::of(&high, &low, true), Verdict::Level);
+        assert_eq!(Verdict::of(&low, &high, true), Verdict::TooFewRounds);
+        assert_eq!(Verdict::of(&high, &low, true), Verdict::TooFewRounds);
     }
 
     #[test]
@@ -96,6 +98,7 @@ mod tests {
         assert_eq!(in_words(&verdicts), "ahead of b; level with a, c");
         assert_eq!(in_words(&[("a", Verdict::Behind)]), "behind a");
         assert_eq!(in_words(&[("a", Verdict::Behind), ("b", Verdict::Behind)]), "behind all");
+        assert_eq!(in_words(&[("a", Verdict::TooFewRounds), ("b", Verdict::Level)]), "level with b; too few rounds beside a");
         assert_eq!(in_words(&[]), "");
     }
 }
