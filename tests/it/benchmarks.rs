@@ -184,12 +184,7 @@ fn in_words(standings: &[(&str, &str)]) -> String {
             _ => Some(format!("{word} {}", names.join(", "))),
         }
     };
-    let words = [
-        "ahead of",
-        "level with",
-        "behind",
-        "too few rounds beside",
-    ];
+    let words = ["ahead of", "level with", "behind", "too few rounds beside"];
     words.iter().filter_map(of).collect::<Vec<_>>().join("; ")
 }
 
