@@ -129,7 +129,10 @@ mod tests {
         ];
         let text = section(&Results { samples, ..Results::default() });
         assert!(text.contains("| the median of | limit | seaworthy | axum | seaworthy is |\n"), "{text}");
-        assert!(text.contains("500m | 5.00 µs | 8.00 µs 1.60× | 10.0 µs 2.00× | too few rounds beside axum |\n"), "{text}");
+        assert!(
+            text.contains("500m | 5.00 µs | 8.00 µs 1.60× | 10.0 µs 2.00× | too few rounds beside axum |\n"),
+            "{text}"
+        );
         assert_eq!(text.lines().filter(|line| line.starts_with("| ")).count(), 2, "{text}");
     }
 

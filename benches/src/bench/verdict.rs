@@ -98,7 +98,10 @@ mod tests {
         assert_eq!(in_words(&verdicts), "ahead of b; level with a, c");
         assert_eq!(in_words(&[("a", Verdict::Behind)]), "behind a");
         assert_eq!(in_words(&[("a", Verdict::Behind), ("b", Verdict::Behind)]), "behind all");
-        assert_eq!(in_words(&[("a", Verdict::TooFewRounds), ("b", Verdict::Level)]), "level with b; too few rounds beside a");
+        assert_eq!(
+            in_words(&[("a", Verdict::TooFewRounds), ("b", Verdict::Level)]),
+            "level with b; too few rounds beside a"
+        );
         assert_eq!(in_words(&[]), "");
     }
 }
