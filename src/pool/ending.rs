@@ -38,10 +38,10 @@ impl Pool {
         let mut abandoned = self.in_flight.running(|route| self.template(route));
         // Before the queues, or one of them would still move on to a queue.
         let mut left: Vec<Ready> = self.computing.take_waiting().collect();
+        left.extend(self.uploads.take_waiting());
         let lanes = self.lanes.iter();
         let queued = lanes.flat_map(|lane| iter::from_fn(|| lane.queue.pop()));
         left.extend(queued.map(|job| job.ready));
-        left.extend(self.uploads.take_waiting());
         for one in &mut left {
             if let Ready::Request(exchange) | Ready::Stream(exchange) | Ready::Piece(exchange) = one
             {

@@ -25,6 +25,7 @@ impl Pool {
             }
             self.shed_expired(number, &mut lane.leader(), now, &worker.counts);
             self.see_to_computing(now, &worker.counts);
+            self.see_to_uploads(number);
             self.note_progress(number, now);
             if !refused.is_empty() {
                 self.tell_some(&mut refused, &worker.counts);

@@ -43,18 +43,29 @@ impl Pool {
 
     /// Sees to it that somebody comes for what waits, when its rest is over.
     fn resume_uploads_after(&self, rest: Option<Duration>, lane: usize) {
-        if let Some(rest) = rest {
+        if let Some(rest) = rest
+            && self.uploads.are_waiting()
+        {
             self.flags.fetch_or(UPLOADS_REST, SeqCst);
             self.engine.wake_within(lane, rest);
         }
     }
 
     /// Lets pieces in that wait, unless they are to rest on; for a thread that takes from this lane next.
-    pub(super) fn resume_uploads(&self, lane: usize) {
+    #[inline]
+    pub(super) fn see_to_uploads(&self, lane: usize) {
+        if self.flags.load(SeqCst) & UPLOADS_REST != 0 {
+            self.resume_uploads(lane);
+        }
+    }
+
+    #[cold]
+    fn resume_uploads(&self, lane: usize) {
         self.flags.fetch_and(!UPLOADS_REST, SeqCst);
         let rest = self.uploads_rest();
         while let Some(ready) = self.uploads.let_in(self.most_pieces(rest)) {
             self.enqueue(ready, lane, Instant::now(), 2 * HANDOVER);
+            self.note_left();
         }
         self.resume_uploads_after(rest, lane);
     }

@@ -4,7 +4,7 @@
 //! the first answer. So threads begin when work waits for them.
 
 use super::{
-    Pool, TOO_MANY, UPLOADS_REST,
+    Pool, TOO_MANY,
     queue::nanos,
     roster::{Member, Members},
 };
@@ -163,9 +163,7 @@ impl Pool {
     /// Whether the thread of this number, which has no work and takes from this lane next, is to end.
     #[cold]
     pub(super) fn ends(&self, number: usize, lane: usize) -> bool {
-        if self.flags.load(SeqCst) & UPLOADS_REST != 0 {
-            self.resume_uploads(lane);
-        }
+        self.see_to_uploads(lane);
         if self.is_closed() {
             self.roster.lock().running = None;
             self.wake_all();

@@ -43,6 +43,11 @@ impl Uploads {
         std::array::from_fn(|code| self.underway[code].load(Relaxed))
     }
 
+    /// Whether a piece waits for its place.
+    pub(super) fn are_waiting(&self) -> bool {
+        !self.lock().waiting.is_empty()
+    }
+
     /// What waits for others, when all is cut.
     pub(super) fn take_waiting(&self) -> impl Iterator<Item = Ready> {
         let waiting = mem::take(&mut self.lock().waiting);

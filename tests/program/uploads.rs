@@ -97,8 +97,13 @@ pub(crate) fn four_uploads_of_a_gibibyte_take_less_than_16_mib_and_others_are_an
         "four uploads of 1 GiB: {took:.1?}, peak memory {peak} KiB, another route {before} before, {meanwhile} meanwhile; throttled in {throttled} of {periods} periods"
     );
     assert!(peak < 16 * 1024, "{peak} KiB");
-    // What bounds the others' latency, whoever else wants these processors: uploads leave them some of the quota.
-    assert!(throttled < periods / 10, "{throttled} of {periods} periods");
+    // Uploads leave others some of the quota. Their slowest hundredth is more than twice as slow for what else this
+    // machine does, now and then; without any rest the median is several times what it was.
+    let (usual, now) = (before.percentile(50), meanwhile.percentile(50));
+    assert!(
+        now < 2 * usual + Duration::from_micros(500),
+        "{meanwhile} and not {before}"
+    );
     let lengths: Vec<u64> = ["a", "b", "c", "d"]
         .iter()
         .map(|name| fs::metadata(data.0.join(name)).map_or(0, |held| held.len()))

@@ -46,7 +46,7 @@ impl<S: Stream> Connection<S> {
         self.behind.as_ref()?.flow.as_ref()
     }
 
-    fn flow_mut(&mut self) -> Option<&mut Flow> {
+    pub(super) fn flow_mut(&mut self) -> Option<&mut Flow> {
         self.behind.as_mut()?.flow.as_mut()
     }
 

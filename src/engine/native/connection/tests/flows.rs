@@ -210,3 +210,17 @@ fn chunks_that_break_their_rules_are_refused_and_the_sink_is_let_go() {
     let reply = only_reply(&mut rig);
     assert_eq!((reply.status, reply.closes), (400, true));
 }
+
+#[test]
+fn an_upload_that_was_to_be_the_last_request_of_its_connection_is_the_last() {
+    for is_last in [false, true] {
+        let mut rig = begun(|_| {});
+        if is_last {
+            rig.connection.end_with_this_answer();
+        }
+        rig.send(vec![b'x'; 100_000]);
+        serve_flow(&mut rig, &mut Vec::new());
+        let reply = only_reply(&mut rig);
+        assert_eq!((reply.status, reply.closes), (200, is_last));
+    }
+}
