@@ -104,10 +104,8 @@ impl Pool {
             Some(expiry) if expiry > now => Some(expiry),
             None => {
                 let oldest = self.lanes[lane].queue.oldest().unwrap_or(now);
-                Some(
-                    oldest.max(leader.resumed.unwrap_or(oldest))
-                        + self.dispatcher.live.queue_timeout.get(),
-                )
+                let since = oldest.max(leader.resumed.unwrap_or(oldest));
+                Some((since + self.dispatcher.live.queue_timeout.get()).max(now))
             }
             Some(expiry) => {
                 if now > expiry + STALL {
@@ -157,6 +155,10 @@ impl Pool {
                     lane.queue.push(Job { ready, ..job });
                 }
             }
+        }
+        if !turns.is_empty() {
+            // Whose turn it is now may have waited for as long.
+            first = Some(now);
         }
         turns
             .into_iter()

@@ -4,7 +4,7 @@ use super::{leader::Leader, queue::Queue};
 use crate::engine::budget::Budget;
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
 };
 
 /// So many times a thread takes from its own queue before it looks at the others: after 16 short jobs.
@@ -44,6 +44,11 @@ impl Lane {
             admitted: admitted.part(number),
         };
         (0..reactors).map(lane).collect()
+    }
+
+    /// Nobody pulls from its reactor, of which something may come.
+    pub(super) fn has_no_leader(&self) -> bool {
+        self.pulling.load(SeqCst) == 0 && !self.is_closed.load(SeqCst)
     }
 
     pub(super) fn leader(&self) -> MutexGuard<'_, Leader> {

@@ -23,8 +23,9 @@ impl Pool {
             for one in ready.drain(..) {
                 self.admit(one, number, now, &mut refused, worker);
             }
-            self.shed_expired(number, &mut lane.leader(), now, &worker.counts);
+            // First, for it queues what has waited for long already.
             self.see_to_computing(now, &worker.counts);
+            self.shed_expired(number, &mut lane.leader(), now, &worker.counts);
             self.see_to_uploads(number);
             self.note_progress(number, now);
             if !refused.is_empty() {

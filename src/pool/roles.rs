@@ -130,6 +130,11 @@ impl Pool {
         if from != affinity.lane {
             self.see_to(from, Duration::ZERO);
         }
+        // It may have been woken to lead elsewhere.
+        let may_be_missed = affinity.is_free || job.expected > HANDOVER;
+        if self.lanes.len() > 1 && may_be_missed && self.lanes.iter().any(Lane::has_no_leader) {
+            self.have_it_watched();
+        }
     }
 
     /// The same for one lane, which this thread may be away from for as long as is expected.

@@ -170,7 +170,8 @@ impl Reactor {
             || until.is_some_and(|until| until <= now);
         if is_over && self.shared.is_waited() {
             // For who stands by: these deadlines may be nobody else's for a while. Who begins to wait looks at them first.
-            let is_left = self.is_woken || !self.arrived.is_empty() || self.later.has_work();
+            let is_left =
+                self.is_woken || self.is_due || !self.arrived.is_empty() || self.later.has_work();
             let due = match is_left {
                 true => Some(now + LEFT_FOR),
                 false => self.next_due(until, now),

@@ -237,6 +237,8 @@ fn whoever_computes_next_does_not_wait_for_a_turn_of_somebody_who_was_told_to_co
     assert_eq!((pool.queued(), pool.waiting()), (1, 2), "one has its turn");
     assert_eq!(scene.look_after(QUEUE_TIMEOUT), [0]);
     assert_eq!((pool.queued(), pool.waiting()), (1, 1));
+    let now = scene.begun + QUEUE_TIMEOUT;
+    assert_eq!(scene.leader.expiry, Some(now), "who is next has waited too");
 }
 
 #[test]

@@ -121,7 +121,8 @@ impl Reactor {
     fn tell_who_waits(&mut self, me: &EventLoop, now: Instant) {
         let due = self.next_due(None, now);
         me.shared.timer.bound(due, now);
-        if self.later.has_work() {
+        let is_last = self.stage != Stage::Open && self.table.is_empty();
+        if is_last || self.later.has_work() {
             me.shared.wake();
         }
     }
