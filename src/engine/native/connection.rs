@@ -199,14 +199,6 @@ impl<S: Stream> Connection<S> {
         self.input.get_or_insert_default()
     }
 
-    /// The answer to the request that was handed out is the last one.
-    pub(crate) fn end_with_this_answer(&mut self) {
-        self.asked.keep_alive = false;
-        if let Some(flow) = self.flow_mut() {
-            flow.keep_alive = false;
-        }
-    }
-
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle)
     }

@@ -46,8 +46,16 @@ impl<S: Stream> Connection<S> {
         self.behind.as_ref()?.flow.as_ref()
     }
 
-    pub(super) fn flow_mut(&mut self) -> Option<&mut Flow> {
+    fn flow_mut(&mut self) -> Option<&mut Flow> {
         self.behind.as_mut()?.flow.as_mut()
+    }
+
+    /// The answer to the request that was handed out is the last one.
+    pub(crate) fn end_with_this_answer(&mut self) {
+        self.asked.keep_alive = false;
+        if let Some(flow) = self.flow_mut() {
+            flow.keep_alive = false;
+        }
     }
 
     /// The handler takes the body.
