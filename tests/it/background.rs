@@ -93,10 +93,20 @@ fn without_a_background_service_that_failed_the_pod_is_unready_where_that_was_as
     engine: Engine,
 ) {
     let fails = || Err::<(), _>("on purpose");
+    let (tell, has_begun) = mpsc::channel();
     let service = Service::new("test")
-        .background("needless", fails)
+        .background("needless", move || {
+            tell.send(()).expect("the test waits");
+            fails()
+        })
         .on_failure(Policy::GoOn);
     let (running, address) = serve(service, engine);
+    has_begun.recv_timeout(PATIENCE).expect("it begins");
+    eventually("it has failed", || {
+        let metrics = get(address, "/metrics").expect(200);
+        let is_down = "seaworthy_background_service_up{name=\"needless\"} 0\n";
+        metrics.text().contains(is_down)
+    });
     get(address, "/readyz").expect(200);
     end(running);
 
