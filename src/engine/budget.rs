@@ -154,13 +154,14 @@ impl Whole {
         for part in &self.parts {
             part.granted.store(0, SeqCst);
         }
-        let Some(left) = self.most.load(SeqCst).checked_sub(self.used()) else {
+        // Read once, so that the grants are no more together than there is: what is added meanwhile is beyond its own.
+        let used = self.parts.iter().map(|part| part.used.load(SeqCst));
+        let used: Vec<usize> = used.collect();
+        let Some(left) = self.most.load(SeqCst).checked_sub(used.iter().sum()) else {
             return false;
         };
         let each = (left / self.parts.len()).min(self.step);
-        for part in &self.parts {
-            // What was added meanwhile is in no other's grant.
-            let used = part.used.load(SeqCst);
+        for (part, used) in self.parts.iter().zip(used) {
             part.granted.store(used.saturating_add(each), SeqCst);
         }
         true
