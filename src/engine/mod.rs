@@ -191,6 +191,12 @@ pub(crate) trait Exchange: Send {
         false
     }
 
+    /// Ends it unanswered, since its client has gone: for where sockets are driven. What is left of the request is dropped
+    /// where a handler may run. Only for an engine that can [tell](Exchange::watch_client).
+    fn abandon(self: Box<Self>) -> Option<Box<dyn Send>> {
+        None
+    }
+
     /// Writes the response, or what fits of it now; the engine finishes the rest. With `close`, the connection ends
     /// after it. A streamed body is read on this thread. True where all of it is sent.
     fn respond(self: Box<Self>, response: Response, close: bool) -> bool;

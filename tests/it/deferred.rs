@@ -31,6 +31,7 @@ both_engines! {
     an_answer_that_is_written_is_sent_while_it_is_written_whatever_thread_has_made_it,
     an_answer_that_is_written_beyond_the_writers_there_are_is_seen_as_a_cut,
     a_responder_learns_that_its_client_has_gone,
+    a_client_that_has_gone_leaves_its_place_although_every_worker_is_blocked,
     a_place_of_a_layer_is_free_once_it_is_answered,
     metrics_tell_of_the_answer_that_was_given,
     the_drain_waits_for_what_is_deferred,
@@ -238,6 +239,42 @@ fn a_responder_learns_that_its_client_has_gone(engine: Engine) {
         }
         eventually("it is told", || responder.is_closed());
         assert_eq!(responder.respond("nobody"), Err(SendError::Closed));
+    }
+    end(running);
+}
+
+fn a_client_that_has_gone_leaves_its_place_although_every_worker_is_blocked(engine: Engine) {
+    let (service, responders) = deferring("10m");
+    let (began, has_begun) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let (began, released) = (Mutex::new(began), Mutex::new(released));
+    let service = service.get("/block", move |_: &Request| {
+        began.lock().unwrap().send(()).unwrap();
+        released.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+        "released"
+    });
+    let places = [("WORKERS", "1"), ("MAX_CONNECTIONS", "3")];
+    let running = serve_with(service, engine, &places);
+    let gone = [ask(&running), ask(&running)];
+    let awaited = [next(&responders), next(&responders)];
+    let mut blocking = Client::connect(running.addr());
+    blocking.send("GET /block HTTP/1.1\r\nHost: test\r\n\r\n");
+    has_begun.recv_timeout(PATIENCE).unwrap();
+    drop(gone);
+    for responder in awaited {
+        eventually("it is told", || responder.is_closed());
+    }
+    let mut newcomer = Client::connect(running.addr());
+    newcomer.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    // It waits for the worker, and is not told that there are too many.
+    eventually("it waits", || {
+        let metrics = get(running.addr(), "/metrics").expect(200);
+        let waiting = "seaworthy_connections{state=\"waiting\"} 1\n";
+        metrics.text().contains(waiting)
+    });
+    release.send(()).unwrap();
+    for client in [&mut blocking, &mut newcomer] {
+        client.response().expect(200);
     }
     end(running);
 }

@@ -148,6 +148,10 @@ const TINY_HTTP: &[(&str, &str)] = &[
         "deferred::a_responder_learns_that_its_client_has_gone",
         "while a request waits for its answer nobody looks at its connection but tiny_http, which does not tell",
     ),
+    (
+        "deferred::a_client_that_has_gone_leaves_its_place_although_every_worker_is_blocked",
+        "while a request waits for its answer nobody looks at its connection but tiny_http, which does not tell",
+    ),
     // What a request wakes.
     ("wakeups::an_idle_pod_is_woken_by_its_tick_alone", LOOKING),
     (

@@ -11,6 +11,7 @@ use crate::{
 };
 use std::{
     any::Any,
+    mem,
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -185,6 +186,21 @@ impl Awaited {
             });
         }
         self.answer(Error::unavailable("not answered in time").into_response());
+    }
+
+    /// Its client has gone: it is awaited no longer, and its connection's place is free. What handlers and layers have left
+    /// is returned, to be dropped where they may run.
+    pub(super) fn abandon(mut self) -> Box<dyn Send> {
+        let kept = mem::take(&mut self.kept);
+        let parked = self.parked.take();
+        let left = parked.map(|parked| {
+            (
+                parked.exchange.abandon(),
+                parked.placeholder,
+                parked.context,
+            )
+        });
+        Box::new((left, kept))
     }
 
     /// Has `on_gone` called when the client has gone. True where it has already.

@@ -112,7 +112,7 @@ impl Slot {
                 let has_gone = awaited.watch(Box::new(move || {
                     let awaited = slot.upgrade()?.take()?;
                     log::debug!("the client has gone before its deferred answer was given");
-                    Some(awaited as Box<dyn Send>)
+                    Some(awaited.abandon())
                 }));
                 if has_gone {
                     drop(state);

@@ -14,7 +14,7 @@ use crate::{
         rules::Rules,
         underway::{PIECE, Then, Underway},
     },
-    message::request::RequestBody,
+    message::request::{Request, RequestBody},
 };
 use std::{
     mem,
@@ -48,6 +48,11 @@ impl<S: Stream> Connection<S> {
 
     fn flow_mut(&mut self) -> Option<&mut Flow> {
         self.behind.as_mut()?.flow.as_mut()
+    }
+
+    /// The request that nobody answers any more, for who may run what its destructors are.
+    pub(crate) fn take_request(&mut self) -> Option<Box<Request>> {
+        self.input.take()
     }
 
     /// The answer to the request that was handed out is the last one.

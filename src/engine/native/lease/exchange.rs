@@ -69,6 +69,11 @@ impl Exchange for Lease {
         socket::has_left(self.connection.socket()) && self.end_watch().is_some()
     }
 
+    fn abandon(mut self: Box<Self>) -> Option<Box<dyn Send>> {
+        let request = self.connection.take_request();
+        request.map(|request| request as Box<dyn Send>)
+    }
+
     fn is_reset(&self) -> bool {
         socket::is_reset(self.connection.socket())
     }
