@@ -4,6 +4,7 @@ use super::{
     file::{Stored, Temporary},
     multipart::part_head::PartHead,
     named::name_in,
+    storing,
 };
 use crate::message::error::Error;
 use std::{
@@ -86,8 +87,10 @@ impl FormFile {
     /// As [`keep`](FormFile::keep), under this name in `directory`, where the name may be a client's.
     ///
     /// # Errors
-    /// 400 where the name is no plain file name, as with [`Upload::to_file_in`](crate::Upload::to_file_in).
+    /// 400 where the name is no plain file name, as with [`Upload::to_file_in`](crate::Upload::to_file_in); 507 where there
+    /// is no room, 503 where no descriptor is left, 500 for the system's other errors.
     pub fn keep_in(&self, directory: impl AsRef<Path>, name: &str) -> Result<Stored, Error> {
-        Ok(self.keep(name_in(directory.as_ref(), name)?)?)
+        let path = name_in(directory.as_ref(), name)?;
+        self.keep(path).map_err(storing::failed)
     }
 }
