@@ -49,41 +49,48 @@ fn with_few_descriptors_every_newcomer_is_answered(engine: Engine) {
 }
 
 fn a_pod_that_ran_out_of_descriptors_recovers(engine: Engine) {
-    let more = 4 * (drivers(engine) as u32 - 1);
     for limit in FEW {
-        let mut server = Setup::new(engine)
-            .before(&format!("ulimit -n {}", limit + more))
-            .start()
-            .ready();
-        let before = Resources::warm(&server);
-        // In the middle of a request, so that nobody can be asked to make room.
-        let stuck: Vec<Client> = (0..100)
-            .map(|_| {
-                let mut client = server.client();
-                client.send("GET / HTTP/1.1\r\nHost:");
-                client
-            })
-            .collect();
-        // tiny_http's acceptor dies of it, and is replaced at once: only the log still tells.
-        eventually("descriptors ran out", || {
-            let descriptors = Resources::of(&server).descriptors;
-            let is_told =
-                |record: &Value| record["msg"] == "connections cannot be accepted for now";
-            descriptors > before.descriptors || server.records().iter().any(is_told)
-        });
-        drop(stuck);
-        let gone = Instant::now();
-        eventually("there is room again", || answers(&server));
-        // A second is promised until an acceptor that has died is replaced; the rest is for a busy machine. Were their
-        // ends not noticed, it would be `HEAD_TIMEOUT`.
-        assert!(
-            gone.elapsed() < Duration::from_secs(8),
-            "{limit} descriptors: after {:?}",
-            gone.elapsed()
-        );
-        before.expect_again(&mut server, engine, 4);
-        server.stop().expect_clean();
+        in_time(|| recovers_with(engine, limit));
     }
+}
+
+/// How soon one of so few descriptors answers again, once those who took them have gone.
+fn recovers_with(engine: Engine, limit: u32) -> Duration {
+    let more = 4 * (drivers(engine) as u32 - 1);
+    let mut server = Setup::new(engine)
+        .before(&format!("ulimit -n {}", limit + more))
+        .start()
+        .ready();
+    let before = Resources::warm(&server);
+    // In the middle of a request, so that nobody can be asked to make room.
+    let stuck: Vec<Client> = (0..100)
+        .map(|_| {
+            let mut client = server.client();
+            client.send("GET / HTTP/1.1\r\nHost:");
+            client
+        })
+        .collect();
+    // tiny_http's acceptor dies of it, and is replaced at once: only the log still tells.
+    eventually("descriptors ran out", || {
+        let descriptors = Resources::of(&server).descriptors;
+        let is_told = |record: &Value| record["msg"] == "connections cannot be accepted for now";
+        descriptors > before.descriptors || server.records().iter().any(is_told)
+    });
+    drop(stuck);
+    let gone = Instant::now();
+    eventually("there is room again", || answers(&server));
+    let took = gone.elapsed();
+    before.expect_again(&mut server, engine, 4);
+    server.stop().expect_clean();
+    took
+}
+
+/// A second is promised until an acceptor that has died is replaced; the rest, and more than one attempt, is for a busy
+/// machine.
+fn in_time(mut recovers: impl FnMut() -> Duration) {
+    const BOUND: Duration = Duration::from_secs(3);
+    let mut attempts = (0..3).map(|_| recovers());
+    assert!(attempts.any(|took| took < BOUND), "not in {BOUND:?}");
 }
 
 fn without_another_thread_to_be_had_newcomers_are_answered(engine: Engine) {
@@ -145,9 +152,13 @@ fn a_pool_that_was_refused_threads_serves_with_what_it_has_and_grows_later(engin
 }
 
 fn a_pod_that_ran_out_of_threads_recovers(engine: Engine) {
-    let Some(group) = Cgroup::new("pids", &[]) else {
-        return;
-    };
+    if let Some(group) = Cgroup::new("pids", &[]) {
+        in_time(|| recovers_in(engine, &group));
+    }
+}
+
+/// How soon one that may have no more threads answers again, once it may.
+fn recovers_in(engine: Engine, group: &Cgroup) -> Duration {
     let mut server = Setup::new(engine).before(&group.enter()).start().ready();
     let before = Resources::warm(&server);
     assert!(group.write("pids.max", &threads(server.pid(), |_| true).to_string()));
@@ -164,14 +175,11 @@ fn a_pod_that_ran_out_of_threads_recovers(engine: Engine) {
     assert!(group.write("pids.max", "max"));
     let gone = Instant::now();
     eventually("there are threads again", || answers(&server));
-    assert!(
-        gone.elapsed() < Duration::from_secs(8),
-        "after {:?}",
-        gone.elapsed()
-    );
+    let took = gone.elapsed();
     Turn::give_up();
     before.expect_again(&mut server, engine, 4);
     server.stop().expect_clean();
+    took
 }
 
 /// Whether a newcomer is served, now.
