@@ -78,7 +78,9 @@ fn events(request: &Request, app: &App) -> Result<Response, Error> {
     let seen = match request.last_event_id() {
         Some(id) => id
             .parse()
-            .map_err(|_| Error::bad_request("Last-Event-ID is no number"))?,
+            .ok()
+            .filter(|seen| i64::try_from(*seen).is_ok())
+            .ok_or_else(|| Error::bad_request("Last-Event-ID is no place in a file"))?,
         None => 0,
     };
     // What this pod has told is not behind what the client has seen elsewhere, and stays as it is until the client is

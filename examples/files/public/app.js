@@ -27,7 +27,7 @@ function send(file) {
   return new Promise((done) => {
     const request = new XMLHttpRequest();
     request.upload.onprogress = ({ loaded, total }) => {
-      progress.value = loaded / total;
+      progress.value = total > 0 ? loaded / total : 1;
       outcome.value = `${Math.floor(100 * progress.value)} %`;
     };
     // What is refused before it is whole is answered all the same.
