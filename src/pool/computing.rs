@@ -36,7 +36,7 @@ pub(super) struct ComputingLimit {
 }
 
 /// A request that waits for its turn, or has it.
-pub(super) struct Computing {
+pub(super) struct ComputingRequest {
     pub(super) exchange: Box<dyn Exchange>,
     pub(super) since: Instant,
     pub(super) expected: Duration,
@@ -48,7 +48,7 @@ pub(super) struct Computing {
 struct Turns {
     /// Whose turn it is, since when.
     running: Vec<(TurnId, Instant)>,
-    waiting: VecDeque<Computing>,
+    waiting: VecDeque<ComputingRequest>,
     /// How many turns there have been.
     count: u64,
     /// How long a turn takes, as an average.
@@ -63,9 +63,9 @@ struct Turns {
 #[derive(Default)]
 pub(super) struct Found {
     /// Whose turn it is.
-    pub(super) turns: Vec<(TurnId, Computing)>,
+    pub(super) turns: Vec<(TurnId, ComputingRequest)>,
     /// Who has waited for too long.
-    pub(super) expired: Vec<Computing>,
+    pub(super) expired: Vec<ComputingRequest>,
     /// When somebody has to look again, and where the first comes from that waits.
     pub(super) next_look: Option<(Instant, usize)>,
 }
@@ -85,7 +85,11 @@ impl ComputingLimit {
     }
 
     /// Gives the request back if it may run now.
-    pub(super) fn admit(&self, request: Computing, now: Instant) -> Option<(TurnId, Computing)> {
+    pub(super) fn admit(
+        &self,
+        request: ComputingRequest,
+        now: Instant,
+    ) -> Option<(TurnId, ComputingRequest)> {
         let mut turns = self.lock();
         turns.waiting.push_back(request);
         let next = match turns.waiting.len() {
@@ -102,7 +106,7 @@ impl ComputingLimit {
         turn: TurnId,
         took: Option<Duration>,
         now: Instant,
-    ) -> Option<(TurnId, Computing)> {
+    ) -> Option<(TurnId, ComputingRequest)> {
         let mut turns = self.lock();
         turns.running.retain(|(running, _)| *running != turn);
         if let Some(took) = took {
@@ -126,7 +130,8 @@ impl ComputingLimit {
         turns.running.retain(|(_, began)| *began + patience > now);
         found.turns = iter::from_fn(|| turns.next(self.most.load(Relaxed), now)).collect();
         let resumed = turns.resumed;
-        let expiry = |one: &Computing| one.since.max(resumed.unwrap_or(one.since)) + queue_timeout;
+        let expiry =
+            |one: &ComputingRequest| one.since.max(resumed.unwrap_or(one.since)) + queue_timeout;
         while turns
             .waiting
             .front()
@@ -196,7 +201,7 @@ impl ComputingLimit {
 
 impl Turns {
     /// Gives the first that waits its turn, if fewer have theirs than may.
-    fn next(&mut self, most: usize, now: Instant) -> Option<(TurnId, Computing)> {
+    fn next(&mut self, most: usize, now: Instant) -> Option<(TurnId, ComputingRequest)> {
         if self.running.len() >= most {
             return None;
         }

@@ -65,7 +65,7 @@ use crate::{
     message::{body::Body, log_context::Scope},
     observe::{metrics::counts::Shed, panics},
 };
-use computing::{Computing, ComputingLimit};
+use computing::{ComputingLimit, ComputingRequest};
 use cpu_use::CpuClock;
 use deferred::parked::LazyRegistry;
 use dispatcher::Dispatcher;
@@ -257,7 +257,7 @@ impl Pool {
         let route = exchange.request().route.as_ref();
         let expected = route.map_or(Duration::ZERO, |route| route.cost.expected());
         if expected >= LONG && route.is_some_and(|route| route.cpu_use.is_computing()) {
-            let request = Computing {
+            let request = ComputingRequest {
                 exchange,
                 since: now,
                 expected,

@@ -2,7 +2,7 @@
 
 use super::{
     Pool, TICK,
-    computing::Computing,
+    computing::ComputingRequest,
     queue::{Job, TurnId},
 };
 use crate::{
@@ -15,7 +15,7 @@ use std::time::Instant;
 impl Pool {
     /// Queues a request whose handler computes, or has it wait for its turn.
     #[cold]
-    pub(super) fn admit_computing(&self, request: Computing, now: Instant) {
+    pub(super) fn admit_computing(&self, request: ComputingRequest, now: Instant) {
         if let Some((turn, request)) = self.computing.admit(request, now) {
             self.enqueue_turn(turn, request);
         }
@@ -48,7 +48,7 @@ impl Pool {
         for (turn, next) in found.turns {
             self.pass_to(turn, next);
         }
-        for Computing { exchange, lane, .. } in found.expired {
+        for ComputingRequest { exchange, lane, .. } in found.expired {
             self.lanes[lane].admitted.subtract(1);
             self.shed(
                 exchange,
@@ -63,7 +63,7 @@ impl Pool {
         }
     }
 
-    fn pass_to(&self, turn: TurnId, next: Computing) {
+    fn pass_to(&self, turn: TurnId, next: ComputingRequest) {
         let lane = next.lane;
         self.enqueue_turn(turn, next);
         // It may be another lane's than that which this thread works for.
@@ -72,7 +72,7 @@ impl Pool {
         }
     }
 
-    fn enqueue_turn(&self, turn: TurnId, request: Computing) {
+    fn enqueue_turn(&self, turn: TurnId, request: ComputingRequest) {
         self.lanes[request.lane].queue.insert(Job {
             ready: Ready::Request(request.exchange),
             since: request.since,

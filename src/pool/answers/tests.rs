@@ -11,7 +11,7 @@ use crate::{
         trace::server::Tracer,
     },
     phase::{Phase, State},
-    pool::{Computing, Dispatcher, lanes::Affinity},
+    pool::{ComputingRequest, Dispatcher, lanes::Affinity},
     routing::{application::Stateful, routes::Routes},
 };
 use std::{
@@ -226,7 +226,7 @@ fn whoever_computes_next_does_not_wait_for_a_turn_of_somebody_who_was_told_to_co
     for number in 0..2 {
         assert!(pool.lanes[0].admitted.take_one());
         let since = scene.begun + number as u32 * SECOND;
-        let request = Computing {
+        let request = ComputingRequest {
             exchange: Waiting::new(number, "/", &told),
             since,
             expected: Duration::ZERO,

@@ -37,7 +37,7 @@ impl Scene {
         }
     }
 
-    fn begins(&mut self, next: Option<(TurnId, Computing)>) -> Option<String> {
+    fn begins(&mut self, next: Option<(TurnId, ComputingRequest)>) -> Option<String> {
         let (turn, mut request) = next?;
         let path = request.exchange.request().path().to_owned();
         self.running.push((turn, path.clone()));
@@ -46,7 +46,7 @@ impl Scene {
 
     fn comes(&mut self, path: &str) -> Option<String> {
         self.now += SOON;
-        let request = Computing {
+        let request = ComputingRequest {
             exchange: Box::new(Asking(Request::get(path))),
             since: self.now,
             expected: SOON,
@@ -71,7 +71,7 @@ impl Scene {
         let found = self.limit.look(self.now, TIMEOUT);
         let turns = found.turns.into_iter();
         let turns = turns.filter_map(|next| self.begins(Some(next))).collect();
-        let path = |mut one: Computing| one.exchange.request().path().to_owned();
+        let path = |mut one: ComputingRequest| one.exchange.request().path().to_owned();
         [turns, found.expired.into_iter().map(path).collect()]
     }
 }
