@@ -115,8 +115,9 @@ pub struct Config {
     /// `WRITE_TIMEOUT`: how long a client may take to accept each 64 KiB of a response, or what is left of it, 30 s by
     /// default; it does not run while there is nothing for it to take. Past it the connection is cut.
     pub write_timeout: Duration,
-    /// `KEEP_ALIVE_TIMEOUT`: how long a connection may be idle before its first request and between two, 75 s by default. It should be longer than
-    /// what the load balancers and clients in front allow; the `guide` has a table of those, on its page about the life of a pod.
+    /// `KEEP_ALIVE_TIMEOUT`: how long a connection may be idle before its first request and between two, 75 s by default.
+    /// It should be longer than what the load balancers and clients in front allow; the `guide` has a table of those, on
+    /// its page about the life of a pod.
     pub keep_alive_timeout: Duration,
     /// `MAX_CONNECTION_AGE`: an answer that a connection gets when it is that old is its last one and says so, give or
     /// take a tenth that is each connection's own; unset by default.

@@ -2,8 +2,8 @@
 //!
 //! Two engines stand behind [`Engine`]: [`native`], non-blocking sockets, and `tiny_http`, the plainest possible. The
 //! pool lets one thread [`pull`](Engine::pull) from each reactor, and a second stand by there where the engine serves two;
-//! whatever comes out is a [`Ready`], which any thread may answer. What both engines decide alike stands once: the rules of HTTP in [`http1`], the
-//! configured bounds in [`rules`], the memory for bodies in [`memory`].
+//! whatever comes out is a [`Ready`], which any thread may answer. What both engines decide alike stands once: the rules
+//! of HTTP in [`http1`], the configured bounds in [`rules`], the memory for bodies in [`memory`].
 
 pub(crate) mod budget;
 mod date;

@@ -103,8 +103,8 @@ impl Dispatcher {
         probe(&self.health, phase, self.name, self.version, request)
     }
 
-    /// Runs layers and handler on this thread, in the request's span, which a deferred answer keeps; a panic is a 500 and a log record. Also returns how
-    /// long it has taken since `started`.
+    /// Runs layers and handler on this thread, in the request's span, which a deferred answer keeps; a panic is a 500 and a
+    /// log record. Also returns how long it has taken since `started`.
     pub(crate) fn handle(&self, request: &mut Request, started: Instant) -> (Response, Duration) {
         let span = self.tracer.begin(request, &self.trusted_proxies);
         let mut response = self.application.run(request);
