@@ -2,6 +2,7 @@
 
 use crate::{serving::Serving, uploads::Data};
 use std::{
+    fs,
     io::{self, Read, Write},
     net::TcpStream,
     thread,
@@ -10,6 +11,9 @@ use std::{
 
 /// Of which 64 are for connections and uploads.
 const LIMIT: &str = "ulimit -n 96";
+
+/// The first of those that no file of an upload has.
+const KEPT: usize = 80;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -40,6 +44,18 @@ fn connect(serving: &Serving) -> TcpStream {
 
 fn is_ready(serving: &Serving) -> bool {
     serving.get("/readyz", "").starts_with("HTTP/1.1 200")
+}
+
+/// By which descriptors the process has files of uploads.
+fn descriptors_of_files(serving: &Serving, data: &Data) -> Vec<usize> {
+    let all = fs::read_dir(format!("/proc/{}/fd", serving.pid())).expect("it runs");
+    let is_file = |entry: &fs::DirEntry| {
+        fs::read_link(entry.path()).is_ok_and(|file| file.starts_with(data.path()))
+    };
+    let files = all.flatten().filter(is_file);
+    files
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
 }
 
 /// Once those that took the descriptors have gone, all is as before.
@@ -99,6 +115,11 @@ pub(crate) fn uploads_on_open_connections_are_told_503_where_the_last_descriptor
         "{told:?}"
     );
     assert!(told.contains(&"503".to_owned()), "{told:?}");
+    let files = descriptors_of_files(&serving, &data);
+    assert!(
+        !files.is_empty() && files.iter().all(|one| *one < KEPT),
+        "{files:?}"
+    );
     drop(clients);
     expect_recovery(&serving);
     let log = serving.end();

@@ -93,6 +93,10 @@ impl Serving {
         self.process.wait().expect("it ends")
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(crate) fn address(&self) -> &str {
         &self.address
     }

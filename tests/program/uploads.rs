@@ -97,8 +97,12 @@ pub(crate) fn four_uploads_of_a_gibibyte_take_less_than_16_mib_and_others_are_an
         "four uploads of 1 GiB: {took:.1?}, peak memory {peak} KiB, another route {before} before, {meanwhile} meanwhile; throttled in {throttled} of {periods} periods"
     );
     assert!(peak < 16 * 1024, "{peak} KiB");
-    // Uploads leave others some of the quota. Their slowest hundredth is more than twice as slow for what else this
-    // machine does, now and then; without any rest the median is several times what it was.
+    // Uploads leave others some of the quota. How late the slowest hundredth of them is depends on what else this machine
+    // does; without any rest the kernel throttles in every period.
+    assert!(
+        4 * throttled < 3 * periods,
+        "{throttled} of {periods} periods"
+    );
     let (usual, now) = (before.percentile(50), meanwhile.percentile(50));
     assert!(
         now < 2 * usual + Duration::from_micros(500),
